@@ -18,7 +18,7 @@ class Facts(NamedTuple):
     """
     - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], owner, tenants[], …}]`, the
       registry's entry for each connector the request names (`state: "unknown"` when it has none)
-    - `app`: `{known: bool, digest}`: whether a deploy of the app was allowed before
+    - `app`: `{known: bool, digest, spec}`: the last allowed deploy of the app that a call or a flow names
     - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{}, regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`
     - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource
@@ -27,4 +27,6 @@ class Facts(NamedTuple):
     - `unavailable`: `["pii", …]`: stages that could not answer
     """
     digest: str
-    """`sha256:<hex>` over the canonical JSON of `values`."""
+    """`sha256:<hex>` over `text`."""
+    text: str = ""
+    """Canonical JSON of `values`."""

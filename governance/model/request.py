@@ -47,4 +47,6 @@ class Request(NamedTuple):
     dry_run: bool
     source: Source
     digest: str
-    """`sha256:<hex>` over the canonical JSON of everything above except `source`."""
+    """`sha256:<hex>` over `text`."""
+    text: str = ""
+    """Canonical JSON of `{action, context, dry_run, kind, resource, subject, tenant}`: what was decided on, byte for byte."""

@@ -1,0 +1,53 @@
+# One command per need; each target does the set-up first where it is missing. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check fix bench conformance serve clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+setup: $(STAMP) ## .venv from requirements.lock, hashes checked
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 2; }
+	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: setup ## the main job, in words: refused, fixed, allowed, exported, verified
+	@$(BIN)/governance demo
+
+test: setup ## the tests (under ten minutes on two cores)
+	@$(BIN)/python -m pytest
+
+test-all: setup ## the tests and the heavy ones (kill -9 in the hundreds, large logs)
+	@$(BIN)/python -m pytest -m 'not kube'
+
+check: setup ## lint, formats, types, import contracts, lint of the rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/governance rules lint
+	@$(BIN)/governance rules test
+
+fix: setup ## format and mend what can be mended mechanically
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: setup ## ratios against the peers, paired in one run
+	@$(BIN)/python tests/benchmarks/bench.py
+
+conformance: setup ## OPA's public conformance cases, where Go is present
+	@$(BIN)/python tests/conformance/run.py
+
+serve: setup ## API and health on loopback without sign-in, for trying out
+	@$(BIN)/governance serve --dev
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

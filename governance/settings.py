@@ -1,0 +1,77 @@
+"""Every setting of the service: one table, read from `GOVERNANCE_*` environment variables.
+
+`governance settings` prints this table; nothing else in the code reads the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from governance.errors import CallerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    default: str
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """Environment variable that sets it."""
+        return f"GOVERNANCE_{self.name.upper()}"
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting("home", ".governance", "folder for the audit log, keys and state of the embedded defaults"),
+    Setting("bundle", "", "bundle to serve instead of the rule pack that comes with the package (folder or .tar.gz)"),
+    Setting("extra_bundles", "", "more bundles beside it, colon-separated (somebody's own Rego and data)"),
+    Setting("waivers", "", "folder of Waiver files; empty means none"),
+    Setting("bundle_key", "", "public key file (PEM) that the bundle's signature must verify with; empty: unsigned is accepted"),
+    Setting("budget_ms", "1000", "wall clock a policy evaluation may take before it is killed and the answer is deny"),
+    Setting("max_body_bytes", "1048576", "largest request body and manifest; more is refused with 413"),
+    Setting("max_depth", "64", "deepest nesting of a request or manifest"),
+    Setting("max_batch", "1000", "most requests in one batch"),
+    Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
+    Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
+    Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
+)
+
+_BY_NAME = {row.name: row for row in TABLE}
+
+
+class Settings(NamedTuple):
+    """The settings in force: what the environment gave, else the defaults of the table."""
+
+    values: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        """The setting as text. Raises KeyError for a name that is not in the table."""
+        return self.values.get(name, _BY_NAME[name].default)
+
+    def number(self, name: str) -> int:
+        """The setting as a whole number above zero; raises CallerError naming the variable otherwise."""
+        raw = self.text(name)
+        if not raw.isascii() or not raw.isdigit() or int(raw) == 0:
+            row = _BY_NAME[name]
+            raise CallerError(f"{raw!r} is not a whole number above zero", where=row.variable, hint=row.meaning)
+        return int(raw)
+
+    @property
+    def home(self) -> Path:
+        """Folder that holds all state."""
+        return Path(self.text("home"))
+
+
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """Read the settings; a `GOVERNANCE_*` variable that is not in the table is refused, since it is a typo."""
+    known = {row.variable: row.name for row in TABLE}
+    unknown = sorted(name for name in environ if name.startswith("GOVERNANCE_") and name not in known)
+    if unknown:
+        raise CallerError(f"{unknown[0]} is not a setting", where="environment", hint="`governance settings` lists them")
+    return Settings({known[name]: value for name, value in environ.items() if name in known})
