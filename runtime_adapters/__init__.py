@@ -1,1 +1,1 @@
-"""runtime_adapters."""
+"""Runtimes that carry a decision out; this leaf knows plans, never policies."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from governance.model.request import Json
+if TYPE_CHECKING:
+    from governance.model.request import Json
 
 ALLOW, WARN, REQUIRE_APPROVAL, DENY = "allow", "warn", "require_approval", "deny"
 

@@ -6,9 +6,10 @@ The keys are the contract between `enrich/` (which fills them) and `rules/` (whi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from governance.model.request import Json
+if TYPE_CHECKING:
+    from governance.model.request import Json
 
 
 class Facts(NamedTuple):
@@ -16,8 +17,8 @@ class Facts(NamedTuple):
 
     values: Json
     """
-    - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], owner, tenants[], …}]`, the
-      registry's entry for each connector the request names (`state: "unknown"` when it has none)
+    - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], owner, tenants[], …}]`,
+      the registry's entry for each connector the request names (`state: "unknown"` when it has none)
     - `app`: `{known: bool, digest, spec}`: the last allowed deploy of the app that a call or a flow names
     - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{}, regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`

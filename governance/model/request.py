@@ -49,4 +49,4 @@ class Request(NamedTuple):
     digest: str
     """`sha256:<hex>` over `text`."""
     text: str = ""
-    """Canonical JSON of `{action, context, dry_run, kind, resource, subject, tenant}`: what was decided on, byte for byte."""
+    """Canonical JSON of `{action, context, dry_run, kind, resource, subject, tenant}`: what was decided on."""

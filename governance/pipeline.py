@@ -1,0 +1,184 @@
+"""The line: normalise → enrich → decide → record → enforce.
+
+Entry points normalise (they know what came in) and hand a `Request` to `Pipeline.decide`. It returns a decision only
+after the record is durable; when it raises, nothing was permitted. `assess` stops before the record and is for advice
+that permits nothing: `governance check`, previews, the proof of a fix.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from governance.enrich.port import enrich_all
+from governance.errors import DependencyError, GovernanceError, RecordNotDurable
+from governance.model.moment import new_decision_id, utc_now
+from governance.policy.decide import Moment, decide
+from governance.policy.explain import with_proved_fixes
+from governance.record import entry_of, entry_of_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from audit.record import Entry, Receipt
+
+    from governance.enrich.port import Enricher
+    from governance.model.decision import Decision
+    from governance.model.facts import Facts
+    from governance.model.request import Json, Request, Source
+    from governance.policy.active import Active
+    from governance.policy.waivers import Waiver
+
+
+class Recorder(Protocol):
+    """The audit log as the line sees it: an entry that was accepted is durable."""
+
+    def append(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable; raise otherwise."""
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """The same without blocking the event loop."""
+
+
+class Enforcement(Protocol):
+    """What happens after a recorded yes."""
+
+    def carry_out(self, request: Request, decision: Decision) -> None:
+        """Make the decision effective; raise when that fails."""
+
+
+class _NoSpan:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+_NO_SPAN = _NoSpan()
+
+
+def _unobserved(_stage: str) -> AbstractContextManager[None]:
+    return _NO_SPAN
+
+
+class Parts(NamedTuple):
+    """The real parts a line is made of; `governance.wiring` picks them."""
+
+    active: Callable[[], Active]
+    """The bundle in force now; asked once a decision, so that a swap never splits one."""
+    enrichers: Sequence[Enricher]
+    rebuild: Callable[[Request, Json], Request]
+    """Normalises a changed resource again, for proving a fix."""
+    recorder: Recorder | None = None
+    """None only where nothing can be permitted (`check`)."""
+    enforcement: Enforcement | None = None
+    waivers: Callable[[], Sequence[Waiver]] = tuple
+    clock: Callable[[], str] = utc_now
+    new_id: Callable[[], str] = new_decision_id
+    stage: Callable[[str], AbstractContextManager[None]] = _unobserved
+
+
+class Assessed(NamedTuple):
+    """A decision with the facts it was made on, before anything was recorded."""
+
+    decision: Decision
+    facts: Facts
+
+
+class Pipeline:
+    """The five stages in order."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def decide(self, request: Request) -> Decision:
+        """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
+        assessed = self.assess(request)
+        with self._parts.stage("record"):
+            self._append(entry_of(request, assessed.facts, assessed.decision))
+        return self._enforce(request, assessed.decision)
+
+    async def adecide(self, request: Request) -> Decision:
+        """As `decide`, without blocking the event loop while the disk makes the record durable."""
+        assessed = self.assess(request)
+        with self._parts.stage("record"):
+            await self._aappend(entry_of(request, assessed.facts, assessed.decision))
+        return self._enforce(request, assessed.decision)
+
+    def assess(self, request: Request) -> Assessed:
+        """Enrich and decide only: advice, which permits nothing and leaves no record."""
+        parts = self._parts
+        active = parts.active()
+        waivers = parts.waivers()
+        moment = Moment(parts.clock(), parts.new_id(), request.source.trace_id)
+        with parts.stage("enrich"):
+            facts = enrich_all(request, parts.enrichers)
+        with parts.stage("decide"):
+            verdict = decide(active, request, facts, moment, waivers)
+        if not verdict.candidates:
+            return Assessed(verdict.decision, facts)
+
+        def again(resource: Json) -> Decision:
+            changed = parts.rebuild(request, resource)
+            return decide(active, changed, enrich_all(changed, parts.enrichers), moment, waivers).decision
+
+        with parts.stage("explain"):
+            return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
+
+    def refuse(self, source: Source, error: GovernanceError, body_digest: str = "") -> str:
+        """Record a question that could not be understood; returns the id of the refusal."""
+        entry = self._refusal(source, error, body_digest)
+        self._append(entry)
+        return str(entry.public["decision_id"])
+
+    async def arefuse(self, source: Source, error: GovernanceError, body_digest: str = "") -> str:
+        """As `refuse`, without blocking the event loop."""
+        entry = self._refusal(source, error, body_digest)
+        await self._aappend(entry)
+        return str(entry.public["decision_id"])
+
+    def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
+        parts = self._parts
+        return entry_of_refusal(source, error, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest)
+
+    def _append(self, entry: Entry) -> None:
+        try:
+            self._recorder().append(entry)
+        except GovernanceError:
+            raise
+        except Exception as error:  # the outermost edge towards the disk: whatever it was, nothing may be permitted
+            raise _not_durable(error) from error
+
+    async def _aappend(self, entry: Entry) -> None:
+        try:
+            await self._recorder().aappend(entry)
+        except GovernanceError:
+            raise
+        except Exception as error:  # as above
+            raise _not_durable(error) from error
+
+    def _recorder(self) -> Recorder:
+        if self._parts.recorder is None:
+            raise RecordNotDurable("this line has no audit log", hint="only advice (`assess`) can be had from it")
+        return self._parts.recorder
+
+    def _enforce(self, request: Request, decision: Decision) -> Decision:
+        enforcement = self._parts.enforcement
+        if enforcement is None or not decision.is_allowed or request.dry_run:
+            return decision
+        try:
+            with self._parts.stage("enforce"):
+                enforcement.carry_out(request, decision)
+        except OSError as error:
+            raise DependencyError(
+                f"decision {decision.decision_id} was recorded but could not be carried out: {error}",
+                hint="nothing was permitted; mend the disk and ask again",
+            ) from error
+        return decision
+
+
+def _not_durable(error: Exception) -> RecordNotDurable:
+    return RecordNotDurable(
+        f"the decision's record could not be made durable: {error}", hint="nothing was permitted; see `audit/README.md`"
+    )
