@@ -88,7 +88,7 @@ class RecordNotDurable(DependencyError):
 
 
 class NoAnswer(GovernanceError):
-    """The policy gave no value: undefined, an error, a time-out or a panic. Treated as deny, and told apart from one."""
+    """The policy gave no value: undefined, error, time-out or panic. Treated as deny, and told apart from one."""
 
     code = "no_answer"
     status = 503

@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: one file per noun, each with `run(argv, stdin, stdout, stderr) -> exit code`."""

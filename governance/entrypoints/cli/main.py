@@ -1,0 +1,108 @@
+"""`governance <noun> …`: finds the noun's module, imports only that, and turns what happened into an exit code.
+
+Exit codes: 0 clean, 1 violations (or a verification that failed), 2 wrong use, 3 unexpected, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from governance.errors import CallerError, GovernanceError, RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Command(NamedTuple):
+    """One noun of the command line."""
+
+    module: str
+    """Below `governance.entrypoints.cli`."""
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "check": Command("check", "decide on every file that is recognised, as pre-commit and CI do"),
+    "decide": Command("decide", "one request through the whole line, recorded"),
+    "rules": Command("rules", "test, lint, list, explain, coverage, eval"),
+    "bundle": Command("bundle", "build, inspect, sign, verify"),
+    "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
+    "key": Command("key", "create, list and revoke API keys"),
+    "schema": Command("schema", "print the JSON Schema of a manifest kind"),
+    "serve": Command("serve", "the HTTP service"),
+    "settings": Command("settings", "every setting, its value and where it comes from"),
+    "demo": Command("demo", "the main job on real input, in words"),
+    "version": Command("version", "this program's version and the policy engine's"),
+}
+
+CLEAN, VIOLATIONS, WRONG_USE, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command line; never raises for what a user, a file or a disk did."""
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        stdout.write(_usage())
+        return CLEAN
+    command = COMMANDS.get(argv[0])
+    if command is None:
+        stderr.write(f"governance: {argv[0]!r} is not a command\n\n{_usage()}")
+        return WRONG_USE
+    return _guarded(command, list(argv[1:]), stdin, stdout, stderr)
+
+
+def _guarded(command: Command, argv: list[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    try:
+        module = import_module(f"governance.entrypoints.cli.{command.module}")
+        return int(module.run(argv, stdin, stdout, stderr))
+    except GovernanceError as error:
+        stderr.write(f"governance: {error.code}: {error}\n")
+        return WRONG_USE if isinstance(error, CallerError | RuleError) else UNEXPECTED
+    except SystemExit as stop:  # argparse: 0 after --help, 2 for wrong use
+        return stop.code if isinstance(stop.code, int) else WRONG_USE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`… | head`). What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNEXPECTED
+    except Exception as error:  # noqa: BLE001  the outermost edge: keep the trace for the report, not for the reader
+        stderr.write(f"governance: unexpected {type(error).__name__}; {_report(error)}\n")
+        return UNEXPECTED
+
+
+def _report(error: Exception) -> str:
+    """Write the trace where the user can find it; says where, or why not."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="governance-", suffix=".log", delete=False) as file:
+            # Frames without their values: a trace must not carry what was being decided on.
+            file.write("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + "\n")
+    except OSError as problem:
+        return f"the report could not be written ({problem.strerror})"
+    return f"report in {file.name}"
+
+
+def _usage() -> str:
+    rows = "\n".join(f"  {name:<10} {command.help}" for name, command in COMMANDS.items())
+    return (
+        "usage: governance <command> …   (each takes --help)\n\n"
+        f"{rows}\n\n"
+        "Exit codes: 0 clean, 1 violations, 2 wrong use, 3 unexpected, 130 interrupted.\n"
+    )
+
+
+def main() -> None:
+    """Entry point of the `governance` command."""
+    code = run(sys.argv[1:], sys.stdin, sys.stdout, sys.stderr)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = UNEXPECTED
+    # Skips tearing down modules and the engine: 2-4 ms of a 30 ms command. Everything durable was fsynced before.
+    sys.stderr.flush()
+    os._exit(code)
