@@ -17,14 +17,25 @@ class Facts(NamedTuple):
 
     values: Json
     """
-    - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], owner, tenants[], …}]`,
-      the registry's entry for each connector the request names (`state: "unknown"` when it has none)
-    - `app`: `{known: bool, digest, spec}`: the last allowed deploy of the app that a call or a flow names
-    - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{}, regions[]}`
-    - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`
+    - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], operations[], fields[],
+      limits{}, owner, tenants[], retires_at, replaced_by}]`: the registry's entry for each connector that the request
+      names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
+      `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
+      `read`, `write` or `admin`. `operations`: `[{name, method, paths[], scope}]`, `paths` being prefixes. `fields`:
+      `[{pointer: [segments, "*" for any], class}]`, the sensitive places in its answers. `limits`: most calls a day by
+      business area, `"*"` for all others. `tenants`: names, `"*"` for all. `retires_at`: RFC 3339, absent when not planned
+    - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
+      request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
+    - `template`: for deploys: `{known: bool, name, version, state, spec}`: the published template that the app names
+    - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{requestsPerDay, costEurPerMonth},
+      regions[]}`
+    - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
+      case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
     - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource
     - `schema_errors`: `[{pointer, message}]`
-    - `review`: `{status, findings[]}`; `usage`: `{…}`; `approvals`: `[{by, role, digest, scope, expires_at}]`
+    - `review`: `{status, findings[{pointer, severity, title}]}`; absent when nobody asked for one
+    - `usage`: `{calls_today{connector: n}}`; absent where no meter runs
+    - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """
     digest: str
