@@ -22,8 +22,9 @@ class Facts(NamedTuple):
       names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
       `read`, `write` or `admin`. `operations`: `[{name, method, paths[], scope}]`, `paths` being prefixes. `fields`:
-      `[{pointer: [segments, "*" for any], class}]`, the sensitive places in its answers. `limits`: most calls a day by
-      business area, `"*"` for all others. `tenants`: names, `"*"` for all. `retires_at`: RFC 3339, absent when not planned
+      `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
+      `limits`: most calls a day by business area, `"*"` for others. `tenants`: names, `"*"` for all. `retires_at`:
+      RFC 3339, absent when not planned
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the published template that the app names
