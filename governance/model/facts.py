@@ -34,7 +34,7 @@ class Facts(NamedTuple):
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
     - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource
     - `schema_errors`: `[{pointer, message}]`
-    - `review`: `{status, findings[{pointer, severity, title}]}`; absent when nobody asked for one
+    - `review`: `{status: "done", findings[{pointer, severity, title}]}`; absent when nobody asked for one
     - `usage`: `{calls_today{connector: n}}`; absent where no meter runs
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer

@@ -1,0 +1,37 @@
+# METADATA
+# title: Calls use a registered operation
+# description: Method, path and named operation of a call must match an operation of the connector, and the call must hold that operation's scope.
+# custom:
+#   id: CONN-007
+#   severity: high
+#   applies_to: [connector_call]
+#   controls: ["ISO-27001:A.8.3", "SOC2:CC6.3"]
+#   remediation: Use one of the operations in the connector's page of the catalog, with its scope.
+package platform.rules.connectors.operation_allowed
+
+import data.platform.lib.destination
+
+deny contains v if {
+	count(_matching) == 0
+	v := {
+		"path": ["resource", "method"],
+		"message": sprintf("The connector %s has no operation for method %s on this path that the call may use.", [
+			json.marshal(object.get(input, ["resource", "connector"], "")),
+			json.marshal(object.get(input, ["resource", "method"], "")),
+		]),
+	}
+}
+
+_matching contains operation.name if {
+	some c in destination.entries
+	some operation in c.operations
+	operation.method == input.resource.method
+	object.get(input, ["resource", "operation"], operation.name) == operation.name
+	some prefix in operation.paths
+	_lies_under(input.facts.url.path, prefix)
+	operation.scope in input.resource.scopes
+}
+
+_lies_under(path, prefix) if path == prefix
+
+_lies_under(path, prefix) if startswith(path, concat("", [trim_suffix(prefix, "/"), "/"]))

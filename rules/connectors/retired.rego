@@ -1,0 +1,39 @@
+# METADATA
+# title: Connectors stop on their retirement day
+# description: From the moment a connector is due to retire it may no longer be used, even if its entry still says approved.
+# custom:
+#   id: CONN-002
+#   severity: high
+#   applies_to: [template, deploy, connector_call, data_flow]
+#   controls: ["ISO-27001:A.5.23", "SOC2:CC9.2"]
+#   remediation: Move to the connector that replaces it; the catalog names it.
+package platform.rules.connectors.retired
+
+import data.platform.lib.registry
+
+deny contains v if {
+	some c in registry.entries
+	_is_over(c)
+	some used in registry.requested
+	used.name == c.name
+	v := {
+		"path": used.path,
+		"message": sprintf("The connector %q retired on %s.%s", [c.name, c.retires_at, _advice(c)]),
+	}
+}
+
+_is_over(c) if {
+	day := object.get(c, "retires_at", null)
+	day != null
+	time.parse_rfc3339_ns(day) <= time.parse_rfc3339_ns(input.now)
+}
+
+# Without a clock nothing that has such a day can be said to be still in service.
+_is_over(c) if {
+	object.get(c, "retires_at", null) != null
+	not input.now
+}
+
+_advice(c) := sprintf(" Use %q instead.", [c.replaced_by]) if is_string(c.replaced_by)
+
+else := ""

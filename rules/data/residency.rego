@@ -1,0 +1,38 @@
+# METADATA
+# title: Data stays in regions that are allowed
+# description: An app keeps its data in regions that the platform offers and its tenant has chosen.
+# custom:
+#   id: DATA-004
+#   severity: high
+#   applies_to: [template, deploy]
+#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34"]
+#   remediation: Choose one of your business area's regions under data.residency.
+package platform.rules.data.residency
+
+deny contains v if {
+	count([region | some region in input.app.data.residency]) == 0
+	v := {
+		"path": ["app", "data", "residency"],
+		"message": "The manifest does not say in which region the data is kept.",
+	}
+}
+
+deny contains v if {
+	some i, region in input.app.data.residency
+	not region in _allowed
+	v := {
+		"path": ["app", "data", "residency", i],
+		"message": sprintf("Data may not be kept in the region %s.", [json.marshal(region)]),
+	}
+}
+
+_allowed contains region if {
+	input.kind == "template"
+	some region in data.platform.residency.allowed
+}
+
+_allowed contains region if {
+	input.kind == "deploy"
+	some region in data.platform.residency.allowed
+	region in input.facts.tenant.regions
+}

@@ -1,0 +1,27 @@
+# METADATA
+# title: Data flows only to a known destination
+# description: A flow must name a connector, or an address that belongs to one which the app was deployed with.
+# custom:
+#   id: EGR-003
+#   severity: critical
+#   applies_to: [data_flow]
+#   controls: ["ISO-27001:A.5.14", "SOC2:CC6.7", "GDPR:Art.44"]
+#   remediation: Send the data to a connector from the app's manifest.
+package platform.rules.egress.known_destination
+
+import data.platform.lib.destination
+import data.platform.lib.manifest
+
+deny contains v if {
+	count(_known) == 0
+	v := {
+		"path": ["resource", "destination"],
+		"message": "The destination is no connector that this app was deployed with, so no data may go there.",
+	}
+}
+
+_known contains c.name if {
+	some c in destination.entries
+	some used in manifest.connectors
+	used.name == c.name
+}

@@ -1,0 +1,28 @@
+# Findings of the scanner, with the class of each and its place as segments. An entity without a class has the class
+# "unclassified", for which nothing is cleared.
+package platform.lib.findings
+
+pii contains f if {
+	some found in input.facts.pii
+	entity := upper(object.get(found, "entity", ""))
+	f := {
+		"class": object.get(data.platform.classes.entities, entity, "unclassified"),
+		"entity": entity,
+		"segments": segments(object.get(found, "pointer", "")),
+	}
+}
+
+secrets contains f if {
+	some found in input.facts.secrets
+	f := {
+		"entity": upper(object.get(found, "entity", "SECRET")),
+		"segments": segments(object.get(found, "pointer", "")),
+	}
+}
+
+# A JSON pointer (RFC 6901) as segments; "~1" before "~0", as the standard demands.
+segments(pointer) := [unescaped |
+	some i, part in split(pointer, "/")
+	i > 0
+	unescaped := replace(replace(part, "~1", "/"), "~0", "~")
+]

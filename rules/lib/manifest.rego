@@ -1,0 +1,37 @@
+# The app's manifest as rules like to read it: what is missing is an empty value, never undefined, so that a rule that
+# looks for "not in the allowed set" also fires on what is not there.
+package platform.lib.manifest
+
+connectors contains c if {
+	some i, used in input.app.connectors
+	is_object(used)
+	c := {
+		"index": i,
+		"name": object.get(used, "name", ""),
+		"hosts": object.get(used, "hosts", []),
+		"purpose": object.get(used, "purpose", ""),
+		"scopes": object.get(used, "scopes", []),
+	}
+}
+
+# One row per scope that the app asks for.
+scopes contains s if {
+	some c in connectors
+	some j, scope in c.scopes
+	s := {"connector": c.name, "scope": scope, "path": ["app", "connectors", c.index, "scopes", j]}
+}
+
+classes contains class if some class in input.app.data.classes
+
+pii contains kind if some kind in input.app.data.pii
+
+secrets contains s if {
+	some i, secret in input.app.secrets
+	is_object(secret)
+	s := {
+		"index": i,
+		"name": object.get(secret, "name", ""),
+		"ttl": object.get(secret, "ttl", ""),
+		"rotation": object.get(secret, "rotation", ""),
+	}
+}

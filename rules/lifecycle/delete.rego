@@ -1,0 +1,34 @@
+# METADATA
+# title: Nothing is deleted too early or under legal hold
+# description: An app and its data may be deleted after its time in the archive, and never while a legal hold is on it.
+# custom:
+#   id: LIFE-002
+#   severity: critical
+#   applies_to: [lifecycle]
+#   controls: ["ISO-27001:A.5.33", "GDPR:Art.17", "SOC2:P4.3"]
+#   remediation: Wait until the archive time is over, and ask the compliance team about holds.
+package platform.rules.lifecycle.delete
+
+deny contains v if {
+	input.resource.change.to == "deleted"
+	object.get(input, ["facts", "app", "legal_hold"], null) != false
+	v := {
+		"path": ["resource", "change", "to"],
+		"message": "The app is under legal hold, or nobody can say that it is not.",
+	}
+}
+
+deny contains v if {
+	input.resource.change.to == "deleted"
+	not _has_rested
+	v := {
+		"path": ["resource", "change", "to"],
+		"message": sprintf("An app rests in the archive for %d days before it may be deleted.", [data.platform.lifecycle.days_before_delete]),
+	}
+}
+
+_has_rested if {
+	since := time.parse_rfc3339_ns(input.facts.app.state_since)
+	days := data.platform.lifecycle.days_before_delete
+	time.parse_rfc3339_ns(input.now) - since >= ((days * 86400) * 1000) * 1000000
+}

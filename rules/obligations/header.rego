@@ -1,0 +1,13 @@
+# METADATA
+# title: Headers to drop before a call leaves
+# description: Headers that only the broker sets, where the app sent one of its own.
+# custom:
+#   type: header
+#   applies_to: [connector_call]
+package platform.obligations.header
+
+oblige contains value if {
+	some name, _ in input.resource.headers
+	lower(name) in data.platform.headers.broker_owned
+	value := {"op": "remove", "name": name}
+}

@@ -1,0 +1,28 @@
+# METADATA
+# title: No decision without the facts
+# description: Where a stage that gathers facts could not answer, the request is denied; only advisory stages may be missing.
+# custom:
+#   id: REQ-007
+#   severity: high
+#   applies_to: [template, deploy, connector_call, data_flow, publish, lifecycle]
+#   controls: ["ISO-27001:A.8.26", "SOC2:CC7.2"]
+#   remediation: Try again in a moment; if it stays, tell the platform team which stage is named.
+package platform.rules.request.facts_available
+
+deny contains v if {
+	some stage in input.facts.unavailable
+	not stage in data.platform.requests.advisory_stages
+	v := {
+		"path": ["facts", "unavailable"],
+		"message": sprintf("The stage %s could not answer, so nothing can be allowed.", [json.marshal(stage)]),
+	}
+}
+
+deny contains v if {
+	stages := object.get(input, ["facts", "unavailable"], null)
+	not is_array(stages)
+	v := {
+		"path": ["facts", "unavailable"],
+		"message": "Nobody can say whether all facts were gathered.",
+	}
+}

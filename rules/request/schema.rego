@@ -1,0 +1,30 @@
+# METADATA
+# title: Documents follow their schema
+# description: A document that its schema does not accept is refused, and so is one that nobody checked.
+# custom:
+#   id: REQ-006
+#   severity: high
+#   applies_to: [template, deploy, connector_call, data_flow, publish, lifecycle]
+#   controls: ["ISO-27001:A.8.26"]
+#   remediation: Correct the document at the place that the message names.
+package platform.rules.request.schema
+
+import data.platform.lib.findings
+
+deny contains v if {
+	some error in input.facts.schema_errors
+	pointer := object.get(error, "pointer", "")
+	v := {
+		"path": array.concat(["resource"], findings.segments(pointer)),
+		"message": sprintf("The document does not follow its schema: %s", [object.get(error, "message", "no details")]),
+	}
+}
+
+deny contains v if {
+	errors := object.get(input, ["facts", "schema_errors"], null)
+	not is_array(errors)
+	v := {
+		"path": ["resource"],
+		"message": "Nobody checked the document against its schema.",
+	}
+}

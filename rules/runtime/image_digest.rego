@@ -1,0 +1,40 @@
+# METADATA
+# title: Images are pinned and come from our registry
+# description: An app that starts from an image names it by digest, from a registry that the platform scans.
+# custom:
+#   id: RUN-004
+#   severity: critical
+#   applies_to: [deploy]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "SLSA:L2"]
+#   remediation: "Use registry/name@sha256:digest from the platform's registry, as the pipeline prints it."
+package platform.rules.runtime.image_digest
+
+deny contains v if {
+	input.app.runtime.class in data.platform.runtime.from_image
+	image := object.get(input, ["app", "runtime", "image"], "")
+	not _is_pinned(image)
+	v := {
+		"path": ["app", "runtime", "image"],
+		"message": sprintf("The image %s is not pinned by a digest.", [json.marshal(image)]),
+	}
+}
+
+deny contains v if {
+	input.app.runtime.class in data.platform.runtime.from_image
+	image := object.get(input, ["app", "runtime", "image"], "")
+	not _is_ours(image)
+	v := {
+		"path": ["app", "runtime", "image"],
+		"message": sprintf("The image %s does not come from a registry that the platform scans.", [json.marshal(image)]),
+	}
+}
+
+_is_pinned(image) if {
+	is_string(image)
+	regex.match(`^[a-z0-9._/:-]+@sha256:[0-9a-f]{64}$`, image)
+}
+
+_is_ours(image) if {
+	is_string(image)
+	split(image, "/")[0] in data.platform.runtime.image_registries
+}
