@@ -1,0 +1,89 @@
+"""Source modules to a policy that may serve: parse, check, rewrite, print; one form for each executor."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from governance.errors import RuleError
+from governance.policy.compiler.checks import check_modules
+from governance.policy.compiler.compiled import CompiledPolicy
+from governance.policy.compiler.eligible import ineligible_reason
+from governance.policy.compiler.guards import guard
+from governance.policy.compiler.hoist import hoist
+from governance.policy.engine import compile_program
+from governance.policy.rego.parser import parse_module
+from governance.policy.rego.printer import Printer
+from governance.policy.rego.syntax import Var
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from governance.model.request import Json
+    from governance.policy.rego.syntax import Module as Tree
+
+
+class Module(NamedTuple):
+    """One Rego file as written."""
+
+    path: str
+    text: str
+    v0: bool = False
+
+
+def compile_policy(
+    modules: Sequence[Module],
+    *,
+    data: Json = None,
+    entrypoints: Sequence[str] = (),
+    strict: bool = False,
+    deterministic: bool = True,
+) -> CompiledPolicy:
+    """Everything the engine needs to answer for these modules.
+
+    `strict`: a builtin's error is no answer instead of undefined. `deterministic`: builtins that read the clock, the
+    network or chance are refused. `entrypoints`: rules that the fast executor may serve once it was proved equal; where
+    it cannot compile them the interpreter serves. Raises RuleError with file:line:column for what must not serve.
+    """
+    trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
+    check_modules(trees, deterministic=deterministic)
+    text = json.dumps(data if data is not None else {}, ensure_ascii=False)
+    plain, origins = _printed(trees, full=False)
+    guarded: tuple[tuple[str, str], ...] = ()
+    if not strict:
+        guarded, _ = _printed(guard(copy.deepcopy(trees)), full=False)
+    program = _program(trees, text, entrypoints)
+    return CompiledPolicy(plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict)
+
+
+def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> bytes:
+    if not entrypoints or any(ineligible_reason(tree) for tree in trees):
+        return b""
+    full, _ = _printed(trees, full=True)
+    try:
+        return compile_program(full, data, entrypoints)
+    except RuleError:
+        return b""
+
+
+def _printed(trees: Sequence[Tree], *, full: bool) -> tuple[tuple[tuple[str, str], ...], dict[str, list[int]]]:
+    names = rule_names(trees)
+    found: list[tuple[str, str]] = []
+    origins: dict[str, list[int]] = {}
+    for tree in copy.deepcopy(list(trees)):
+        imported = {entry.alias or entry.path[-1] for entry in tree.imports}
+        hoist(tree, names[".".join(tree.package)] | imported, full=full)
+        printer = Printer()
+        found.append((tree.file, printer.module(tree)))
+        origins[tree.file] = printer.origin
+    return tuple(found), origins
+
+
+def rule_names(trees: Sequence[Tree]) -> dict[str, set[str]]:
+    """Names of the rules of each package, over all its files."""
+    names: dict[str, set[str]] = {}
+    for tree in trees:
+        known = names.setdefault(".".join(tree.package), set())
+        known |= {rule.head.ref[0].name for rule in tree.rules if isinstance(rule.head.ref[0], Var)}
+    return names

@@ -1,0 +1,219 @@
+"""The only door to the policy engine: JSON text in, JSON text out, and nothing that went wrong reads as a value.
+
+Two executors stand behind it. The interpreter is the authority. The compiled one (RVM) answers only for entry points
+that activation proved equal, is bounded to 25,000 instructions, and hands over to the interpreter on any error.
+
+Three habits of the engine are undone here: undefined comes as the JSON string "<undefined>"; a panic derives from
+BaseException, so `except Exception` misses it; and its error texts carry two kilobytes of native backtrace.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from _thread import get_ident
+from typing import TYPE_CHECKING, NamedTuple
+
+import regorus
+
+from governance.errors import InternalError, NoAnswer, RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from governance.model.request import Json
+    from governance.policy.compiler.compiled import CompiledPolicy
+
+_UNDEFINED = '"<undefined>"'
+_PLACE = re.compile(r"--> (?P<file>.+?):(?P<line>\d+):(?P<column>\d+)")
+_MESSAGE = re.compile(r"^error: (?P<text>.+)$", re.MULTILINE)
+# The engine's own limits are for hand-written lines; a compiled module may hold a table in one.
+_MAX_COLUMN, _MAX_BYTES, _MAX_LINES = 1 << 20, 1 << 24, 1 << 20
+
+
+class Answer(NamedTuple):
+    """What a rule gave."""
+
+    text: str | None
+    """JSON text; None when the rule is undefined, which is never a yes."""
+    executor: str
+
+
+class Engine:
+    """One compiled policy, ready to answer; belongs to the thread that made it."""
+
+    def __init__(self, compiled: CompiledPolicy, extensions: Mapping[str, tuple[int, Callable[..., Json]]] | None = None):
+        self._compiled = compiled
+        self._extensions = extensions or {}
+        self._thread = get_ident()
+        self._plain = self._interpreter(compiled.modules)
+        self._guarded: regorus.Engine | None = None
+        self._fast = frozenset(compiled.fast)
+        self._rvm = self._load_program() if compiled.fast else None
+
+    def rule(self, path: str, input_json: str) -> Answer:
+        """The value of one rule (`data.platform.main.deploy`) for an input.
+
+        Raises NoAnswer for an error, a panic, or a path that names no rule: the caller's answer is deny.
+        """
+        self._own_thread()
+        if self._rvm is not None and path in self._fast:
+            text = self._run_fast(path, input_json)
+            if text is not None:
+                return Answer(None if text == _UNDEFINED else text, "rvm")
+        return Answer(self._slow_rule(path, input_json), "interpreter")
+
+    def compare(self, path: str, input_json: str) -> tuple[str | None, str | None]:
+        """What interpreter and fast executor each give, for the proof of equality; errors read as `error`."""
+        self._own_thread()
+        try:
+            slow = self._slow_rule(path, input_json)
+        except NoAnswer:
+            slow = "error"
+        if self._rvm is None:
+            raise InternalError("this policy has no compiled program to compare")
+        fast = self._run_fast(path, input_json)
+        return slow, "error" if fast is None else None if fast == _UNDEFINED else fast
+
+    def query(self, query: str, input_json: str | None, *, strict: bool | None = None) -> list[Json]:
+        """Any query on the interpreter: a list of `{expressions: [...], bindings: {...}}`; empty when undefined."""
+        self._own_thread()
+        is_strict = self._compiled.strict if strict is None else strict
+        text = self._evaluate(
+            lambda engine: engine.eval_query_as_json(query), input_json if input_json is not None else "{}", is_strict
+        )
+        return list(json.loads(text).get("result", []))
+
+    def coverage(self) -> Json:
+        """Lines covered since `enable_coverage`, by module path: `{path: {"covered": [], "not_covered": []}}`."""
+        report = json.loads(self._plain.get_coverage_report_as_json())
+        return {f["path"]: {"covered": f["covered"], "not_covered": f["not_covered"]} for f in report["files"]}
+
+    def enable_coverage(self) -> None:
+        """Collect line coverage on the interpreter; costs time, so only tests do it."""
+        self._plain.set_enable_coverage(True)
+
+    # -- behind the door ---------------------------------------------------------------------------------------------
+
+    def _own_thread(self) -> None:
+        if get_ident() != self._thread:
+            raise InternalError("a policy engine was used from another thread", hint="make one engine per worker process")
+
+    def _interpreter(self, modules: Sequence[tuple[str, str]]) -> regorus.Engine:
+        engine = regorus.Engine()
+        engine.set_policy_length_config(max_col=_MAX_COLUMN, max_file_bytes=_MAX_BYTES, max_lines=_MAX_LINES)
+        engine.set_gather_prints(True)
+        try:
+            for path, text in modules:
+                engine.add_policy(path, text)
+            engine.add_data_json(self._compiled.data)
+        except RuntimeError as error:
+            raise self._rule_error(error) from None
+        for name, (count, function) in self._extensions.items():
+            engine.add_extension(name, count, function)
+        return engine
+
+    def _load_program(self) -> regorus.Rvm:
+        rvm = regorus.Rvm()
+        program, _ = regorus.Program.deserialize_binary(self._compiled.program)
+        rvm.load_program(program)
+        rvm.set_data_json(self._compiled.data)
+        return rvm
+
+    def _run_fast(self, path: str, input_json: str) -> str | None:
+        """JSON text, or None when the fast executor could not answer."""
+        if self._rvm is None:
+            return None
+        try:
+            self._rvm.set_input_json(input_json)
+            return str(self._rvm.execute_entry_point(path))
+        except RuntimeError:
+            return None
+        except BaseException as error:
+            if not _is_panic(error):
+                raise
+            self._rvm = self._load_program()
+            return None
+
+    def _slow_rule(self, path: str, input_json: str) -> str | None:
+        text = self._evaluate(lambda engine: engine.eval_rule_as_json(path), input_json, self._compiled.strict)
+        return None if text == _UNDEFINED else text
+
+    def _evaluate(self, call: Callable[[regorus.Engine], str], input_json: str, strict: bool) -> str:  # noqa: FBT001
+        """Plain first; where that raised and errors may read as undefined, the guarded form."""
+        try:
+            return self._attempt(self._plain, call, input_json)
+        except NoAnswer:
+            if strict or not self._compiled.guarded:
+                raise
+        if self._guarded is None:
+            self._guarded = self._interpreter(self._compiled.guarded)
+        return self._attempt(self._guarded, call, input_json)
+
+    def _attempt(self, engine: regorus.Engine, call: Callable[[regorus.Engine], str], input_json: str) -> str:
+        try:
+            engine.set_input_json(input_json)
+            return str(call(engine))
+        except RuntimeError as error:
+            raise NoAnswer(f"policy failed: {self._trimmed(error)}", hint="treated as deny") from None
+        except BaseException as error:
+            if not _is_panic(error):
+                raise
+            self._plain = self._interpreter(self._compiled.modules)
+            self._guarded = None
+            raise NoAnswer("the policy engine panicked; it was rebuilt", hint="treated as deny") from None
+
+    def _rule_error(self, error: RuntimeError) -> RuleError:
+        place, message = self._located(error)
+        return RuleError(message, where=place)
+
+    def _trimmed(self, error: RuntimeError) -> str:
+        place, message = self._located(error)
+        return f"{place}: {message}" if place else message
+
+    def _located(self, error: RuntimeError) -> tuple[str, str]:
+        """`file:line:column` in the source as written, and the message without the backtrace."""
+        text = str(error)
+        message = _MESSAGE.search(text)
+        plain = message["text"] if message else next((row for row in text.splitlines() if row.strip()), "no reason given")
+        place = _PLACE.search(text)
+        if place is None:
+            return "", plain[:200]
+        origins = self._compiled.origins.get(place["file"], [])
+        line = int(place["line"])
+        if line <= len(origins):
+            return f"{place['file']}:{origins[line - 1]}", plain[:200]
+        return f"{place['file']}:{line}:{place['column']}", plain[:200]
+
+
+def compile_program(modules: Sequence[tuple[str, str]], data: str, entry_points: Sequence[str]) -> bytes:
+    """A serialised program for the fast executor; raises RuleError where it cannot compile these modules."""
+    try:
+        program = regorus.Program.compile_from_modules(data, list(modules), list(entry_points))
+        return bytes(program.serialize_binary())
+    except RuntimeError as error:
+        reason = next((row for row in str(error).splitlines() if row.strip()), "no reason given")
+        raise RuleError(f"the fast executor cannot compile this policy: {reason[:200]}") from None
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        raise RuleError("the fast executor panicked on this policy") from None
+
+
+def knows_function(name: str, count: int) -> bool:
+    """Whether the engine has a builtin of this name; it says so only when one is called."""
+    engine = regorus.Engine()
+    call = f"{name}({', '.join(['null'] * count)})"
+    try:
+        engine.eval_query(call)
+    except RuntimeError as error:
+        return "could not find function" not in str(error)
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+    return True
+
+
+def _is_panic(error: BaseException) -> bool:
+    """pyo3 raises its own BaseException subclass for a Rust panic; it is not importable."""
+    return type(error).__name__ == "PanicException"
