@@ -9,12 +9,13 @@
 #   remediation: Remove the host; the registry's hosts apply by themselves.
 package platform.rules.connectors.declared_hosts
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
 deny contains v if {
 	some c in manifest.connectors
-	some j, host in c.hosts
+	some j, host in lists.of(c, "hosts")
 	not [c.name, host] in registry.hosts
 	path := ["app", "connectors", c.index, "hosts", j]
 	v := {

@@ -20,7 +20,11 @@ deny contains v if {
 }
 
 deny contains v if {
-	lower(input.app.owner) == lower(input.app.secondaryOwner)
+	owner := object.get(input, ["app", "owner"], "")
+	second := object.get(input, ["app", "secondaryOwner"], "")
+	_is_somebody(owner)
+	_is_somebody(second)
+	lower(trim_space(owner)) == lower(trim_space(second))
 	v := {
 		"path": ["app", "secondaryOwner"],
 		"message": "The second owner is the same person as the owner.",

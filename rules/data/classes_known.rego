@@ -9,6 +9,7 @@
 #   remediation: "Use the classes of the catalog: public, internal, confidential, personal, financial, special."
 package platform.rules.data.classes_known
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 deny contains v if {
@@ -20,7 +21,7 @@ deny contains v if {
 }
 
 deny contains v if {
-	some i, class in input.app.data.classes
+	some i, class in lists.at(["app", "data", "classes"])
 	not class in data.platform.classes.known
 	v := {
 		"path": ["app", "data", "classes", i],

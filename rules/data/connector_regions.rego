@@ -9,6 +9,7 @@
 #   remediation: Use a connector that keeps its data in the app's region.
 package platform.rules.data.connector_regions
 
+import data.platform.lib.lists
 import data.platform.lib.registry
 
 deny contains v if {
@@ -31,8 +32,8 @@ _within_reach contains c.name if {
 # Regions that every one of the app's own regions reaches; none when the app has none.
 _reach contains region if {
 	some region in data.platform.residency.allowed
-	count(input.app.data.residency) > 0
-	every home in input.app.data.residency {
+	count(lists.at(["app", "data", "residency"])) > 0
+	every home in lists.at(["app", "data", "residency"]) {
 		region in data.platform.residency.reach[home]
 	}
 }

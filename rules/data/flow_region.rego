@@ -10,6 +10,7 @@
 package platform.rules.data.flow_region
 
 import data.platform.lib.destination
+import data.platform.lib.lists
 
 deny contains v if {
 	region := input.resource.destination.region
@@ -40,6 +41,6 @@ _registered contains region if {
 
 # An app whose regions nobody knows is at home nowhere, and nothing is within reach of that.
 _homes := homes if {
-	homes := {home | some home in input.app.data.residency}
+	homes := {home | some home in lists.at(["app", "data", "residency"])}
 	count(homes) > 0
 } else := {"nowhere"}

@@ -9,6 +9,7 @@
 #   remediation: List under data.pii only the kinds the app needs, such as dietary_preference; the others stay masked.
 package platform.rules.data.personal_kinds
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 deny contains v if {
@@ -22,7 +23,7 @@ deny contains v if {
 }
 
 deny contains v if {
-	some i, kind in input.app.data.pii
+	some i, kind in lists.at(["app", "data", "pii"])
 	class := object.get(data.platform.classes.kinds, kind, "unclassified")
 	not class in manifest.classes
 	v := {

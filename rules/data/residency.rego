@@ -9,8 +9,10 @@
 #   remediation: Choose one of your business area's regions under data.residency.
 package platform.rules.data.residency
 
+import data.platform.lib.lists
+
 deny contains v if {
-	count([region | some region in input.app.data.residency]) == 0
+	count([region | some region in lists.at(["app", "data", "residency"])]) == 0
 	v := {
 		"path": ["app", "data", "residency"],
 		"message": "The manifest does not say in which region the data is kept.",
@@ -18,7 +20,7 @@ deny contains v if {
 }
 
 deny contains v if {
-	some i, region in input.app.data.residency
+	some i, region in lists.at(["app", "data", "residency"])
 	not region in _allowed
 	v := {
 		"path": ["app", "data", "residency", i],

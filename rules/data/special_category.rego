@@ -11,9 +11,10 @@
 package platform.rules.data.special_category
 
 import data.platform.lib.approvals
+import data.platform.lib.lists
 
 deny contains v if {
-	some i, class in input.app.data.classes
+	some i, class in lists.at(["app", "data", "classes"])
 	class == "special"
 	not data.platform.approvals.special_data in approvals.given
 	v := {

@@ -9,11 +9,12 @@
 #   remediation: Remove the host, or add the connector it belongs to.
 package platform.rules.egress.hosts_of_connectors
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
 deny contains v if {
-	some i, host in input.app.egress
+	some i, host in lists.at(["app", "egress"])
 	not host in _reachable
 	path := ["app", "egress", i]
 	v := {

@@ -9,8 +9,10 @@
 #   remediation: "Write the full host name alone, such as api.example.com."
 package platform.rules.egress.plain_hosts
 
+import data.platform.lib.lists
+
 deny contains v if {
-	some i, host in input.app.egress
+	some i, host in lists.at(["app", "egress"])
 	not _is_plain(host)
 	path := ["app", "egress", i]
 	v := {

@@ -2,8 +2,10 @@
 # looks for "not in the allowed set" also fires on what is not there.
 package platform.lib.manifest
 
+import data.platform.lib.lists
+
 connectors contains c if {
-	some i, used in input.app.connectors
+	some i, used in lists.at(["app", "connectors"])
 	is_object(used)
 	c := {
 		"index": i,
@@ -14,19 +16,26 @@ connectors contains c if {
 	}
 }
 
+# An entry that is no object is a connector without a name, which no list holds.
+connectors contains c if {
+	some i, used in lists.at(["app", "connectors"])
+	not is_object(used)
+	c := {"index": i, "name": "", "hosts": [], "purpose": "", "scopes": []}
+}
+
 # One row per scope that the app asks for.
 scopes contains s if {
 	some c in connectors
-	some j, scope in c.scopes
+	some j, scope in lists.of(c, "scopes")
 	s := {"connector": c.name, "scope": scope, "path": ["app", "connectors", c.index, "scopes", j]}
 }
 
-classes contains class if some class in input.app.data.classes
+classes contains class if some class in lists.at(["app", "data", "classes"])
 
-pii contains kind if some kind in input.app.data.pii
+pii contains kind if some kind in lists.at(["app", "data", "pii"])
 
 secrets contains s if {
-	some i, secret in input.app.secrets
+	some i, secret in lists.at(["app", "secrets"])
 	is_object(secret)
 	s := {
 		"index": i,
@@ -34,4 +43,10 @@ secrets contains s if {
 		"ttl": object.get(secret, "ttl", ""),
 		"rotation": object.get(secret, "rotation", ""),
 	}
+}
+
+secrets contains s if {
+	some i, secret in lists.at(["app", "secrets"])
+	not is_object(secret)
+	s := {"index": i, "name": "", "ttl": "", "rotation": ""}
 }

@@ -33,6 +33,7 @@ deny contains v if {
 _granted contains [c.name, level] if {
 	some c in registry.entries
 	some level, weight in data.platform.scopes.access
+	count(c.data_classes) > 0
 	every class in c.data_classes {
 		weight <= data.platform.scopes.access[data.platform.scopes.highest[class]]
 	}

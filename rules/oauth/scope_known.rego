@@ -9,6 +9,7 @@
 #   remediation: Use a scope from the connector's page of the catalog.
 package platform.rules.oauth.scope_known
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
@@ -28,7 +29,7 @@ _asked contains s if {
 
 _asked contains s if {
 	input.kind == "connector_call"
-	some j, scope in input.resource.scopes
+	some j, scope in lists.at(["resource", "scopes"])
 	connector := object.get(input, ["resource", "connector"], "")
 	s := {"connector": connector, "scope": scope, "path": ["resource", "scopes", j]}
 }

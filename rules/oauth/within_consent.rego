@@ -9,10 +9,11 @@
 #   remediation: Add the scope to the manifest and deploy, or call with fewer scopes.
 package platform.rules.oauth.within_consent
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 deny contains v if {
-	some j, scope in input.resource.scopes
+	some j, scope in lists.at(["resource", "scopes"])
 	not scope in _granted
 	v := {
 		"path": ["resource", "scopes", j],

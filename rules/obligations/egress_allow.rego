@@ -7,12 +7,13 @@
 package platform.obligations.egress_allow
 
 import data.platform.lib.destination
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
 oblige contains host if {
 	input.kind == "deploy"
-	some host in input.app.egress
+	some host in lists.at(["app", "egress"])
 	some used in manifest.connectors
 	[used.name, host] in registry.hosts
 }

@@ -7,7 +7,9 @@
 package platform.obligations.header
 
 oblige contains value if {
-	some name, _ in input.resource.headers
+	headers := object.get(input, ["resource", "headers"], {})
+	is_object(headers)
+	some name, _ in headers
 	lower(name) in data.platform.headers.broker_owned
 	value := {"op": "remove", "name": name}
 }

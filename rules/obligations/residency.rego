@@ -6,4 +6,6 @@
 #   applies_to: [deploy, connector_call, data_flow]
 package platform.obligations.residency
 
-oblige contains region if some region in input.app.data.residency
+import data.platform.lib.lists
+
+oblige contains region if some region in lists.at(["app", "data", "residency"])

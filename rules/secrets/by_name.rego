@@ -9,10 +9,12 @@
 #   remediation: Keep only name, ttl and rotation; the broker knows the value.
 package platform.rules.secrets.by_name
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 deny contains v if {
-	some i, secret in input.app.secrets
+	some i, secret in lists.at(["app", "secrets"])
+	is_object(secret)
 	some member, _ in secret
 	not member in data.platform.secrets.members
 	path := ["app", "secrets", i, member]

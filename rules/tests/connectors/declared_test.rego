@@ -1,0 +1,30 @@
+package tests.connectors.declared_test
+
+import data.platform.rules.connectors.declared
+import data.tests.lib.requests
+
+_places(request) := places if {
+	places := {v.path | some v in declared.deny} with input as request
+}
+
+test_a_call_to_a_declared_connector_passes if {
+	_places(requests.connector_call) == set()
+}
+
+test_a_call_to_another_connector_is_refused if {
+	request := requests.changed(requests.connector_call, "/resource/connector", "salesforce")
+	_places(request) == {["resource", "connector"]}
+}
+
+test_a_flow_to_another_connector_is_refused if {
+	request := requests.changed(requests.data_flow, "/resource/destination/connector", "slack")
+	_places(request) == {["resource", "destination", "connector"]}
+}
+
+test_an_app_that_nobody_knows_has_declared_nothing if {
+	_places(requests.without(requests.connector_call, "/app")) == {["resource", "connector"]}
+}
+
+test_a_flow_to_an_address_is_judged_by_its_host_elsewhere if {
+	_places(requests.flow_to_url) == set()
+}

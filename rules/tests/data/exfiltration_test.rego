@@ -1,0 +1,78 @@
+package tests.data.exfiltration_test
+
+import data.platform.rules.data.exfiltration
+import data.tests.lib.requests
+
+_places(request) := places if {
+	places := {v.path | some v in exfiltration.deny} with input as request
+}
+
+test_a_flow_without_findings_passes if {
+	_places(requests.data_flow) == set()
+}
+
+test_a_call_without_findings_passes if {
+	_places(requests.connector_call) == set()
+}
+
+test_people_s_data_may_go_to_a_connector_once_masked if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/name", "entity": "PERSON", "score": 0.9}])
+	_places(request) == set()
+}
+
+test_a_class_that_may_not_be_masked_is_refused if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/iban", "entity": "IBAN_CODE", "score": 0.9}])
+	_places(request) == {["resource", "payload", "iban"]}
+}
+
+test_a_cleared_destination_takes_it if {
+	request := requests.changed(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/iban", "entity": "IBAN_CODE"}]), "/facts/connectors/1/data_classes", ["financial"])
+	_places(request) == set()
+}
+
+test_people_s_data_outside_the_payload_cannot_be_masked if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/purpose", "entity": "PERSON"}])
+	_places(request) == {["resource", "purpose"]}
+}
+
+test_people_s_data_to_an_unlisted_address_is_refused if {
+	request := requests.changed(requests.changed(requests.flow_to_url, "/facts/url/host", "collect.evil.example"), "/facts/pii", [{"pointer": "/payload/a~1b", "entity": "EMAIL_ADDRESS"}])
+	_places(request) == {["resource", "payload", "a/b"]}
+}
+
+test_a_call_to_a_connector_that_is_cleared_passes if {
+	request := requests.changed(requests.connector_call, "/facts/pii", [{"pointer": "/body/name", "entity": "PERSON"}])
+	_places(request) == set()
+}
+
+test_a_call_to_a_connector_that_is_not_cleared_is_refused if {
+	request := requests.changed(requests.changed(requests.connector_call, "/facts/pii", [{"pointer": "/body/name", "entity": "PERSON"}]), "/resource/connector", "recommender")
+	_places(request) == {["resource", "body", "name"]}
+}
+
+test_an_entity_that_nobody_classified_is_refused if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/x", "entity": "RUNE"}])
+	_places(request) == {["resource", "payload", "x"]}
+}
+
+test_a_finding_without_entity_or_place_is_refused if {
+	_places(requests.changed(requests.data_flow, "/facts/pii", [{}])) == {["resource"]}
+}
+
+test_harmless_findings_pass if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/when", "entity": "DATE_TIME"}])
+	_places(request) == set()
+}
+
+test_an_address_shared_by_two_connectors_is_cleared_for_what_both_are if {
+	request := requests.changed(requests.changed(requests.changed(requests.flow_to_url, "/facts/connectors/0/hosts", ["api.recommender.example.com"]), "/facts/connectors/0/data_classes", ["financial"]), "/facts/pii", [{"pointer": "/payload/iban", "entity": "IBAN"}])
+	_places(request) == {["resource", "payload", "iban"]}
+}
+
+test_no_answer_from_the_scanner_is_no_clearance if {
+	_places(requests.without(requests.data_flow, "/facts/pii")) == {["resource"]}
+}
+
+test_no_facts_mean_no_clearance if {
+	_places(requests.without(requests.connector_call, "/facts")) == {["resource"]}
+}

@@ -1,0 +1,228 @@
+# One good request of each kind. A test changes what it is about and leaves the rest; places are JSON pointers.
+package tests.lib.requests
+
+without(document, pointer) := json.patch(document, [{"op": "remove", "path": pointer}])
+
+changed(document, pointer, value) := json.patch(document, [{"op": "replace", "path": pointer, "value": value}])
+
+# `document` with one more member, or one more item in front of the one at `pointer`.
+extended(document, pointer, value) := json.patch(document, [{"op": "add", "path": pointer, "value": value}])
+
+_app := {
+	"name": "where2eat",
+	"tenant": "marketing",
+	"owner": "lead@example.com",
+	"secondaryOwner": "deputy@example.com",
+	"costCenter": "MK-42",
+	"template": {"name": "recommendations", "version": "1.2.0"},
+	"audience": "team",
+	"data": {
+		"classes": ["internal", "personal"],
+		"pii": ["dietary_preference"],
+		"retention": "P30D",
+		"residency": ["eu"],
+	},
+	"connectors": [
+		{
+			"name": "hris",
+			"scopes": ["employees:read"],
+			"purpose": "Dietary preferences of the people who eat together.",
+			"hosts": ["api.hris.example.com"],
+		},
+		{
+			"name": "recommender",
+			"scopes": ["recommendations:read"],
+			"purpose": "Restaurants that suit the preferences of a group.",
+			"hosts": ["api.recommender.example.com"],
+		},
+	],
+	"runtime": {
+		"class": "wasm",
+		"caps": {"cpu": 0.5, "memoryMiB": 256, "timeoutMs": 5000, "storageMiB": 64},
+		"module": {
+			"path": "build/app.wasm",
+			"sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		},
+	},
+	"egress": ["api.hris.example.com", "api.recommender.example.com"],
+	"secrets": [{"name": "recommender-key", "ttl": "PT15M", "rotation": "P30D"}],
+	"quotas": {"requestsPerDay": 1000, "costEurPerMonth": 50},
+}
+
+_hris := {
+	"name": "hris",
+	"state": "approved",
+	"hosts": ["api.hris.example.com"],
+	"regions": ["eu"],
+	"scopes": {"employees:read": "read", "employees:write": "write"},
+	"data_classes": ["personal"],
+	"operations": [{"name": "employees.list", "method": "GET", "paths": ["/v1/employees"], "scope": "employees:read"}],
+	"fields": [
+		{"pointer": ["employees", "*", "email"], "class": "personal", "pii": "email"},
+		{"pointer": ["employees", "*", "diet"], "class": "personal", "pii": "dietary_preference"},
+		{"pointer": ["employees", "*", "office"], "class": "internal"},
+	],
+	"limits": {"marketing": 5000, "*": 1000},
+	"owner": "hr-systems@example.com",
+	"tenants": ["marketing", "hr"],
+}
+
+_recommender := {
+	"name": "recommender",
+	"state": "approved",
+	"hosts": ["api.recommender.example.com"],
+	"regions": ["eu"],
+	"scopes": {"recommendations:read": "read"},
+	"data_classes": ["internal"],
+	"operations": [{
+		"name": "recommendations.create",
+		"method": "POST",
+		"paths": ["/v2/recommendations/"],
+		"scope": "recommendations:read",
+	}],
+	"fields": [],
+	"limits": {"*": 2000},
+	"owner": "data-science@example.com",
+	"tenants": ["*"],
+}
+
+_tenant := {
+	"known": true,
+	"name": "marketing",
+	"business_area": "marketing",
+	"cost_centers": ["MK-42", "MK-43"],
+	"connectors": ["hris", "recommender"],
+	"quotas": {"requestsPerDay": 20000, "costEurPerMonth": 500},
+	"regions": ["eu"],
+}
+
+_facts := {
+	"connectors": [_hris, _recommender],
+	"tenant": _tenant,
+	"pii": [],
+	"secrets": [],
+	"schema_errors": [],
+	"approvals": [],
+	"unavailable": [],
+}
+
+_request := {
+	"now": "2026-11-24T09:00:00Z",
+	"tenant": "marketing",
+	"subject": {"id": "lead@example.com", "groups": ["marketing"]},
+	"context": {},
+	"app": _app,
+	"facts": _facts,
+}
+
+_deployed := {"known": true, "state": "active", "state_since": "2026-11-01T09:00:00Z", "legal_hold": false, "spec": _app}
+
+deploy := object.union(_request, {
+	"kind": "deploy",
+	"action": "create",
+	"resource": {"kind": "MicroApp"},
+	"facts": {
+		"app": {"known": false},
+		"template": {
+			"known": true,
+			"name": "recommendations",
+			"version": "1.2.0",
+			"state": "approved",
+			"spec": {"connectors": [
+				{"name": "hris", "scopes": ["employees:read"]},
+				{"name": "recommender", "scopes": ["recommendations:read"]},
+			]},
+		},
+	},
+})
+
+template := object.union(_request, {
+	"kind": "template",
+	"action": "publish",
+	"resource": {"kind": "AppTemplate", "metadata": {"name": "recommendations", "version": "1.2.0"}},
+	"app": {
+		"name": "recommendations",
+		"title": "Recommendations",
+		"summary": "Suggests something to a group from what its members like.",
+		"owner": "platform@example.com",
+	},
+})
+
+connector_call := object.union(_request, {
+	"kind": "connector_call",
+	"action": "call",
+	"resource": {
+		"app": "where2eat",
+		"connector": "hris",
+		"operation": "employees.list",
+		"method": "GET",
+		"url": "https://api.hris.example.com/v1/employees?team=42",
+		"scopes": ["employees:read"],
+		"headers": {"accept": "application/json"},
+	},
+	"facts": {
+		"app": _deployed,
+		"url": {
+			"valid": true,
+			"scheme": "https",
+			"host": "api.hris.example.com",
+			"port": 443,
+			"path": "/v1/employees",
+			"has_userinfo": false,
+			"is_ip": false,
+			"is_private": false,
+		},
+	},
+})
+
+# A flow names a connector; `flow_to_url` names an address of it instead.
+data_flow := object.union(_request, {
+	"kind": "data_flow",
+	"action": "send",
+	"resource": {
+		"app": "where2eat",
+		"source": "hris",
+		"destination": {"connector": "recommender"},
+		"purpose": "Suggestions for the team's lunch.",
+		"content_type": "application/json",
+		"payload": {"preferences": ["vegan"]},
+	},
+	"facts": {"app": _deployed},
+})
+
+flow_to_url := object.union(without(data_flow, "/resource/destination/connector"), {
+	"resource": {"destination": {"url": "https://api.recommender.example.com/v2/recommendations"}},
+	"facts": {"url": {
+		"valid": true,
+		"scheme": "https",
+		"host": "api.recommender.example.com",
+		"port": 443,
+		"path": "/v2/recommendations",
+		"has_userinfo": false,
+		"is_ip": false,
+		"is_private": false,
+	}},
+})
+
+publish := object.union(_request, {
+	"kind": "publish",
+	"action": "request",
+	"resource": {"app": "where2eat", "change": {"audience": "department"}},
+	"facts": {"app": _deployed},
+})
+
+lifecycle := object.union(_request, {
+	"kind": "lifecycle",
+	"action": "transition",
+	"resource": {"app": "where2eat", "change": {"from": "active", "to": "archived"}},
+	"facts": {"app": _deployed},
+})
+
+# Approvals of this request by `who` in `role`, good for another month.
+approved_by(request, who, role) := changed(request, "/facts/approvals", [{
+	"by": who,
+	"role": role,
+	"digest": "sha256:0",
+	"scope": "deploy",
+	"expires_at": "2026-12-24T09:00:00Z",
+}])

@@ -1,0 +1,50 @@
+package tests.obligations.mask_test
+
+import data.platform.obligations.mask
+import data.tests.lib.requests
+
+_values(request) := values if {
+	values := mask.oblige with input as request
+}
+
+test_a_flow_without_findings_masks_nothing if {
+	_values(requests.data_flow) == set()
+}
+
+test_people_s_data_for_a_connector_that_is_not_cleared_is_masked if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/0/a~1b", "entity": "PERSON"}])
+	_values(request) == {{"pointer": ["0", "a/b"], "class": "personal"}}
+}
+
+test_a_whole_text_is_masked_where_the_finding_is_the_payload if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload", "entity": "PERSON"}])
+	_values(request) == {{"pointer": [], "class": "personal"}}
+}
+
+test_a_cleared_connector_gets_it_plain if {
+	request := requests.changed(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/name", "entity": "PERSON"}]), "/facts/connectors/1/data_classes", ["personal"])
+	_values(request) == set()
+}
+
+test_harmless_findings_stay if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/when", "entity": "DATE_TIME"}])
+	_values(request) == set()
+}
+
+test_an_answer_hides_what_the_app_did_not_declare if {
+	_values(requests.connector_call) == {{"pointer": ["employees", "*", "email"], "class": "personal"}}
+}
+
+test_an_answer_hides_everything_from_an_app_that_declared_nothing if {
+	_values(requests.without(requests.connector_call, "/app/data")) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "diet"], "class": "personal"}, {"pointer": ["employees", "*", "office"], "class": "internal"}}
+}
+
+test_a_field_about_people_without_a_kind_is_hidden if {
+	request := requests.without(requests.connector_call, "/facts/connectors/0/fields/1/pii")
+	_values(request) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "diet"], "class": "personal"}}
+}
+
+test_a_field_without_a_class_is_hidden if {
+	request := requests.without(requests.connector_call, "/facts/connectors/0/fields/2/class")
+	_values(request) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "office"], "class": "unclassified"}}
+}
