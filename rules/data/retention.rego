@@ -14,14 +14,14 @@ import data.platform.lib.manifest
 
 deny contains v if {
 	retention := object.get(input, ["app", "data", "retention"], "")
-	longest := data.platform.retention.longest[_strictest]
-	not _is_within(retention, longest.days)
+	strictest := data.platform.retention.longest[_strictest]
+	not _is_within(retention, strictest.days)
 	v := {
 		"path": ["app", "data", "retention"],
 		"message": sprintf("Data of the class %q may be kept for %d days at most; the manifest says %s.", [
-			_strictest, longest.days, json.marshal(retention),
+			_strictest, strictest.days, json.marshal(retention),
 		]),
-		"fix": [{"op": "add", "path": ["app", "data", "retention"], "value": longest.duration}],
+		"fix": [{"op": "add", "path": ["app", "data", "retention"], "value": strictest.duration}],
 	}
 }
 
@@ -34,12 +34,16 @@ deny contains v if {
 	}
 }
 
-_limits contains data.platform.retention.longest[class].days if some class in manifest.classes
+_limits contains longest.days if {
+	some class, longest in data.platform.retention.longest
+	class in manifest.classes
+}
 
 # The first by name where several are equally strict, so that a decision reads the same every time.
 _strictest := sort([class |
-	some class in manifest.classes
-	data.platform.retention.longest[class].days == min(_limits)
+	some class, longest in data.platform.retention.longest
+	class in manifest.classes
+	longest.days == min(_limits)
 ])[0]
 
 _is_within(retention, days) if durations.seconds(retention) <= days * 86400

@@ -21,6 +21,7 @@ deny contains v if {
 }
 
 _is_safe if {
+	count(destination.urls) == 1
 	url := input.facts.url
 	url.valid == true
 	url.scheme in data.platform.egress.schemes

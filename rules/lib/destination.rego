@@ -16,6 +16,7 @@ names contains name if {
 names contains name if {
 	input.kind == "data_flow"
 	object.get(input, ["resource", "destination", "connector"], "") == ""
+	count(urls) == 1
 	some [name, known] in registry.hosts
 	known == input.facts.url.host
 }
@@ -31,6 +32,19 @@ url_paths contains ["resource", "url"] if input.kind == "connector_call"
 url_paths contains ["resource", "destination", "url"] if {
 	input.kind == "data_flow"
 	input.resource.destination.url
+}
+
+# The URL itself, once: facts about an address count only where the request names one.
+urls contains url if {
+	input.kind == "connector_call"
+	url := input.resource.url
+	is_string(url)
+}
+
+urls contains url if {
+	input.kind == "data_flow"
+	url := input.resource.destination.url
+	is_string(url)
 }
 
 # A message names the host at most: a query may hold anything.

@@ -54,6 +54,10 @@ test_nothing_at_all_is_no_retention if {
 	_places(requests.changed(requests.deploy, "/app/data/retention", "P")) == {["app", "data", "retention"]}
 }
 
+test_a_class_that_is_no_text_is_no_known_class if {
+	_places(requests.changed(requests.deploy, "/app/data/classes", [null])) == {["app", "data", "retention"]}
+}
+
 test_without_a_known_class_no_duration_is_short_enough if {
 	_places(requests.changed(requests.deploy, "/app/data/classes", ["secret"])) == {["app", "data", "retention"]}
 }

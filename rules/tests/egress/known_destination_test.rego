@@ -24,6 +24,10 @@ test_a_flow_to_a_connector_that_was_not_deployed_is_refused if {
 	_places(requests.without(requests.data_flow, "/app/connectors/1")) == {["resource", "destination"]}
 }
 
+test_a_flow_without_an_address_is_refused_whatever_the_facts_say if {
+	_places(requests.without(requests.flow_to_url, "/resource/destination/url")) == {["resource", "destination"]}
+}
+
 test_a_flow_without_a_destination_is_refused if {
 	_places(requests.without(requests.data_flow, "/resource/destination")) == {["resource", "destination"]}
 }

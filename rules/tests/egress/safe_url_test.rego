@@ -15,6 +15,10 @@ test_a_flow_to_a_plain_https_address_passes if {
 	_places(requests.flow_to_url) == set()
 }
 
+test_a_call_without_an_address_is_refused_whatever_the_facts_say if {
+	_places(requests.without(requests.connector_call, "/resource/url")) == {["resource", "url"]}
+}
+
 test_a_flow_to_a_connector_has_no_address_to_judge if {
 	_places(requests.data_flow) == set()
 }
