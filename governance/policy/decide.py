@@ -145,6 +145,7 @@ def _judge(
     active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], raw: Mapping[str, Json]
 ) -> tuple[Violation, Json]:
     """One raw violation with its rule's metadata, mode and waiver; and the fix that the rule proposes."""
+    found = raw["found"]
     meta: RuleMeta | None = active.rules.get(raw["rule"])
     if meta is None:
         raise InternalError(f"rule {raw['rule']!r} answered but has no metadata in bundle {active.revision}")
@@ -157,13 +158,13 @@ def _judge(
         severity=meta.severity,
         mode=mode,
         effect=_effect(mode, meta.effect, is_waived=waiver is not None),
-        path=resource_pointer(request.kind, raw["path"]),
-        message=str(raw["message"]),
+        path=resource_pointer(request.kind, found["path"]),
+        message=str(found["message"]),
         remediation=meta.remediation,
         controls=tuple(meta.controls),
         waived_by=waiver.name if waiver is not None else None,
     )
-    return violation, _patch(request.kind, raw.get("fix"))
+    return violation, _patch(request.kind, found.get("fix"))
 
 
 def _effect(mode: str, asked: str, *, is_waived: bool) -> str:

@@ -200,6 +200,11 @@ def compile_program(modules: Sequence[tuple[str, str]], data: str, entry_points:
         raise RuleError("the fast executor panicked on this policy") from None
 
 
+def engine_version() -> str:
+    """Version of the engine and this door: part of what a compiled policy depends on."""
+    return f"regorus-0.13.0-{regorus.__file__}"
+
+
 def knows_function(name: str, count: int) -> bool:
     """Whether the engine has a builtin of this name; it says so only when one is called."""
     engine = regorus.Engine()

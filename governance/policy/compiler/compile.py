@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
+from governance.policy.builtins.registry import extensions
 from governance.policy.compiler.checks import check_modules
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.eligible import ineligible_reason
@@ -15,7 +16,8 @@ from governance.policy.compiler.hoist import hoist
 from governance.policy.engine import compile_program
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.printer import Printer
-from governance.policy.rego.syntax import Var
+from governance.policy.rego.syntax import Call, Var
+from governance.policy.rego.walk import terms_of_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +56,13 @@ def compile_policy(
     if not strict:
         guarded, _ = _printed(guard(copy.deepcopy(trees)), full=False)
     program = _program(trees, text, entrypoints)
-    return CompiledPolicy(plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict)
+    return CompiledPolicy(plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict, _needs(trees))
+
+
+def _needs(trees: Sequence[Tree]) -> tuple[str, ...]:
+    """Python builtins that any rule calls."""
+    names = {t.name for tree in trees for rule in tree.rules for t in terms_of_rule(rule) if isinstance(t, Call)}
+    return tuple(sorted(names & set(extensions())))
 
 
 def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> bytes:

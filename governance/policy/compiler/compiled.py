@@ -31,11 +31,13 @@ class CompiledPolicy(NamedTuple):
     program: bytes
     """Serialised program for `fast`; empty when there is none."""
     strict: bool
+    needs: tuple[str, ...] = ()
+    """Names of Python builtins that are called; empty means that none has to be registered."""
 
     def to_bytes(self) -> bytes:
         """Header line and parts; the header holds the SHA-256 of what follows."""
         body = json.dumps(
-            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict], ensure_ascii=False
+            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict, self.needs], ensure_ascii=False
         ).encode()
         parts = body + self.program
         header = {"format": FORMAT, "body": len(body), "sha256": hashlib.sha256(parts).hexdigest()}
@@ -50,7 +52,7 @@ class CompiledPolicy(NamedTuple):
             if header["format"] != FORMAT or header["sha256"] != hashlib.sha256(parts).hexdigest():
                 raise RuleError("not a compiled policy of this version", hint="remove the cache folder")
             length = int(header["body"])
-            modules, guarded, data, origins, fast, strict = json.loads(parts[:length])
+            modules, guarded, data, origins, fast, strict, needs = json.loads(parts[:length])
         except (ValueError, KeyError, TypeError) as error:
             raise RuleError("not a compiled policy", hint="remove the cache folder") from error
         return cls(
@@ -61,4 +63,5 @@ class CompiledPolicy(NamedTuple):
             fast=tuple(fast),
             program=parts[length:],
             strict=bool(strict),
+            needs=tuple(needs),
         )

@@ -36,7 +36,7 @@ from governance.policy.rego.syntax import (
     Var,
     With,
 )
-from governance.policy.rego.walk import declared_in, pattern_variables
+from governance.policy.rego.walk import bodies, bodies_of_rule, declared_in, pattern_variables, statements_of, terms_of_rule
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -56,6 +56,7 @@ class _Hoist:
 
     def __init__(self, rule_names: AbstractSet[str], *, full: bool) -> None:
         self._globals = set(rule_names) | {"input", "data"}
+        self._taken = set(self._globals)
         self._full = full
         self._count = 0
         self._line = 0
@@ -64,8 +65,10 @@ class _Hoist:
         if rule.is_default:
             return
         saved = set(self._globals)
+        self._taken = set(self._globals) | _declared_twice(rule)
         for argument in rule.head.args or ():
             self._globals -= pattern_variables(argument)
+            self._taken |= pattern_variables(argument)
         body = self._body(rule.body or [], self._head_terms(rule))
         if body or rule.body is not None:
             rule.body = body
@@ -134,12 +137,20 @@ class _Hoist:
         match expr:
             case Infix(op, left, right) if op in _EQUALITIES or op == ":=":
                 if op == ":=" and self._full:
-                    return Infix(op, left, self._atom(right, out, withs), expr.line, expr.column)
+                    return Infix(self._binding(left), left, self._atom(right, out, withs), expr.line, expr.column)
                 keep = literal.negated or not self._full
                 sides = [self._side(side, out, withs) if keep else self._atom(side, out, withs) for side in (left, right)]
                 return Infix(op, sides[0], sides[1], expr.line, expr.column)
             case _:
                 return self._inside(expr, out, withs)
+
+    def _binding(self, left: Term) -> str:
+        """`=` where the name is new to the whole rule: the fast executor orders statements by `=` better than by `:=`."""
+        names = pattern_variables(left)
+        if names & self._taken:
+            return ":="
+        self._taken |= names
+        return "="
 
     def _side(self, term: Term, out: list[Literal], withs: list[With]) -> Term:
         """One side of an equality under `not`: a reference stays, since undefined there means "not equal"."""
@@ -229,6 +240,22 @@ class _Hoist:
         name = Var(f"{PREFIX}{self._count}")
         out.append(Literal(Infix("=", name, term), False, [With(w.target, w.value) for w in withs], self._line))
         return name
+
+
+def _declared_twice(rule: Rule) -> set[str]:
+    """Names that more than one body of the rule declares, or a nested one: they keep the scope that `:=` gives them."""
+    outer = [declared_in(body) for body in bodies_of_rule(rule)]
+    nested = [
+        declared_in(body) for term in terms_of_rule(rule) for body in bodies(term) if isinstance(term, Comprehension)
+    ]
+    seen: set[str] = set().union(*nested)
+    for body in bodies_of_rule(rule):
+        for literal in statements_of(body):
+            if isinstance(literal.expr, Every):
+                seen |= declared_in(literal.expr.body)
+    for names in outer:
+        seen |= names & set().union(*(other for other in outer if other is not names))
+    return seen
 
 
 def _is_plain(term: Term) -> bool:

@@ -1,0 +1,45 @@
+"""What can go wrong with the log; each class has a stable `code`."""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """Root of this room's errors."""
+
+    code = "audit_error"
+
+
+class NotDurable(AuditError):
+    """The record is not safely on disk, so whoever asked must not act as if it were."""
+
+    code = "record_not_durable"
+
+
+class LogInUse(AuditError):
+    """Another process writes this log."""
+
+    code = "log_in_use"
+
+
+class LogRolledBack(AuditError):
+    """The database is older than the head file says: an old copy, or records that were lost."""
+
+    code = "log_rolled_back"
+
+
+class LogTorn(AuditError):
+    """The stored records, hashes and head do not fit each other."""
+
+    code = "log_torn"
+
+
+class RecordTooLarge(AuditError):
+    """A leaf over 65,535 bytes cannot be in a C2SP entry bundle."""
+
+    code = "record_too_large"
+
+
+class BadPackage(AuditError):
+    """An export that does not verify; the text names what is wrong."""
+
+    code = "bad_package"

@@ -1,0 +1,107 @@
+"""C2SP signed notes and checkpoints: text that states a log's size and root, and who signed it. Standard library only.
+
+Formats: https://c2sp.org/signed-note and https://c2sp.org/tlog-checkpoint. A verifier key is
+`<name>+<hash, 8 hex digits>+<base64 of 0x01 and the 32 byte public key>`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import NamedTuple
+
+from audit.ed25519 import is_valid
+
+_ALGORITHM = b"\x01"
+
+
+class BadNote(ValueError):
+    """A note that is malformed, or that no trusted key signed."""
+
+
+class VerifierKey(NamedTuple):
+    """Whose signatures count."""
+
+    name: str
+    key_id: bytes
+    """First four bytes of SHA-256 over name, newline, algorithm, key."""
+    public: bytes
+
+    def __str__(self) -> str:
+        """The form that is handed to auditors."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ALGORITHM + self.public).decode()}"
+
+
+class Checkpoint(NamedTuple):
+    """What a log claimed at one moment."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def verifier_key(name: str, public: bytes) -> VerifierKey:
+    """The verifier key of a public key under a name."""
+    identity = hashlib.sha256(name.encode() + b"\n" + _ALGORITHM + public).digest()[:4]
+    return VerifierKey(name, identity, public)
+
+
+def parse_verifier_key(text: str) -> VerifierKey:
+    """Read the `name+hash+key` form; raises BadNote for a key whose hash does not fit."""
+    parts = text.strip().split("+", 2)
+    try:
+        name, identity, raw = parts[0], bytes.fromhex(parts[1]), base64.b64decode(parts[2], validate=True)
+    except (IndexError, ValueError) as error:
+        raise BadNote(f"{text[:60]!r} is not a verifier key (name+hash+key)") from error
+    key = verifier_key(name, raw[1:])
+    if raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:  # noqa: PLR2004
+        raise BadNote(f"verifier key {name!r} is not an Ed25519 key with a fitting hash")
+    return key
+
+
+def checkpoint_text(checkpoint: Checkpoint) -> str:
+    """The body that is signed: origin, size, root; each line ends with a newline."""
+    return f"{checkpoint.origin}\n{checkpoint.size}\n{base64.b64encode(checkpoint.root).decode()}\n"
+
+
+def signed(text: str, key: VerifierKey, signature: bytes) -> str:
+    """A note: `text`, an empty line, one signature line."""
+    return f"{text}\n\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+
+
+def opened(note: str, key: VerifierKey) -> str:
+    """The text of a note that `key` signed; raises BadNote otherwise. Lines of other signers are passed over."""
+    text, separator, lines = note.rpartition("\n\n")
+    if not separator:
+        raise BadNote("not a signed note: no empty line before the signatures")
+    text += "\n"
+    for line in lines.splitlines():
+        name, raw = _signature(line)
+        if name == key.name and raw[:4] == key.key_id:
+            if is_valid(key.public, text.encode(), raw[4:]):
+                return text
+            raise BadNote(f"the signature of {name!r} is wrong: the text was changed, or the key is another")
+    raise BadNote(f"{key.name!r} did not sign this note")
+
+
+def parse_checkpoint(text: str) -> Checkpoint:
+    """Origin, size and root from a note's text."""
+    lines = text.split("\n")
+    try:
+        size, root = int(lines[1]), base64.b64decode(lines[2], validate=True)
+    except (IndexError, ValueError) as error:
+        raise BadNote("not a checkpoint: origin, size and root expected") from error
+    if str(size) != lines[1] or size < 0 or len(root) != 32:  # noqa: PLR2004
+        raise BadNote("not a checkpoint: size or root is malformed")
+    return Checkpoint(lines[0], size, root)
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != "\u2014":  # noqa: PLR2004
+        raise BadNote(f"{line[:60]!r} is not a signature line")
+    try:
+        return parts[1], base64.b64decode(parts[2], validate=True)
+    except binascii.Error as error:
+        raise BadNote("a signature is not base64") from error

@@ -1,0 +1,66 @@
+"""Building what serves: bundles to one compiled policy with its metadata, and the proof that both executors agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from governance.errors import BadBundle
+from governance.model.request import KINDS
+from governance.policy.active import packed
+from governance.policy.bundle import Bundle, load_bundle, owned_roots, refuse_overlap
+from governance.policy.compiler.compile import Module, compile_policy
+from governance.policy.compiler.entry import ENTRY_PACKAGE, RuleEntry, entry_module
+from governance.policy.metadata import RuleMeta, metadata_of
+from governance.policy.proof import corpus_of, proved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from governance.policy.active import Extra
+    from governance.policy.compiler.compiled import CompiledPolicy
+
+_KINDS = sorted(KINDS)
+
+
+def build(source: str, extras: Sequence[Extra]) -> bytes:
+    """The packed form of the bundle at `source` with `extras`; raises BadBundle or RuleError for what must not serve."""
+    main = load_bundle(source)
+    bundles = [main]
+    if extras:
+        bundles = [owned_roots(b) for b in (main, *(load_bundle(e.path, v0=e.v0) for e in extras))]
+        refuse_overlap(bundles)
+    rules = rules_of(main)
+    compiled = compile_bundles(bundles, rules)
+    compiled = compiled._replace(fast=proved(compiled, corpus_of(source)))
+    revision = main.revision if len(bundles) == 1 else "+".join(b.revision for b in bundles)
+    modes = main.data.get("platform", {}).get("modes", {}) if isinstance(main.data, dict) else {}
+    return packed(revision, rules, modes, compiled)
+
+
+def rules_of(bundle: Bundle) -> list[RuleMeta]:
+    """Metadata of every rule and obligation; refuses an id that is used twice."""
+    found = [meta for module in bundle.modules if (meta := metadata_of(module.text, module.path)) is not None]
+    seen: dict[str, RuleMeta] = {}
+    for meta in found:
+        if meta.id in seen:
+            raise BadBundle(f"id {meta.id} is also used in {seen[meta.id].file}", where=f"{meta.file}:{meta.line}")
+        seen[meta.id] = meta
+    return sorted(found, key=lambda meta: (meta.obligation_type != "", meta.id))
+
+
+def compile_bundles(bundles: Sequence[Bundle], rules: Sequence[RuleMeta]) -> CompiledPolicy:
+    """One policy from all bundles and the generated entry module. Our own rules are strict: their errors are no answer."""
+    entries = [RuleEntry(m.id, m.package, m.applies_to, m.obligation_type) for m in rules]
+    modules = [module for bundle in bundles for module in bundle.modules]
+    if entries:
+        modules.append(Module("<entry>", entry_module(entries, _KINDS)))
+    data = {}
+    for bundle in bundles:
+        data.update(bundle.data if isinstance(bundle.data, dict) else {})
+    served = {kind for meta in rules if not meta.obligation_type for kind in meta.applies_to}
+    return compile_policy(
+        modules,
+        data=data,
+        entrypoints=[f"data.{ENTRY_PACKAGE}.{kind}" for kind in _KINDS if kind in served],
+        strict=bool(entries),
+    )

@@ -1,0 +1,228 @@
+"""Bundles in OPA's format: a folder or a .tar.gz of Rego, data and a manifest.
+
+Data files are `data.json` or `data.yaml`, merged at the path of their folder. In our own rule pack, which is a plain
+folder, every YAML file below `data/` is merged at its own path, and `tests/` and `extras/` are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from governance.errors import BadBundle
+from governance.policy.compiler.compile import Module
+from governance.policy.metadata import package_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from governance.model.request import Json
+
+MOST_FILES = 20_000
+MOST_BYTES = 256 << 20
+_LEFT_OUT = ("tests/", "extras/")
+
+
+class Bundle(NamedTuple):
+    """Rules and data that serve together."""
+
+    name: str
+    revision: str
+    """The manifest's, or `sha256:<hex>` over every file where it names none."""
+    roots: tuple[str, ...]
+    """Paths this bundle owns, slash-separated; `""` owns everything."""
+    modules: tuple[Module, ...]
+    data: Json
+
+
+def load_bundle(path: str, *, v0: bool = False) -> Bundle:
+    """Read a bundle from a folder, a single .rego file or a .tar.gz. Raises BadBundle naming the file."""
+    if os.path.isdir(path):
+        files = _folder(path)
+    elif path.endswith(".rego"):
+        files = {os.path.basename(path): _read(path)}
+    else:
+        files = archive_files(path)
+    return bundle_of(files, os.path.basename(path.rstrip("/")) or path, v0=v0)
+
+
+def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bundle:
+    """A bundle from file names and contents; refuses data and packages outside its roots."""
+    manifest = _manifest(files, name)
+    roots = tuple(manifest.get("roots", [""]))
+    is_v0 = v0 or manifest.get("rego_version", 1) == 0
+    modules = tuple(
+        Module(file, _text(raw, f"{name}/{file}"), is_v0) for file, raw in sorted(files.items()) if file.endswith(".rego")
+    )
+    data: Json = {}
+    for file, raw in sorted(files.items()):
+        place = _data_place(file, is_pack="data/platform" in "".join(files))
+        if place is not None:
+            data = _merged(data, place, _document(file, raw, name), f"{name}/{file}")
+    bundle = Bundle(name, manifest.get("revision") or digest_of(files), roots, modules, data)
+    _check_roots(bundle)
+    return bundle
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """`sha256:<hex>` over names and contents, independent of order."""
+    total = hashlib.sha256()
+    for file, raw in sorted(files.items()):
+        total.update(hashlib.sha256(file.encode()).digest() + hashlib.sha256(raw).digest())
+    return "sha256:" + total.hexdigest()
+
+
+def refuse_overlap(bundles: Sequence[Bundle]) -> None:
+    """Two bundles must not own the same path: one would silently overwrite the other's data."""
+    for index, left in enumerate(bundles):
+        for right in bundles[index + 1 :]:
+            for a in left.roots:
+                for b in right.roots:
+                    if _owns(a, b) or _owns(b, a):
+                        raise BadBundle(
+                            f"bundles {left.name!r} and {right.name!r} both own {b if _owns(a, b) else a or 'everything'!r}",
+                            hint="give each a manifest with roots of its own",
+                        )
+
+
+def owned_roots(bundle: Bundle) -> Bundle:
+    """The bundle with its roots narrowed to what it holds: somebody's plain folder has no manifest to say it."""
+    if bundle.roots != ("",):
+        return bundle
+    held = {package_of(module.text, module.path).replace(".", "/") for module in bundle.modules}
+    held |= set(bundle.data) if isinstance(bundle.data, dict) else set()
+    return bundle._replace(roots=tuple(sorted(held)) or ("",))
+
+
+def archive_files(path: str) -> dict[str, bytes]:
+    """Contents of a .tar.gz by name; refuses links, absolute names, `..`, and more than a bundle may hold."""
+    import tarfile
+
+    files: dict[str, bytes] = {}
+    total = 0
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                if member.isdir():
+                    continue
+                file = member.name.removeprefix("./").removeprefix("/")
+                total += member.size
+                if not member.isfile() or ".." in file.split("/") or len(files) >= MOST_FILES or total > MOST_BYTES:
+                    raise BadBundle(f"member {member.name!r} may not be in a bundle", where=path)
+                content = archive.extractfile(member)
+                files[file] = content.read() if content is not None else b""
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise BadBundle(f"not a bundle: {error}", where=path) from error
+    return files
+
+
+def _folder(path: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for folder, names, found in os.walk(path):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for file in sorted(found):
+            full = os.path.join(folder, file)
+            short = os.path.relpath(full, path).replace(os.sep, "/")
+            if short.startswith(_LEFT_OUT) or not _belongs(short):
+                continue
+            files[short] = _read(full)
+    return files
+
+
+def _belongs(file: str) -> bool:
+    base = file.rsplit("/", 1)[-1]
+    return file.endswith(".rego") or base in {".manifest", "data.json", "data.yaml"} or _is_pack_data(file)
+
+
+def _is_pack_data(file: str) -> bool:
+    return file.startswith("data/") and file.endswith((".yaml", ".json"))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadBundle(f"cannot be read: {error.strerror}", where=path) from error
+
+
+def _text(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadBundle(f"not UTF-8 at byte {error.start}", where=where) from error
+
+
+def _manifest(files: Mapping[str, bytes], name: str) -> dict[str, Json]:
+    raw = files.get(".manifest")
+    if raw is None:
+        return {}
+    try:
+        manifest = json.loads(raw)
+    except ValueError as error:
+        raise BadBundle(f"not JSON: {error}", where=f"{name}/.manifest") from error
+    roots = manifest.get("roots", [""]) if isinstance(manifest, dict) else None
+    if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
+        raise BadBundle("the manifest is not an object with a list of roots", where=f"{name}/.manifest")
+    return dict(manifest)
+
+
+def _data_place(file: str, *, is_pack: bool) -> list[str] | None:
+    folder, _, base = file.rpartition("/")
+    if base in {"data.json", "data.yaml"}:
+        return folder.split("/") if folder else []
+    if is_pack and _is_pack_data(file):
+        return file.removeprefix("data/").rsplit(".", 1)[0].split("/")
+    return None
+
+
+def _document(file: str, raw: bytes, name: str) -> Json:
+    import yaml  # only when a bundle is compiled anew
+
+    try:
+        return json.loads(raw) if file.endswith(".json") else yaml.load(raw, Loader=yaml.CSafeLoader)  # noqa: S506
+    except (ValueError, yaml.YAMLError) as error:
+        raise BadBundle(f"not readable: {error}", where=f"{name}/{file}") from error
+
+
+def _merged(data: Json, place: Sequence[str], document: Json, where: str) -> Json:
+    if not place and not isinstance(document, dict):
+        raise BadBundle("data at the root must be an object", where=where)
+    for name in reversed(place):
+        document = {name: document}
+    return _union(data, document, where)
+
+
+def _union(left: Json, right: Json, where: str) -> Json:
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        raise BadBundle("two files give the same data", where=where)
+    result = dict(left)
+    for key, value in right.items():
+        result[key] = _union(result[key], value, where) if key in result else value
+    return result
+
+
+def _check_roots(bundle: Bundle) -> None:
+    if bundle.roots == ("",):
+        return
+    for module in bundle.modules:
+        package = package_of(module.text, module.path).replace(".", "/")
+        if not any(_owns(root, package) for root in bundle.roots):
+            raise BadBundle(f"package {package!r} is outside the roots {list(bundle.roots)}", where=module.path)
+    for path in _leaf_paths(bundle.data):
+        if not any(_owns(root, path) for root in bundle.roots):
+            raise BadBundle(f"data {path!r} is outside the roots {list(bundle.roots)}", where=bundle.name)
+
+
+def _leaf_paths(data: Json, prefix: str = "") -> list[str]:
+    if not isinstance(data, dict) or not data:
+        return [prefix] if prefix else []
+    return [path for key, value in data.items() for path in _leaf_paths(value, f"{prefix}/{key}".lstrip("/"))]
+
+
+def _owns(root: str, path: str) -> bool:
+    """Whether `root` covers `path`; both slash-separated without a leading slash."""
+    root, path = root.strip("/"), path.strip("/")
+    return root == "" or path == root or path.startswith(root + "/")

@@ -1,0 +1,111 @@
+"""The proof that the fast executor answers as the interpreter does: over a bundle's cases, and over their mutants.
+
+A mutant is an input with one node dropped or replaced by null, [], {}, or a value of another type. Recorded inputs alone
+miss what mutants find: an input that lacks a member is where the executors are known to part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from governance.policy.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from governance.model.request import Json
+    from governance.policy.compiler.compiled import CompiledPolicy
+
+# About 800 pairs a second: enough to touch every node of one input per kind several times over.
+MOST_PAIRS = 3000
+_REPLACEMENTS: tuple[Json, ...] = (None, [], {}, "", 0, True)
+
+
+def proved(compiled: CompiledPolicy, corpus: Sequence[Json]) -> tuple[str, ...]:
+    """The entry points that gave equal answers on every input of `corpus` for their kind and on its mutants.
+
+    An entry point that no input exercises is not proved, and the interpreter serves it.
+    """
+    if not compiled.program:
+        return ()
+    engine = Engine(compiled)
+    return tuple(path for path in compiled.fast if _agrees(engine, path, corpus))
+
+
+def _agrees(engine: Engine, path: str, corpus: Sequence[Json]) -> bool:
+    kind = path.rsplit(".", 1)[-1]
+    inputs = [document for document in corpus if isinstance(document, dict) and document.get("kind") == kind]
+    if not inputs:
+        return False
+    share = max(1, MOST_PAIRS // len(inputs))
+    for document in inputs:
+        if not _same(engine, path, document):
+            return False
+        every = list(mutants(document))
+        step = max(1, len(every) // share)
+        if not all(_same(engine, path, mutant) for mutant in every[::step]):
+            return False
+    return True
+
+
+def _same(engine: Engine, path: str, document: Json) -> bool:
+    """Equal JSON values; an error on the fast side is no difference, since the interpreter then serves."""
+    slow, fast = engine.compare(path, json.dumps(document))
+    if fast == "error":
+        return True
+    if slow is None or fast is None or slow == "error":
+        return slow == fast
+    return bool(canonical_sets(json.loads(slow)) == canonical_sets(json.loads(fast)))
+
+
+def canonical_sets(value: Json) -> Json:
+    """`value` with arrays sorted: a set comes out as an array in an order of the executor's own."""
+    if isinstance(value, list):
+        return sorted((canonical_sets(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    if isinstance(value, dict):
+        return {key: canonical_sets(item) for key, item in value.items()}
+    return value
+
+
+def mutants(document: Json) -> Iterator[Json]:
+    """`document` with one node changed, for every node and every replacement of another type."""
+    for path in _paths(document):
+        yield _changed(document, path, None, drop=True)
+        for value in _REPLACEMENTS:
+            yield _changed(document, path, value, drop=False)
+
+
+def _paths(value: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield (*path, key)
+        yield from _paths(child, (*path, key))
+
+
+def _changed(document: Json, path: tuple[str | int, ...], value: Json, *, drop: bool) -> Json:
+    copy = json.loads(json.dumps(document))
+    place = copy
+    for segment in path[:-1]:
+        place = place[segment]
+    if drop:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return copy
+
+
+def corpus_of(source: str) -> list[Json]:
+    """The inputs of a bundle's readable cases (`tests/cases/**/*.yaml`); empty where it has none."""
+    import yaml
+
+    folder = os.path.join(source, "tests", "cases")
+    found: list[Json] = []
+    for at, _, files in sorted(os.walk(folder)):
+        for file in sorted(files):
+            if file.endswith(".yaml"):
+                with open(os.path.join(at, file), encoding="utf-8") as stream:
+                    cases = yaml.load(stream, Loader=yaml.CSafeLoader)  # noqa: S506
+                found += [case["input"] for case in cases or [] if isinstance(case, dict) and "input" in case]
+    return found

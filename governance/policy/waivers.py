@@ -1,0 +1,95 @@
+"""Waivers: one rule excused for one app or tenant, by a named owner and another approver, for a reason, until an instant.
+
+A file holds one document: `kind: Waiver`, `metadata.name`, `spec.{rule, subject: "app:<name>" | "tenant:<name>", owner,
+approver, reason, expires, ticket?}`. A waiver excuses a violation; it never removes it from the decision.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from governance.errors import RuleError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from governance.model.request import Json
+
+_REQUIRED = ("rule", "subject", "owner", "approver", "reason", "expires")
+_OPTIONAL = frozenset({"ticket"})
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_SUBJECT = re.compile(r"(app|tenant):[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Waiver(NamedTuple):
+    """One waiver."""
+
+    name: str
+    rule: str
+    subject: str
+    owner: str
+    approver: str
+    reason: str
+    expires: str
+    """RFC 3339, UTC; the waiver counts before this instant and not at it."""
+
+
+def find_waiver(waivers: Sequence[Waiver], rule: str, *, app: str, tenant: str, now: str) -> Waiver | None:
+    """The first waiver that excuses `rule` for this app or tenant at `now`."""
+    subjects = {f"app:{app}"} if app else set()
+    if tenant:
+        subjects.add(f"tenant:{tenant}")
+    for waiver in waivers:
+        if waiver.rule == rule and waiver.subject in subjects and _instant(now) < _instant(waiver.expires):
+            return waiver
+    return None
+
+
+def load_waivers(folder: str, rules: Collection[str]) -> tuple[Waiver, ...]:
+    """Every waiver file (*.yaml) of a folder, by name; raises RuleError naming the file for one that must not count."""
+    import yaml
+
+    found: list[Waiver] = []
+    for file in sorted(os.listdir(folder)):
+        if not file.endswith((".yaml", ".yml")):
+            continue
+        path = os.path.join(folder, file)
+        with open(path, encoding="utf-8") as stream:
+            try:
+                document = yaml.load(stream, Loader=yaml.CSafeLoader)  # noqa: S506
+            except yaml.YAMLError as error:
+                raise RuleError("not YAML", where=path) from error
+        found.append(waiver_of(document, path, rules))
+    return tuple(found)
+
+
+def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
+    """A waiver from its document; refuses one that names no known rule or that its owner approved."""
+    spec = document.get("spec") if isinstance(document, dict) and document.get("kind") == "Waiver" else None
+    name = document.get("metadata", {}).get("name") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not isinstance(name, str):
+        raise RuleError("not a Waiver with metadata.name and spec", where=where)
+    missing = [key for key in _REQUIRED if not isinstance(spec.get(key), str) or not spec[key].strip()]
+    if missing:
+        raise RuleError(f"spec.{missing[0]} is missing or not a text", where=where)
+    unknown = sorted(set(spec) - set(_REQUIRED) - _OPTIONAL)
+    if unknown:
+        raise RuleError(f"spec.{unknown[0]} is not a member of a Waiver", where=where)
+    waiver = Waiver(name, *(spec[key] for key in _REQUIRED))
+    if waiver.rule not in rules:
+        raise RuleError(f"rule {waiver.rule!r} does not exist", where=where, hint="`governance rules list`")
+    if waiver.owner == waiver.approver:
+        raise RuleError("owner and approver are the same", where=where, hint="somebody else has to approve it")
+    if not _SUBJECT.fullmatch(waiver.subject):
+        raise RuleError(f"subject {waiver.subject!r} is not app:<name> or tenant:<name>", where=where)
+    if not _INSTANT.fullmatch(waiver.expires):
+        raise RuleError(f"expires {waiver.expires!r} is not an instant like 2027-01-31T00:00:00Z", where=where)
+    return waiver
+
+
+def _instant(text: str) -> tuple[str, str]:
+    """RFC 3339 in UTC as something that sorts: whole seconds, then the fraction padded on the right."""
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return seconds, fraction.ljust(9, "0")
