@@ -9,9 +9,11 @@
 #   remediation: Let somebody else with the right role approve the change.
 package platform.rules.audience.four_eyes
 
+import data.platform.lib.lists
+
 deny contains v if {
-	some approval in input.facts.approvals
-	by := object.get(approval, "by", "")
+	some approval in lists.at(["facts", "approvals"])
+	by := lists.text_of(approval, "by")
 	by in _own
 	v := {
 		"path": ["facts", "approvals"],

@@ -11,7 +11,7 @@ package platform.rules.audience.known
 
 deny contains v if {
 	some place in _places
-	not data.platform.audience.width[place.audience]
+	not place.audience in object.keys(data.platform.audience.width)
 	v := {
 		"path": place.path,
 		"message": sprintf("The audience %s is not one the platform knows.", [json.marshal(place.audience)]),

@@ -9,6 +9,7 @@
 #   remediation: Lower quotas.requestsPerDay, or ask the connector's owner for a higher limit.
 package platform.rules.connectors.area_limit
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
@@ -18,8 +19,8 @@ deny contains v if {
 	not _is_within(planned, limit)
 	v := {
 		"path": ["app", "quotas", "requestsPerDay"],
-		"message": sprintf("The connector %q grants this business area %d requests a day; the app plans %s.", [
-			name, limit, json.marshal(planned),
+		"message": sprintf("The connector %q grants this business area %s requests a day; the app plans %s.", [
+			name, json.marshal(limit), json.marshal(planned),
 		]),
 		"fix": [{"op": "add", "path": ["app", "quotas", "requestsPerDay"], "value": limit}],
 	}
@@ -35,7 +36,7 @@ deny contains v if {
 	}
 }
 
-_area := object.get(input, ["facts", "tenant", "business_area"], "")
+_area := lists.text_of(object.get(input, ["facts", "tenant"], {}), "business_area")
 
 _limits contains [c.name, limit] if {
 	some c in registry.entries

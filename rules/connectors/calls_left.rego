@@ -10,10 +10,11 @@
 package platform.rules.connectors.calls_left
 
 import data.platform.lib.destination
+import data.platform.lib.lists
 
 deny contains v if {
 	some c in destination.entries
-	limit := object.get(c, ["limits", _area], object.get(c, ["limits", "*"], 0))
+	limit := object.get(c.limits, _area, object.get(c.limits, "*", 0))
 	used := object.get(input, ["facts", "usage", "calls_today", c.name], 0)
 	not _is_left(used, limit)
 	v := {
@@ -32,7 +33,7 @@ deny contains v if {
 	}
 }
 
-_area := object.get(input, ["facts", "tenant", "business_area"], "")
+_area := lists.text_of(object.get(input, ["facts", "tenant"], {}), "business_area")
 
 _is_left(used, limit) if {
 	is_number(used)

@@ -10,6 +10,7 @@
 package platform.rules.connectors.operation_allowed
 
 import data.platform.lib.destination
+import data.platform.lib.lists
 
 deny contains v if {
 	count(_matching) == 0
@@ -27,11 +28,14 @@ _matching contains operation.name if {
 	some operation in c.operations
 	operation.method == input.resource.method
 	object.get(input, ["resource", "operation"], operation.name) == operation.name
-	some prefix in operation.paths
-	_lies_under(input.facts.url.path, prefix)
-	operation.scope in input.resource.scopes
+	operation.scope in lists.at(["resource", "scopes"])
+	some prefix in lists.of(operation, "paths")
+	_lies_under(lists.text_of(object.get(input, ["facts", "url"], {}), "path"), prefix)
 }
 
 _lies_under(path, prefix) if path == prefix
 
-_lies_under(path, prefix) if startswith(path, concat("", [trim_suffix(prefix, "/"), "/"]))
+_lies_under(path, prefix) if {
+	is_string(prefix)
+	startswith(path, concat("", [trim_suffix(prefix, "/"), "/"]))
+}

@@ -9,6 +9,7 @@
 #   remediation: Move to the connector that replaces it; the catalog names it.
 package platform.rules.connectors.retired
 
+import data.platform.lib.instants
 import data.platform.lib.registry
 
 deny contains v if {
@@ -18,22 +19,16 @@ deny contains v if {
 	used.name == c.name
 	v := {
 		"path": used.path,
-		"message": sprintf("The connector %q retired on %s.%s", [c.name, c.retires_at, _advice(c)]),
+		"message": sprintf("The connector %q retired on %s.%s", [c.name, json.marshal(c.retires_at), _advice(c)]),
 	}
 }
 
+# A day that cannot be read, or no clock to read it by, counts as come.
 _is_over(c) if {
-	day := object.get(c, "retires_at", null)
-	day != null
-	time.parse_rfc3339_ns(day) <= time.parse_rfc3339_ns(input.now)
+	c.retires_at != null
+	not instants.is_ahead(c.retires_at)
 }
 
-# Without a clock nothing that has such a day can be said to be still in service.
-_is_over(c) if {
-	object.get(c, "retires_at", null) != null
-	not input.now
-}
-
-_advice(c) := sprintf(" Use %q instead.", [c.replaced_by]) if is_string(c.replaced_by)
+_advice(c) := sprintf(" Use %q instead.", [c.replaced_by]) if c.replaced_by != ""
 
 else := ""

@@ -9,6 +9,7 @@
 #   remediation: Ask the connector's owner to open it for your business area.
 package platform.rules.connectors.tenant_may_use
 
+import data.platform.lib.lists
 import data.platform.lib.registry
 
 deny contains v if {
@@ -27,5 +28,5 @@ _open contains c.name if {
 	some c in registry.entries
 	some tenant in c.tenants
 	tenant in {"*", input.facts.tenant.name}
-	c.name in input.facts.tenant.connectors
+	c.name in lists.at(["facts", "tenant", "connectors"])
 }

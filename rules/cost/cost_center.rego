@@ -9,6 +9,8 @@
 #   remediation: Use one of your business area's cost centers, such as MK-42.
 package platform.rules.cost.cost_center
 
+import data.platform.lib.lists
+
 deny contains v if {
 	center := object.get(input, ["app", "costCenter"], "")
 	not _is_own(center)
@@ -21,5 +23,5 @@ deny contains v if {
 _is_own(center) if {
 	is_string(center)
 	regex.match(data.platform.costs.cost_center_pattern, center)
-	center in input.facts.tenant.cost_centers
+	center in lists.at(["facts", "tenant", "cost_centers"])
 }

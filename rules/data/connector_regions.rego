@@ -34,6 +34,6 @@ _reach contains region if {
 	some region in data.platform.residency.allowed
 	count(lists.at(["app", "data", "residency"])) > 0
 	every home in lists.at(["app", "data", "residency"]) {
-		region in data.platform.residency.reach[home]
+		region in object.get(data.platform.residency.reach, home, [])
 	}
 }

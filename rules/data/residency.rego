@@ -12,7 +12,7 @@ package platform.rules.data.residency
 import data.platform.lib.lists
 
 deny contains v if {
-	count([region | some region in lists.at(["app", "data", "residency"])]) == 0
+	count(lists.at(["app", "data", "residency"])) == 0
 	v := {
 		"path": ["app", "data", "residency"],
 		"message": "The manifest does not say in which region the data is kept.",
@@ -36,5 +36,5 @@ _allowed contains region if {
 _allowed contains region if {
 	input.kind == "deploy"
 	some region in data.platform.residency.allowed
-	region in input.facts.tenant.regions
+	region in lists.at(["facts", "tenant", "regions"])
 }

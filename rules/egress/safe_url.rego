@@ -34,12 +34,14 @@ _is_safe if {
 }
 
 _is_plain_host(host) if {
+	is_string(host)
 	regex.match(data.platform.egress.host_pattern, host)
 	not strings.any_suffix_match(host, data.platform.egress.local_suffixes)
 }
 
 # A path that climbs, or is encoded twice, may arrive somewhere else than where it was checked.
 _is_plain_path(path) if {
+	is_string(path)
 	not contains(path, "..")
 	not contains(path, "//")
 	not contains(path, "\\")

@@ -1,10 +1,16 @@
 # Which roles have agreed to this request: somebody else than its author and the app's owner, and not expired.
 package platform.lib.approvals
 
-given contains approval.role if {
-	some approval in input.facts.approvals
-	approval.by != ""
-	approval.by != input.subject.id
-	approval.by != input.app.owner
-	time.parse_rfc3339_ns(approval.expires_at) > time.parse_rfc3339_ns(input.now)
+import data.platform.lib.instants
+import data.platform.lib.lists
+
+given contains role if {
+	some approval in lists.at(["facts", "approvals"])
+	role := lists.text_of(approval, "role")
+	by := lists.text_of(approval, "by")
+	by != ""
+	by != input.subject.id
+	by != input.app.owner
+	expiry := lists.text_of(approval, "expires_at")
+	instants.is_ahead(expiry)
 }

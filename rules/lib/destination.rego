@@ -50,10 +50,6 @@ urls contains url if {
 # A message names the host at most: a query may hold anything.
 host := object.get(input, ["facts", "url", "host"], "")
 
-at := ["resource", "connector"] if input.kind == "connector_call"
-
-at := ["resource", "destination"] if input.kind == "data_flow"
-
 # A class is cleared only where every connector that the destination could be is cleared for it.
 cleared contains class if {
 	some c in entries

@@ -2,21 +2,23 @@
 # "unclassified", for which nothing is cleared.
 package platform.lib.findings
 
+import data.platform.lib.lists
+
 pii contains f if {
-	some found in input.facts.pii
-	entity := upper(object.get(found, "entity", ""))
+	some found in lists.at(["facts", "pii"])
+	entity := upper(lists.text_of(found, "entity"))
 	f := {
 		"class": object.get(data.platform.classes.entities, entity, "unclassified"),
 		"entity": entity,
-		"segments": segments(object.get(found, "pointer", "")),
+		"segments": segments(lists.text_of(found, "pointer")),
 	}
 }
 
 secrets contains f if {
-	some found in input.facts.secrets
+	some found in lists.at(["facts", "secrets"])
 	f := {
-		"entity": upper(object.get(found, "entity", "SECRET")),
-		"segments": segments(object.get(found, "pointer", "")),
+		"entity": upper(lists.text_of(found, "entity")),
+		"segments": segments(lists.text_of(found, "pointer")),
 	}
 }
 

@@ -1,6 +1,7 @@
 # What the registry says about the connectors that a request names. No entry, or no facts at all, means not usable.
 package platform.lib.registry
 
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 # The connectors that the request itself names, and where.
@@ -21,16 +22,34 @@ requested contains r if {
 	r := {"name": name, "path": ["resource", "destination", "connector"]}
 }
 
-states := {"approved", "deprecated"}
+_states := {"approved", "deprecated"}
 
+# Usable connectors, every member present and of its type, whatever the facts hold.
 entries contains c if {
-	some c in input.facts.connectors
-	c.state in states
+	some known in lists.at(["facts", "connectors"])
+	state := lists.text_of(known, "state")
+	state in _states
+	name := lists.text_of(known, "name")
+	name != ""
+	c := {
+		"name": name,
+		"state": state,
+		"hosts": lists.of(known, "hosts"),
+		"regions": lists.of(known, "regions"),
+		"scopes": lists.object_of(known, "scopes"),
+		"data_classes": lists.of(known, "data_classes"),
+		"operations": [operation | some operation in lists.of(known, "operations"); is_object(operation)],
+		"fields": [field | some field in lists.of(known, "fields"); is_object(field)],
+		"limits": lists.object_of(known, "limits"),
+		"tenants": lists.of(known, "tenants"),
+		"retires_at": object.get(known, "retires_at", null),
+		"replaced_by": lists.text_of(known, "replaced_by"),
+	}
 }
 
 usable contains c.name if some c in entries
 
-# "<connector> <host>" pairs, one lookup instead of two loops.
+# [connector, host] as registered.
 hosts contains [c.name, host] if {
 	some c in entries
 	some host in c.hosts

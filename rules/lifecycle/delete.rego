@@ -9,6 +9,8 @@
 #   remediation: Wait until the archive time is over, and ask the compliance team about holds.
 package platform.rules.lifecycle.delete
 
+import data.platform.lib.instants
+
 deny contains v if {
 	input.resource.change.to == "deleted"
 	object.get(input, ["facts", "app", "legal_hold"], null) != false
@@ -28,7 +30,7 @@ deny contains v if {
 }
 
 _has_rested if {
-	since := time.parse_rfc3339_ns(input.facts.app.state_since)
-	days := data.platform.lifecycle.days_before_delete
-	time.parse_rfc3339_ns(input.now) - since >= ((days * 86400) * 1000) * 1000000
+	since := instants.nanoseconds(object.get(input, ["facts", "app", "state_since"], ""))
+	now := instants.nanoseconds(object.get(input, "now", ""))
+	now - since >= ((data.platform.lifecycle.days_before_delete * 86400) * 1000) * 1000000
 }

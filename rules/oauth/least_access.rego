@@ -35,7 +35,8 @@ _granted contains [c.name, level] if {
 	some level, weight in data.platform.scopes.access
 	count(c.data_classes) > 0
 	every class in c.data_classes {
-		weight <= data.platform.scopes.access[data.platform.scopes.highest[class]]
+		highest := object.get(data.platform.scopes.highest, class, "none")
+		weight <= object.get(data.platform.scopes.access, highest, 0)
 	}
 }
 

@@ -10,10 +10,11 @@
 package platform.rules.oauth.within_template
 
 import data.platform.lib.manifest
+import data.platform.lib.template
 
 deny contains v if {
 	some asked in manifest.scopes
-	not [asked.connector, asked.scope] in _offered
+	not [asked.connector, asked.scope] in template.scopes
 	v := object.union(
 		{
 			"path": asked.path,
@@ -26,15 +27,7 @@ deny contains v if {
 	)
 }
 
-_offered contains [c.name, scope] if {
-	input.facts.template.known == true
-	some c in input.facts.template.spec.connectors
-	some scope in c.scopes
-}
-
 # Where the template gives exactly one scope of that connector, that is the one to ask for.
 _fix(asked) := {"fix": [{"op": "replace", "path": asked.path, "value": scope}]} if {
-	some [name, scope] in _offered
-	name == asked.connector
-	count([other | some [owner, other] in _offered; owner == name]) == 1
+	[[_, scope]] = [offered | some offered in template.scopes; offered[0] == asked.connector]
 } else := {}

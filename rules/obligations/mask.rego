@@ -8,6 +8,7 @@ package platform.obligations.mask
 
 import data.platform.lib.destination
 import data.platform.lib.findings
+import data.platform.lib.lists
 import data.platform.lib.manifest
 
 oblige contains value if {
@@ -25,7 +26,8 @@ oblige contains value if {
 	some field in c.fields
 	class := object.get(field, "class", "unclassified")
 	not _is_declared(field, class)
-	value := {"pointer": field.pointer, "class": class}
+	pointer := lists.of(field, "pointer")
+	value := {"pointer": pointer, "class": class}
 }
 
 # Declared by class and, where it is about people, by kind.

@@ -9,8 +9,10 @@
 #   remediation: Try again in a moment; if it stays, tell the platform team which stage is named.
 package platform.rules.request.facts_available
 
+import data.platform.lib.lists
+
 deny contains v if {
-	some stage in input.facts.unavailable
+	some stage in lists.at(["facts", "unavailable"])
 	not stage in data.platform.requests.advisory_stages
 	v := {
 		"path": ["facts", "unavailable"],

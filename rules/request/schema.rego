@@ -10,13 +10,13 @@
 package platform.rules.request.schema
 
 import data.platform.lib.findings
+import data.platform.lib.lists
 
 deny contains v if {
-	some error in input.facts.schema_errors
-	pointer := object.get(error, "pointer", "")
+	some error in lists.at(["facts", "schema_errors"])
 	v := {
-		"path": array.concat(["resource"], findings.segments(pointer)),
-		"message": sprintf("The document does not follow its schema: %s", [object.get(error, "message", "no details")]),
+		"path": array.concat(["resource"], findings.segments(lists.text_of(error, "pointer"))),
+		"message": sprintf("The document does not follow its schema: %s", [lists.text_of(error, "message")]),
 	}
 }
 

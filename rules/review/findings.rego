@@ -12,15 +12,15 @@ package platform.rules.review.findings
 
 import data.platform.lib.approvals
 import data.platform.lib.findings
+import data.platform.lib.lists
 
 deny contains v if {
-	some finding in input.facts.review.findings
-	severity := object.get(finding, "severity", "unrated")
+	some finding in lists.at(["facts", "review", "findings"])
+	severity := lists.text_of(finding, "severity")
 	not severity in data.platform.review.tolerated
 	not data.platform.approvals.review_finding in approvals.given
-	pointer := object.get(finding, "pointer", "")
 	v := {
-		"path": array.concat(["resource"], findings.segments(pointer)),
+		"path": array.concat(["resource"], findings.segments(lists.text_of(finding, "pointer"))),
 		"message": sprintf("The design review found a problem rated %s.", [json.marshal(severity)]),
 		"details": {"role": data.platform.approvals.review_finding},
 	}

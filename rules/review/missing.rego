@@ -11,6 +11,7 @@
 package platform.rules.review.missing
 
 import data.platform.lib.approvals
+import data.platform.lib.lists
 
 deny contains v if {
 	_has_failed
@@ -22,7 +23,7 @@ deny contains v if {
 	}
 }
 
-_has_failed if "review" in input.facts.unavailable
+_has_failed if "review" in lists.at(["facts", "unavailable"])
 
 _has_failed if {
 	input.facts.review

@@ -25,7 +25,7 @@ deny contains v if {
 # A class without limits has no caps that could be met.
 deny contains v if {
 	class := object.get(input, ["app", "runtime", "class"], "")
-	not data.platform.caps.limits[class]
+	not class in object.keys(data.platform.caps.limits)
 	v := {
 		"path": ["app", "runtime", "caps"],
 		"message": "There are no caps for an app without a known runtime class.",

@@ -30,7 +30,7 @@ _allowed contains class if {
 	some class in data.platform.runtime.preference
 	count(manifest.classes) > 0
 	every handled in manifest.classes {
-		class in data.platform.runtime.classes_for[handled]
+		class in object.get(data.platform.runtime.classes_for, handled, [])
 	}
 }
 

@@ -12,19 +12,15 @@ package platform.rules.template.extra_connectors
 
 import data.platform.lib.approvals
 import data.platform.lib.manifest
+import data.platform.lib.template
 
 deny contains v if {
 	some used in manifest.connectors
-	not used.name in _offered
+	not used.name in template.connectors
 	not data.platform.approvals.extra_connector in approvals.given
 	v := {
 		"path": ["app", "connectors", used.index],
 		"message": sprintf("The template does not have the connector %s.", [json.marshal(used.name)]),
 		"details": {"role": data.platform.approvals.extra_connector},
 	}
-}
-
-_offered contains c.name if {
-	input.facts.template.known == true
-	some c in input.facts.template.spec.connectors
 }
