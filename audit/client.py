@@ -1,0 +1,105 @@
+"""The worker's side of the shared writer: the same promise as the log itself, over a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import NotDurable
+from audit.flight import FlightSlot
+from audit.record import Receipt
+from audit.writer import LONGEST_LINE, SOCKET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from audit.record import Entry
+
+
+class Client:
+    """Belongs to one event loop. Reconnects on the next append after the writer went away."""
+
+    def __init__(self, home: Path, slot: str, timeout_s: float) -> None:
+        """`slot`: name of this worker's flight slot."""
+        folder = home / "audit"
+        self._socket = folder / SOCKET
+        self._timeout_s = timeout_s
+        self.flight = FlightSlot(folder / f"flight-{slot}")
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._number = 0
+        self._connecting = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable. Raises NotDurable when the writer is gone, slow or refuses."""
+        writer = await self._connected()
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            line = json.dumps([number, *entry], separators=(",", ":"), ensure_ascii=False)
+            writer.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            async with asyncio.timeout(self._timeout_s):
+                return await future
+        except TimeoutError as error:
+            raise NotDurable(f"the audit writer did not answer within {self._timeout_s:g} s") from error
+        except ConnectionError as error:
+            raise NotDurable(f"the audit writer went away: {error}") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def is_reachable(self) -> bool:
+        """Whether the writer takes connections."""
+        try:
+            await self._connected()
+        except NotDurable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Drop the connection and the slot, in good order."""
+        self.flight.close()
+        if self._writer is not None:
+            self._writer.close()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        if self._writer is not None and not self._writer.is_closing():
+            return self._writer
+        async with self._connecting:
+            if self._writer is not None and not self._writer.is_closing():
+                return self._writer
+            try:
+                reader, writer = await asyncio.open_unix_connection(self._socket, limit=LONGEST_LINE)
+            except OSError as error:
+                raise NotDurable(f"the audit writer cannot be reached: {error.strerror}") from error
+            writer.write(json.dumps(["slot", str(self.flight.path)]).encode() + b"\n")
+            self._writer = writer
+            self._reading = asyncio.create_task(self._read(reader, writer))
+            return writer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async for line in reader:
+                self._settle(json.loads(line))
+        except (ConnectionError, ValueError):
+            pass
+        finally:
+            writer.close()
+            self._writer = None
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(NotDurable("the audit writer went away before the record was durable"))
+
+    def _settle(self, answer: list[Any]) -> None:
+        future = self._waiting.get(answer[0])
+        if future is None or future.done():
+            return
+        if isinstance(answer[1], str):
+            future.set_exception(NotDurable(f"{answer[1]}: {answer[2]}"))
+        else:
+            future.set_result(Receipt(*answer[1:]))

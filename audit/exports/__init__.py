@@ -1,0 +1,1 @@
+"""Exports: packages that verify offline, and the views in them."""

@@ -1,0 +1,42 @@
+"""The log's signing key: 32 bytes in a file that only this account can read, made on first use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from audit.errors import AuditError
+from audit.notes import VerifierKey, verifier_key
+
+
+class SigningKey:
+    """Signs checkpoints and export manifests under the log's origin."""
+
+    def __init__(self, origin: str, seed: bytes) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.verifier: VerifierKey = verifier_key(origin, public)
+
+    def sign(self, message: bytes) -> bytes:
+        """A 64 byte Ed25519 signature."""
+        return self._key.sign(message)
+
+
+def load_or_make(path: Path, origin: str) -> SigningKey:
+    """The key at `path`; a new one where there is none. Refuses a file that others may read."""
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(32))
+            file.flush()
+            os.fsync(file.fileno())
+    if path.stat().st_mode & 0o077:
+        raise AuditError(f"{path}: others may read the log's signing key; chmod 600 and consider it known to them")
+    seed = path.read_bytes()
+    if len(seed) != 32:  # noqa: PLR2004
+        raise AuditError(f"{path}: not a signing key of 32 bytes; restore it from a backup")
+    return SigningKey(origin, seed)

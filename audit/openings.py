@@ -1,0 +1,87 @@
+"""Openings: values and salts of sealed fields, encrypted (AES-256-GCM) under a key of their subject.
+
+The key is the only way in. Erasing a person is deleting a row of `subject_keys`; the leaves and proofs stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from audit.canonical import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from audit.record import Sealed
+    from audit.store import Store
+
+_NONCE = 12
+# Keys held in memory; a subject beyond that is read from the database again.
+_MOST_KEYS = 10_000
+
+
+class Vault:
+    """Seals and opens for one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ciphers: dict[str, AESGCM] = {}
+        self._new_keys: dict[str, bytes] = {}
+
+    def take_new_keys(self) -> list[tuple[str, bytes]]:
+        """Keys made since the last call; they go to disk with the batch that uses them."""
+        made = list(self._new_keys.items())
+        self._new_keys.clear()
+        return made
+
+    def sealed(self, subject: str, index: int, fields: Mapping[str, Sealed]) -> bytes:
+        """Encrypted openings of one record, bound to its index."""
+        plain = canonical({name: {"salt": s.salt, "value": s.value} for name, s in fields.items()})
+        nonce = os.urandom(_NONCE)
+        return nonce + self._cipher(subject).encrypt(nonce, plain, _bound(index))
+
+    def openings(self, index: int) -> dict[str, dict[str, Any]]:
+        """`{field: {"salt", "value"}}`; empty where there is none or its key was erased."""
+        found = self._store.opening(index)
+        if found is None:
+            return {}
+        subject, raw = found
+        key = self._store.subject_key(subject)
+        if key is None:
+            return {}
+        try:
+            plain = AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(index))
+        except InvalidTag:
+            return {}
+        return dict(json.loads(plain))
+
+    def values(self, index: int) -> dict[str, Any]:
+        """Only the values."""
+        return {name: opening["value"] for name, opening in self.openings(index).items()}
+
+    def forget_unwritten(self) -> None:
+        """Drop cached keys: after a failed batch one of them may not be in the database."""
+        self._ciphers.clear()
+        self._new_keys.clear()
+
+    def _cipher(self, subject: str) -> AESGCM:
+        cipher = self._ciphers.get(subject)
+        if cipher is None:
+            key = self._new_keys.get(subject) or self._store.subject_key(subject)
+            if key is None:
+                key = AESGCM.generate_key(256)
+                self._new_keys[subject] = key
+            if len(self._ciphers) >= _MOST_KEYS:
+                self._ciphers.clear()
+            cipher = self._ciphers[subject] = AESGCM(key)
+        return cipher
+
+
+def _bound(index: int) -> bytes:
+    """Associated data: an opening moved to another record does not open."""
+    return index.to_bytes(8, "big")

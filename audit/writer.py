@@ -1,0 +1,113 @@
+"""One writer for several worker processes: owns the log, takes entries over a Unix socket, answers when they are durable.
+
+Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]` and hears
+`[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. Before it evaluates, a worker notes in its flight
+slot (a small file, written by memory copy) what it is about to decide; a worker that dies in flight cannot record
+that any more, so the writer does when its connection drops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import AuditError
+from audit.flight import read_slot
+from audit.record import Entry
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from audit.log import AuditLog
+    from audit.record import Receipt
+
+SOCKET = "writer.sock"
+# A record is at most 64 KiB in public; the sealed part is bounded by the service's body limit.
+LONGEST_LINE = 16 << 20
+
+
+class Writer:
+    """Serves one log on `home`/audit/writer.sock."""
+
+    def __init__(self, log: AuditLog, home: Path) -> None:
+        self._log = log
+        self._path = home / "audit" / SOCKET
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen; the folder is private to this account, and so is the socket."""
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST_LINE)
+        finally:
+            os.umask(mask)
+
+    async def stop(self) -> None:
+        """Stop listening; what was taken is still written by the log's own close."""
+        if self._server is not None:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        outbox: list[bytes] = []
+        slot = ""
+
+        def flush() -> None:
+            if outbox and not writer.is_closing():
+                writer.write(b"".join(outbox))
+            outbox.clear()
+
+        def answered(number: int, done: Future[Receipt]) -> None:
+            line = json.dumps(_answer(number, done)).encode() + b"\n"
+            loop.call_soon_threadsafe(queue_line, line)
+
+        def queue_line(line: bytes) -> None:
+            if not outbox:
+                loop.call_soon(flush)
+            outbox.append(line)
+
+        try:
+            async for line in reader:
+                message = json.loads(line)
+                if message[0] == "slot":
+                    slot = str(message[1])
+                    continue
+                self._take(message, answered, queue_line)
+        except (ConnectionError, ValueError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+            if slot:
+                self._record_lost_flight(slot)
+
+    def _take(self, message: list[Any], answered: Any, queue_line: Any) -> None:
+        number, kind, time, public, sealed, subject = message
+        try:
+            future = self._log.submit(Entry(kind, time, public, sealed, subject))
+        except AuditError as error:
+            queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
+            return
+        future.add_done_callback(lambda done: answered(number, done))
+
+    def _record_lost_flight(self, slot: str) -> None:
+        """A worker went away; if it was deciding, the record that it could not write is written here."""
+        for public, time in read_slot(slot):
+            lost = {**public, "effect": "deny", "error": "worker_died"}
+            sealed = {"answer": {"reason": "worker_died: the worker was killed while it decided; nothing was allowed"}}
+            try:
+                self._log.submit(Entry("refused", time, lost, sealed, str(public.get("actor", ""))))
+            except AuditError:
+                return
+
+
+def _answer(number: int, done: Future[Receipt]) -> list[Any]:
+    error = done.exception()
+    if error is None:
+        return [number, *done.result()]
+    code = error.code if isinstance(error, AuditError) else "audit_error"
+    return [number, code, str(error)]
