@@ -20,6 +20,6 @@ deny contains v if {
 	not class in manifest.classes
 	v := {
 		"path": ["app", "data", "classes"],
-		"message": sprintf("The connector %q holds %s data, which the manifest does not declare.", [c.name, class]),
+		"message": sprintf("The connector %q holds data of the class %s, which the manifest does not declare.", [c.name, json.marshal(class)]),
 	}
 }

@@ -30,7 +30,7 @@ deny contains v if {
 	not region in object.get(data.platform.residency.reach, home, [])
 	v := {
 		"path": ["resource", "destination"],
-		"message": sprintf("The destination keeps data in %q, where data from %s may not go.", [region, json.marshal(home)]),
+		"message": sprintf("The destination keeps data in %s, where data from %s may not go.", [json.marshal(region), json.marshal(home)]),
 	}
 }
 

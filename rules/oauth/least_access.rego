@@ -21,8 +21,8 @@ deny contains v if {
 	v := object.union(
 		{
 			"path": asked.path,
-			"message": sprintf("The scope %q gives %s access to the connector %q, which is more than its data allows.", [
-				scope, level, name,
+			"message": sprintf("The scope %q gives the access %s to the connector %q, which is more than its data allows.", [
+				scope, json.marshal(level), name,
 			]),
 		},
 		_fix(asked),

@@ -177,6 +177,9 @@ class _Hoist:
                 named = self._atom(key, out, withs) if key is not None else None
                 parts = [self._atom(part, out, withs) for part in (value, collection)]
                 return Member(named, parts[0], parts[1], term.line, term.column)
+            case Var():
+                # `not some_rule`: lifted out of the negation, an undefined rule would silence the whole body.
+                return term
             case _:
                 return self._lift_parts(term, out, withs)
 
