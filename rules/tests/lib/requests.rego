@@ -206,14 +206,14 @@ flow_to_url := object.union(without(data_flow, "/resource/destination/connector"
 
 publish := object.union(_request, {
 	"kind": "publish",
-	"action": "request",
+	"action": "publish",
 	"resource": {"app": "where2eat", "change": {"audience": "department"}},
 	"facts": {"app": _deployed},
 })
 
 lifecycle := object.union(_request, {
 	"kind": "lifecycle",
-	"action": "transition",
+	"action": "change",
 	"resource": {"app": "where2eat", "change": {"from": "active", "to": "archived"}},
 	"facts": {"app": _deployed},
 })
