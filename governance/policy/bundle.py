@@ -92,7 +92,9 @@ def owned_roots(bundle: Bundle) -> Bundle:
     if bundle.roots != ("",):
         return bundle
     held = {package_of(module.text, module.path).replace(".", "/") for module in bundle.modules}
-    held |= set(bundle.data) if isinstance(bundle.data, dict) else set()
+    for name, part in (bundle.data if isinstance(bundle.data, dict) else {}).items():
+        # One level down where there is one: data under `platform/…` must not claim every package of that name.
+        held |= {f"{name}/{below}" for below in part} if isinstance(part, dict) and part else {name}
     return bundle._replace(roots=tuple(sorted(held)) or ("",))
 
 
