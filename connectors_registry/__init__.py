@@ -1,1 +1,1 @@
-"""connectors_registry."""
+"""Which connectors and tenants exist: plain YAML in Git, read here; knows nothing of policy."""

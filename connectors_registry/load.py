@@ -1,0 +1,86 @@
+"""Reading the registry. Strict: a member that nobody knows is a typo, and a typo in a scope list is an incident."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+STATES = ("proposed", "approved", "deprecated", "retired")
+ACCESS = ("read", "write", "admin")
+
+_LIST, _TEXT, _MAP = list, str, dict
+_CONNECTOR: dict[str, type] = {
+    "name": _TEXT, "title": _TEXT, "state": _TEXT, "owner": _TEXT, "review_by": _TEXT, "hosts": _LIST, "regions": _LIST,
+    "scopes": _MAP, "data_classes": _LIST, "operations": _LIST, "fields": _LIST, "limits": _MAP, "tenants": _LIST,
+}  # fmt: skip
+_CONNECTOR_OPTIONAL: dict[str, type] = {"retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP}
+_TENANT: dict[str, type] = {
+    "name": _TEXT, "business_area": _TEXT, "cost_centers": _LIST, "connectors": _LIST, "quotas": _MAP, "regions": _LIST,
+}  # fmt: skip
+
+
+class BadEntry(ValueError):
+    """A registry file that must not be used; the text names file and member."""
+
+
+class Registry(NamedTuple):
+    """Everything that is registered, by name."""
+
+    connectors: dict[str, dict[str, Any]]
+    tenants: dict[str, dict[str, Any]]
+
+
+def load_registry(folder: str = "") -> Registry:
+    """Read `connectors/` and `tenants/` below `folder` (ours by default); raises BadEntry."""
+    base = folder or os.path.dirname(os.path.abspath(__file__))
+    return Registry(
+        {e["name"]: e for e in _entries(os.path.join(base, "connectors"), _connector)},
+        {e["name"]: e for e in _entries(os.path.join(base, "tenants"), _tenant)},
+    )
+
+
+def _entries(folder: str, read: Any) -> list[dict[str, Any]]:
+    import ryaml  # 8 ms; the CSafeLoader of PyYAML costs twice that to import
+
+    found = []
+    for file in sorted(os.listdir(folder)):
+        if not file.endswith(".yaml"):
+            continue
+        path = os.path.join(folder, file)
+        with open(path, encoding="utf-8") as stream:
+            try:
+                document = ryaml.loads(stream.read())
+            except (ryaml.InvalidYamlError, ValueError) as error:
+                raise BadEntry(f"{path}: not YAML: {error}") from error
+        if not isinstance(document, dict):
+            raise BadEntry(f"{path}: not a mapping")
+        read(document, path)
+        if document["name"] != file.removesuffix(".yaml"):
+            raise BadEntry(f"{path}: is named {document['name']!r} inside; rename one of the two")
+        found.append(document)
+    return found
+
+
+def _connector(document: dict[str, Any], path: str) -> None:
+    _check_members(document, _CONNECTOR, _CONNECTOR_OPTIONAL, path)
+    if document["state"] not in STATES:
+        raise BadEntry(f"{path}: state {document['state']!r} is not one of {', '.join(STATES)}")
+    for scope, about in document["scopes"].items():
+        if not isinstance(about, dict) or about.get("access") not in ACCESS or not isinstance(about.get("means"), str):
+            raise BadEntry(f"{path}: scope {scope!r} needs access (read, write or admin) and means (plain words)")
+    for host in document["hosts"]:
+        if not isinstance(host, str) or "*" in host or "/" in host or host != host.lower():
+            raise BadEntry(f"{path}: host {host!r} is not one plain host name in lower case")
+
+
+def _tenant(document: dict[str, Any], path: str) -> None:
+    _check_members(document, _TENANT, {}, path)
+
+
+def _check_members(document: dict[str, Any], needed: dict[str, type], optional: dict[str, type], path: str) -> None:
+    for name, kind in needed.items():
+        if not isinstance(document.get(name), kind):
+            raise BadEntry(f"{path}: {name} is missing, or is no {kind.__name__}")
+    for name, value in document.items():
+        if name not in needed and (name not in optional or not isinstance(value, optional[name])):
+            raise BadEntry(f"{path}: {name} is not a member of an entry, or is of another type")

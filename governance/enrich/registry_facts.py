@@ -1,0 +1,63 @@
+"""What the registry says about the connectors, the tenant and the template that a request names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from governance.model.request import Json, Request
+
+
+class RegistryFacts:
+    """Facts `connectors` and `tenant`."""
+
+    name = "registry"
+
+    def __init__(
+        self,
+        connectors: Mapping[str, Json],
+        tenants: Mapping[str, Json],
+        spec_of: Callable[[str], Json],
+    ) -> None:
+        """`connectors` and `tenants` by name as the registry has them; `spec_of` gives the last allowed deploy's spec."""
+        self._connectors = {name: _shaped(entry) for name, entry in connectors.items()}
+        self._tenants = tenants
+        self._spec_of = spec_of
+
+    def facts(self, request: Request) -> dict[str, Json]:
+        """An unknown connector stands in the list with `state: unknown`, an unknown tenant as `known: false`."""
+        found = [self._connectors.get(name) or {"name": name, "state": "unknown"} for name in sorted(self._named(request))]
+        tenant = self._tenants.get(request.tenant)
+        return {
+            "connectors": found,
+            "tenant": {"known": False, "name": request.tenant} if tenant is None else {"known": True, **tenant},
+        }
+
+    def _named(self, request: Request) -> set[str]:
+        if request.kind in {"deploy", "template"}:
+            return _names_in(request.app)
+        names = _names_in(self._spec_of(str(request.app.get("name", ""))))
+        resource = request.resource
+        for place in (resource.get("connector"), _member(resource.get("destination"), "connector")):
+            if isinstance(place, str) and place:
+                names.add(place)
+        return names
+
+
+def _names_in(spec: Json) -> set[str]:
+    connectors = spec.get("connectors") if isinstance(spec, dict) else None
+    if not isinstance(connectors, list):
+        return set()
+    return {c["name"] for c in connectors if isinstance(c, dict) and isinstance(c.get("name"), str)}
+
+
+def _member(value: Json, name: str) -> Json:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _shaped(entry: Json) -> Json:
+    """The entry as rules read it: scopes as name to access, without the plain words."""
+    kept = {k: v for k, v in entry.items() if k not in {"title", "review_by", "auth"}}
+    return {**kept, "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()}}

@@ -1,0 +1,174 @@
+"""Building a `Request`: the one place that does, so that every request has the same canonical text and digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from governance.errors import CallerError
+from governance.model.pointer import to_pointer
+from governance.model.request import KINDS, Json, Request, Source
+from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decoded, read_documents, read_json
+
+API_GROUP = "microapps.internal/"
+_MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
+_MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
+_DEFAULT_ACTION = {
+    "template": "publish",
+    "deploy": "create",
+    "connector_call": "call",
+    "data_flow": "send",
+    "publish": "request",
+    "lifecycle": "transition",
+}
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_LONGEST_NAME = 63
+
+
+def normalise_native(
+    body: bytes, source: Source, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
+) -> Request:
+    """A request in the service's own JSON: `{kind, action?, subject?, tenant?, resource, context?, dry_run?}`.
+
+    Raises CallerError with a JSON pointer, or TooLarge.
+    """
+    name = source.document or "body"
+    document = read_json(decoded(body, name, max_bytes), name, max_depth=max_depth)
+    return normalise_document(document, source)
+
+
+def normalise_document(document: Json, source: Source) -> Request:
+    """As `normalise_native`, for a body that was parsed by `read_json`."""
+    if not isinstance(document, dict):
+        raise CallerError("a request is a JSON object", where="/")
+    unknown = sorted(set(document) - _MEMBERS)
+    if unknown:
+        raise CallerError("not a member of a request", where=to_pointer([unknown[0]]))
+    kind = document.get("kind")
+    if kind not in KINDS:
+        raise CallerError(f"kind {str(kind)[:40]!r} is not one of {', '.join(sorted(KINDS))}", where="/kind")
+    if not isinstance(document.get("resource"), dict):
+        raise CallerError("the resource has to be an object", where="/resource")
+    dry_run = document.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise CallerError("has to be true or false", where="/dry_run")
+    return _request(
+        kind,
+        document["resource"],
+        source,
+        tenant=_text(document, "tenant"),
+        action=_text(document, "action"),
+        subject=_object(document, "subject"),
+        context=_object(document, "context"),
+        dry_run=dry_run,
+    )
+
+
+def normalise_resource(kind: str, body: bytes, source: Source, *, tenant: str = "", dry_run: bool = False) -> Request:
+    """A request from its resource alone: a manifest, a call or a flow, as JSON or YAML with one document."""
+    documents = read_documents(body, source.document or "body")
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
+        raise CallerError("exactly one document with an object is needed", where=source.document or "body")
+    return _request(kind, documents[0].value, source, tenant=tenant, dry_run=dry_run)
+
+
+def manifest_kind(document: Document) -> str | None:
+    """The request kind of a manifest of ours (`deploy`, `template`); None for every other document."""
+    value = document.value
+    if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(API_GROUP):
+        return None
+    return _MANIFEST_KINDS.get(str(value.get("kind")))
+
+
+def normalise_manifest(document: Document, source: Source) -> Request:
+    """A MicroApp is a deploy, an AppTemplate is a template. Raises CallerError for any other document."""
+    kind = manifest_kind(document)
+    if kind is None:
+        raise CallerError("neither a MicroApp nor an AppTemplate", where=f"{document.file}")
+    return _request(kind, document.value, source)
+
+
+def changed(request: Request, resource: Json) -> Request:
+    """The same request about a changed resource: for proving a fix."""
+    return _request(
+        request.kind,
+        resource,
+        request.source,
+        tenant="" if request.kind in {"deploy", "template"} else request.tenant,
+        action=request.action,
+        subject=request.subject,
+        context=request.context,
+        dry_run=request.dry_run,
+    )
+
+
+def _request(
+    kind: str,
+    resource: Json,
+    source: Source,
+    *,
+    tenant: str = "",
+    action: str = "",
+    subject: Json = None,
+    context: Json = None,
+    dry_run: bool = False,
+) -> Request:
+    action = action or _DEFAULT_ACTION[kind]
+    app = _app_of(kind, resource)
+    tenant = tenant or str(app.get("tenant", ""))
+    subject = _subject(subject or {}, source)
+    parts = {
+        "action": action,
+        "context": context or {},
+        "dry_run": dry_run,
+        "kind": kind,
+        "resource": resource,
+        "subject": subject,
+        "tenant": tenant,
+    }
+    try:
+        text = canonical(parts)
+        digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    except ValueError as error:
+        raise CallerError(f"cannot be written as JSON: {error}", where=source.document or "body") from error
+    return Request(kind, action, tenant, subject, app, resource, context or {}, dry_run, source, digest, text)
+
+
+def _subject(claimed: dict[str, Json], source: Source) -> dict[str, Json]:
+    """On whose behalf. Only a service may speak for others: rules tell author from approver by this id."""
+    speaks_for_others = "service" in source.roles and isinstance(claimed.get("id"), str)
+    return {**claimed, "id": claimed["id"] if speaks_for_others else source.actor, "actor": source.actor}
+
+
+def canonical(value: Json) -> str:
+    """Members sorted, no white space: the same value always gives the same text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _app_of(kind: str, resource: Json) -> Json:
+    """The MicroApp or template spec with its name; for everything else only the name of the app it is about."""
+    if kind in {"deploy", "template"}:
+        metadata, spec = resource.get("metadata"), resource.get("spec")
+        name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+        return {**(spec if isinstance(spec, dict) else {}), "name": name}
+    return {"name": resource.get("app", "")}
+
+
+def is_app_name(name: object) -> bool:
+    """Whether a name may become a file name or host label (RFC 1123): nothing else is ever looked up."""
+    return isinstance(name, str) and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def _text(document: dict[str, Json], key: str) -> str:
+    value = document.get(key, "")
+    if not isinstance(value, str):
+        raise CallerError("has to be text", where=to_pointer([key]))
+    return value
+
+
+def _object(document: dict[str, Json], key: str) -> dict[str, Json]:
+    value = document.get(key, {})
+    if not isinstance(value, dict):
+        raise CallerError("has to be an object", where=to_pointer([key]))
+    return value

@@ -1,0 +1,164 @@
+"""The one place that picks real parts. Everything heavy is imported by the function that needs it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.registry_facts import RegistryFacts
+from governance.enrich.scan import ScanFacts
+from governance.enrich.schema import SchemaFacts
+from governance.enrich.urls import UrlFacts
+from governance.errors import DependencyError
+from governance.normalise.requests import changed
+from governance.pipeline import Parts, Pipeline
+from governance.policy.active import Extra, load_active
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from audit.log import AuditLog
+    from audit.record import Entry, Receipt
+    from governance.enrich.port import Enricher
+    from governance.model.request import Json
+    from governance.policy.active import Active
+    from governance.policy.waivers import Waiver
+    from governance.settings import Settings
+
+
+def active_of(settings: Settings) -> Active:
+    """The bundle that the settings name, compiled or from the cache."""
+    return load_active(settings.text("bundle"), extras_of(settings))
+
+
+def extras_of(settings: Settings) -> list[Extra]:
+    """Extra bundles: `path` or `v0:path`, colon-separated entries of one setting."""
+    found = []
+    for part in settings.text("extra_bundles").split(","):
+        if part.strip():
+            is_v0 = part.startswith("v0:")
+            found.append(Extra(part.removeprefix("v0:").strip(), is_v0))
+    return found
+
+
+def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
+    """The waivers in the settings' folder; none where no folder is named."""
+    folder = settings.text("waivers")
+    if not folder:
+        return ()
+    from governance.policy.waivers import load_waivers
+
+    return load_waivers(folder, active.rules)
+
+
+def directory_of(settings: Settings) -> AppDirectory:
+    """Apps and templates that decisions allowed, and the templates that come with the package."""
+    return AppDirectory(settings.text("home"), _shipped_templates())
+
+
+def enrichers_of(directory: AppDirectory) -> list[Enricher]:
+    """Every source of facts, in the order they are asked."""
+    from connectors_registry.load import load_registry
+
+    registry = load_registry()
+    return [
+        SchemaFacts(),
+        AppFacts(directory),
+        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
+        UrlFacts(),
+        ScanFacts(),
+    ]
+
+
+def for_check(settings: Settings) -> Pipeline:
+    """A line that only advises: no log, no state of its own, and so nothing that could be permitted."""
+    active = active_of(settings)
+    waivers = waivers_of(settings, active)
+    return Pipeline(
+        Parts(
+            active=lambda: active,
+            enrichers=enrichers_of(directory_of(settings)),
+            rebuild=changed,
+            waivers=lambda: waivers,
+        )
+    )
+
+
+def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
+    """The parts of a line that permits, all but its recorder."""
+    directory = directory_of(settings)
+    waivers = waivers_of(settings, active())
+    return Parts(
+        active=active,
+        enrichers=enrichers_of(directory),
+        rebuild=changed,
+        enforcement=directory,
+        waivers=lambda: waivers,
+    )
+
+
+class LogRecorder:
+    """The log of this process as the line's recorder."""
+
+    def __init__(self, log: AuditLog, timeout_s: float) -> None:
+        self._log = log
+        self._timeout_s = timeout_s
+
+    def append(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable."""
+        return self._log.append(entry, self._timeout_s)
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """The same without blocking the event loop."""
+        import asyncio
+
+        async with asyncio.timeout(self._timeout_s):
+            return await asyncio.wrap_future(self._log.submit(entry))
+
+
+@contextmanager
+def open_log(settings: Settings) -> Iterator[AuditLog]:
+    """The audit log of this home, for one process. Raises DependencyError where it cannot be trusted or opened."""
+    from audit.errors import AuditError
+    from audit.log import AuditLog
+
+    try:
+        log = AuditLog(settings.home, origin=settings.text("log_origin"))
+    except (AuditError, OSError) as error:
+        raise DependencyError(f"the audit log cannot be opened: {error}") from error
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+@contextmanager
+def for_cli(settings: Settings) -> Iterator[Pipeline]:
+    """The whole line with a log of its own: one process, one decision after another."""
+    active = active_of(settings)
+    with open_log(settings) as log:
+        recorder = LogRecorder(log, settings.number("record_timeout_ms") / 1000)
+        yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+
+
+def _shipped_templates() -> dict[str, Json]:
+    """Templates in `deploy/examples/*/template.yaml`, as `name@version`."""
+    from governance.policy.locations import data_folder
+
+    base = os.path.join(data_folder("deploy"), "examples")
+    return {
+        f"{document['metadata']['name']}@{document['metadata']['version']}": document["spec"]
+        for document in _documents(base, sorted(os.listdir(base)))
+    }
+
+
+def _documents(base: str, folders: Sequence[str]) -> Iterator[Json]:
+    import ryaml
+
+    for folder in folders:
+        path = os.path.join(base, folder, "template.yaml")
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                yield ryaml.loads(file.read())
