@@ -1,6 +1,6 @@
 # METADATA
 # title: An app declares the classes of data it touches
-# description: Every class of data that an app's connectors hold must be declared under data.classes.
+# description: Every class of data that an app's connectors hold must be declared under data.classes, but for the harmless ones.
 # custom:
 #   id: DATA-001
 #   severity: high
@@ -17,6 +17,7 @@ deny contains v if {
 	some c in registry.entries
 	c.name == used.name
 	some class in c.data_classes
+	not class in data.platform.classes.free
 	not class in manifest.classes
 	v := {
 		"path": ["app", "data", "classes"],

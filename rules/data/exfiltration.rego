@@ -19,7 +19,7 @@ deny contains v if {
 	not _can_be_masked(found)
 	v := {
 		"path": array.concat(["resource"], found.segments),
-		"message": sprintf("%s data (%s) may not go to this destination.", [found.class, found.entity]),
+		"message": sprintf("Data of the class %q (%s) may not go to this destination.", [found.class, found.entity]),
 		"details": {"class": found.class, "entity": found.entity},
 	}
 }

@@ -22,17 +22,17 @@ test_another_path_is_refused if {
 }
 
 test_a_path_that_only_begins_alike_is_refused if {
-	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1/employees-archive")
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/scim/v2/Users-archive")
 	_places(request) == {["resource", "method"]}
 }
 
 test_a_path_below_the_registered_one_passes if {
-	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1/employees/42")
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/scim/v2/Users/42")
 	_places(request) == set()
 }
 
 test_an_unknown_operation_is_refused if {
-	request := requests.changed(requests.connector_call, "/resource/operation", "employees.delete")
+	request := requests.changed(requests.connector_call, "/resource/operation", "delete employees")
 	_places(request) == {["resource", "method"]}
 }
 

@@ -24,6 +24,11 @@ test_a_manifest_without_classes_declares_none if {
 	_places(requests.without(requests.deploy, "/app/data")) == {["app", "data", "classes"]}
 }
 
+test_harmless_classes_need_not_be_declared if {
+	request := requests.changed(requests.deploy, "/facts/connectors/1/data_classes", ["public", "internal"])
+	_places(request) == set()
+}
+
 test_more_classes_than_the_connectors_hold_do_no_harm if {
 	request := requests.changed(requests.deploy, "/app/data/classes", ["internal", "personal", "public"])
 	_places(request) == set()

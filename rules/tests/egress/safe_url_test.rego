@@ -59,12 +59,12 @@ test_a_bare_name_is_refused if {
 }
 
 test_a_path_that_climbs_is_refused if {
-	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1/employees/../salaries")
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/scim/v2/Users/../salaries")
 	_places(request) == {["resource", "url"]}
 }
 
 test_a_path_that_is_encoded_twice_is_refused if {
-	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1/employees/%2e%2e/salaries")
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/scim/v2/Users/%2e%2e/salaries")
 	_places(request) == {["resource", "url"]}
 }
 

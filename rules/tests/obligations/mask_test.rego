@@ -32,19 +32,19 @@ test_harmless_findings_stay if {
 }
 
 test_an_answer_hides_what_the_app_did_not_declare if {
-	_values(requests.connector_call) == {{"pointer": ["employees", "*", "email"], "class": "personal"}}
+	_values(requests.connector_call) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}}
 }
 
 test_an_answer_hides_everything_from_an_app_that_declared_nothing if {
-	_values(requests.without(requests.connector_call, "/app/data")) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "diet"], "class": "personal"}, {"pointer": ["employees", "*", "office"], "class": "internal"}}
+	_values(requests.without(requests.connector_call, "/app/data")) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal"}, {"pointer": ["Resources", "*", "office"], "class": "internal"}}
 }
 
 test_a_field_about_people_without_a_kind_is_hidden if {
 	request := requests.without(requests.connector_call, "/facts/connectors/0/fields/1/pii")
-	_values(request) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "diet"], "class": "personal"}}
+	_values(request) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal"}}
 }
 
 test_a_field_without_a_class_is_hidden if {
 	request := requests.without(requests.connector_call, "/facts/connectors/0/fields/2/class")
-	_values(request) == {{"pointer": ["employees", "*", "email"], "class": "personal"}, {"pointer": ["employees", "*", "office"], "class": "unclassified"}}
+	_values(request) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "office"], "class": "unclassified"}}
 }
