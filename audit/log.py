@@ -11,16 +11,17 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
 from audit.head import HeadFile
 from audit.keys import SigningKey, load_or_make
 from audit.notes import BadNote, Checkpoint, checkpoint_text, opened, parse_checkpoint, signed
 from audit.openings import Vault
+from audit.reader import LogReader, check_leaves
 from audit.record import Entry, Receipt, Sealed, leaf_of, seal
-from audit.store import Batch, Filter, Row, Store, columns_of
-from audit.tree import Frontier, inclusion_proof, leaf_hash
+from audit.store import Batch, Row, Store
+from audit.tree import Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ class _Job(NamedTuple):
 
 
 class AuditLog:
-    """An open log. `append` and `submit` may be called from any thread."""
+    """A log that is being written. `append` and `submit` may be called from any thread; `reader` reads it."""
 
     def __init__(self, home: Path, *, origin: str) -> None:
         """Open (or make) the log in `home`/audit.
@@ -60,12 +61,10 @@ class AuditLog:
             os.close(self._lock)
             raise
         self._vault = Vault(self._store)
-        self._reader = Store(folder / "log.db", read_only=True)
-        self._opener = Vault(self._reader)
+        self.reader = LogReader(home, origin=origin)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_QUEUED)
-        self._reading = threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
         self._thread.start()
 
@@ -94,7 +93,7 @@ class AuditLog:
         if self._thread.is_alive():
             self._jobs.put(None)
             self._thread.join()
-        self._reader.close()
+        self.reader.close()
         self._store.close()
         self._head.close()
         os.close(self._lock)
@@ -238,82 +237,7 @@ class AuditLog:
         if own.size != size or self._store.frontier(size).root() != own.root:
             raise LogTorn(f"the database's {size} records do not fit its own checkpoint of {own.size}: restore it")
         start = 0 if size <= CHECKED_AT_START else size - CHECKED_AT_START
-        _check_leaves(self._store, start, size)
-
-    # -- reading -----------------------------------------------------------------------------------------------------
-
-    @property
-    def verifier_key(self) -> str:
-        """What auditors check signatures with."""
-        return str(self._key.verifier)
-
-    @property
-    def signing_key(self) -> SigningKey:
-        """For signing export manifests under the same name."""
-        return self._key
-
-    def checkpoint(self) -> str:
-        """The newest signed checkpoint; that of the empty log where nothing was written."""
-        with self._reading:
-            return self._reader.head_note() or self._note(Frontier())
-
-    def record(self, index: int) -> dict[str, Any]:
-        """A parsed leaf, with `opened` for the sealed fields that can still be read. Raises KeyError."""
-        with self._reading:
-            leaf = self._reader.leaf(index)
-            if leaf is None:
-                raise KeyError(index)
-            return {**columns_of(leaf), "opened": self._opener.values(index)}
-
-    def leaf(self, index: int) -> bytes:
-        """A leaf's bytes. Raises KeyError."""
-        with self._reading:
-            leaf = self._reader.leaf(index)
-        if leaf is None:
-            raise KeyError(index)
-        return leaf
-
-    def openings(self, index: int) -> dict[str, dict[str, Any]]:
-        """`{field: {"salt": hex, "value": …}}` for what can still be opened."""
-        with self._reading:
-            return self._opener.openings(index)
-
-    def find(self, decision_id: str) -> int | None:
-        """Index of a decision's record."""
-        with self._reading:
-            return self._reader.find(decision_id)
-
-    def search(self, wanted: Filter, *, limit: int = -1, newest_first: bool = True) -> list[int]:
-        """Indexes of the records that match."""
-        with self._reading:
-            return list(self._reader.search(wanted, limit=limit, newest_first=newest_first))
-
-    def proof(self, index: int, size: int) -> list[bytes]:
-        """Inclusion proof of a record in the tree of `size`."""
-        with self._reading:
-            return inclusion_proof(index, size, self._reader.node)
-
-    def verify_self(self) -> int:
-        """Hash every leaf again; returns how many. Raises LogTorn naming the first that does not fit."""
-        with self._reading:
-            own = parse_checkpoint(opened(self._reader.head_note() or self._note(Frontier()), self._key.verifier))
-            size = own.size
-            _check_leaves(self._reader, 0, size)
-            if self._reader.frontier(size).root() != own.root:
-                raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
-        return size
-
-
-def _check_leaves(store: Store, start: int, size: int) -> None:
-    expected = start
-    for index, leaf in store.leaves(start, size):
-        if index != expected:
-            raise LogTorn(f"record {expected} is missing: restore the database")
-        if leaf_hash(leaf) != store.node(0, index):
-            raise LogTorn(f"record {index} was changed after it was written: restore the database")
-        expected += 1
-    if expected != size:
-        raise LogTorn(f"record {expected} is missing: restore the database")
+        check_leaves(self._store, start, size)
 
 
 def _locked(folder: Path) -> int:

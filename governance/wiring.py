@@ -11,7 +11,7 @@ from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
 from governance.enrich.urls import UrlFacts
-from governance.errors import DependencyError
+from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.policy.active import Extra, load_active
@@ -19,10 +19,14 @@ from governance.policy.active import Extra, load_active
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pathlib import Path
+
     from audit.log import AuditLog
+    from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.enrich.port import Enricher
     from governance.model.request import Json
+    from governance.pipeline import Recorder
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -118,28 +122,65 @@ class LogRecorder:
             return await asyncio.wrap_future(self._log.submit(entry))
 
 
-@contextmanager
-def open_log(settings: Settings) -> Iterator[AuditLog]:
-    """The audit log of this home, for one process. Raises DependencyError where it cannot be trusted or opened."""
-    from audit.errors import AuditError
-    from audit.log import AuditLog
+class SharedRecorder:
+    """The running service's writer as the line's recorder, for a command that decides one thing and ends."""
+
+    def __init__(self, home: Path, timeout_s: float) -> None:
+        self._home = home
+        self._timeout_s = timeout_s
+
+    def append(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable."""
+        import asyncio
+
+        return asyncio.run(self.aappend(entry))
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """The same without blocking the event loop."""
+        from audit.client import Client
+
+        client = Client(self._home, f"cli-{os.getpid()}", self._timeout_s)
+        try:
+            return await client.aappend(entry)
+        finally:
+            await client.close()
+
+
+def open_reader(settings: Settings) -> LogReader:
+    """The audit log of this home for reading; may run beside a service. Raises CallerError where there is none."""
+    from audit.reader import LogReader
 
     try:
+        return LogReader(settings.home, origin=settings.text("log_origin"))
+    except FileNotFoundError as error:
+        raise CallerError(str(error)) from error
+
+
+@contextmanager
+def open_recorder(settings: Settings) -> Iterator[Recorder]:
+    """Write access for one process: the log itself, or the running service's writer where that holds it."""
+    from audit.errors import AuditError, LogInUse
+    from audit.log import AuditLog
+
+    timeout_s = settings.number("record_timeout_ms") / 1000
+    try:
         log = AuditLog(settings.home, origin=settings.text("log_origin"))
+    except LogInUse:
+        yield SharedRecorder(settings.home, timeout_s)
+        return
     except (AuditError, OSError) as error:
         raise DependencyError(f"the audit log cannot be opened: {error}") from error
     try:
-        yield log
+        yield LogRecorder(log, timeout_s)
     finally:
         log.close()
 
 
 @contextmanager
 def for_cli(settings: Settings) -> Iterator[Pipeline]:
-    """The whole line with a log of its own: one process, one decision after another."""
+    """The whole line for one process, one decision after another."""
     active = active_of(settings)
-    with open_log(settings) as log:
-        recorder = LogRecorder(log, settings.number("record_timeout_ms") / 1000)
+    with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
 
 

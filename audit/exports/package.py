@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from audit.log import AuditLog
+    from audit.reader import LogReader
     from audit.store import Filter
 
 FORMATS = ("jsonl", "csv")
@@ -41,7 +41,7 @@ class Exported(NamedTuple):
     records: int
 
 
-def export(log: AuditLog, wanted: Filter, out: Path, *, formats: Sequence[str], created: str) -> Exported:
+def export(log: LogReader, wanted: Filter, out: Path, *, formats: Sequence[str], created: str) -> Exported:
     """Write a package to the new folder `out`; raises AuditError when it exists or a format is unknown.
 
     Records stream, so a large export needs little memory. Sealed fields whose key was erased are left out.
@@ -67,7 +67,7 @@ def export(log: AuditLog, wanted: Filter, out: Path, *, formats: Sequence[str], 
 
 
 def _write_records(
-    log: AuditLog, wanted: Filter, out: Path, size: int, *, with_csv: bool
+    log: LogReader, wanted: Filter, out: Path, size: int, *, with_csv: bool
 ) -> tuple[dict[str, str], int]:
     digest, count = hashlib.sha256(), 0
     view = CsvView(out / "records.csv") if with_csv else None
@@ -95,7 +95,7 @@ def _line(index: int, leaf: bytes, proof: list[str], openings: dict[str, Any]) -
     return json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
-def _manifest(log: AuditLog, wanted: Filter, created: str, digests: dict[str, str], count: int) -> bytes:
+def _manifest(log: LogReader, wanted: Filter, created: str, digests: dict[str, str], count: int) -> bytes:
     body = {
         "format": FORMAT,
         "created": created,

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from audit.log import AuditLog
+    from audit.reader import LogReader
     from audit.store import Filter
+    from governance.settings import Settings
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -26,16 +27,21 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
         arguments = [options.package] + (["--key", options.key] if options.key else [])
         return main(arguments, stdout.write, stderr.write)
     from audit.errors import AuditError
-    from governance.wiring import open_log
+    from governance.wiring import open_reader
 
+    settings = from_environment(os.environ)
     try:
-        with open_log(from_environment(os.environ)) as log:
-            return _with_log(log, options, stdout)
+        log = open_reader(settings)
+        if options.verb == "export":
+            _export(log, options, settings, stdout)
+        else:
+            _read(log, options, stdout)
     except AuditError as error:
         raise DependencyError(f"{error.code}: {error}") from error
+    return 0
 
 
-def _with_log(log: AuditLog, options: argparse.Namespace, stdout: TextIO) -> int:
+def _read(log: LogReader, options: argparse.Namespace, stdout: TextIO) -> None:
     if options.verb == "key":
         stdout.write(log.verifier_key + "\n")
     elif options.verb == "checkpoint":
@@ -44,14 +50,11 @@ def _with_log(log: AuditLog, options: argparse.Namespace, stdout: TextIO) -> int
         stdout.write(f"{log.verify_self()} records, each as it was written\n")
     elif options.verb == "show":
         _show(log, options.id, stdout)
-    elif options.verb == "list":
-        _list(log, options, stdout)
     else:
-        _export(log, options, stdout)
-    return 0
+        _list(log, options, stdout)
 
 
-def _show(log: AuditLog, wanted: str, stdout: TextIO) -> None:
+def _show(log: LogReader, wanted: str, stdout: TextIO) -> None:
     index = int(wanted) if wanted.isdigit() else log.find(wanted)
     try:
         record = log.record(index if index is not None else -1)
@@ -60,7 +63,7 @@ def _show(log: AuditLog, wanted: str, stdout: TextIO) -> None:
     stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def _list(log: AuditLog, options: argparse.Namespace, stdout: TextIO) -> None:
+def _list(log: LogReader, options: argparse.Namespace, stdout: TextIO) -> None:
     for index in log.search(_filter(options), limit=options.limit):
         record = log.record(index)
         if options.format == "json":
@@ -79,12 +82,13 @@ def _row(record: dict[str, Any]) -> str:
     )
 
 
-def _export(log: AuditLog, options: argparse.Namespace, stdout: TextIO) -> None:
+def _export(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     from pathlib import Path
 
     from audit.exports.package import export
     from audit.record import Entry
     from governance.model.moment import new_decision_id, utc_now
+    from governance.wiring import open_recorder
 
     done = export(log, _filter(options), Path(options.out), formats=options.format or ["jsonl"], created=utc_now())
     # Who took evidence out of the house is evidence too.
@@ -92,7 +96,8 @@ def _export(log: AuditLog, options: argparse.Namespace, stdout: TextIO) -> None:
         "decision_id": new_decision_id(), "app": options.app, "tenant": options.tenant, "actor": f"os:{os.getuid()}",
         "entry_point": "cli.audit", "effect": "allow", "rules": [], "records": done.records,
     }  # fmt: skip
-    log.append(Entry("export", utc_now(), public, {}))
+    with open_recorder(settings) as recorder:
+        recorder.append(Entry("export", utc_now(), public, {}))
     stdout.write(f"{done.records} records in {done.path}; verify: python -m audit.verify {done.path}\n")
 
 

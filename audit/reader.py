@@ -1,0 +1,113 @@
+"""Reading the log without writing it: what searches, exports and proofs stand on. May run beside the writer."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import LogTorn
+from audit.keys import SigningKey, load_or_make
+from audit.notes import Checkpoint, checkpoint_text, opened, parse_checkpoint, signed
+from audit.openings import Vault
+from audit.store import Filter, Store, columns_of
+from audit.tree import EMPTY_ROOT, inclusion_proof, leaf_hash
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class LogReader:
+    """A read-only view; sees whole batches. May be used from any thread."""
+
+    def __init__(self, home: Path, *, origin: str) -> None:
+        """Raises FileNotFoundError where no log was ever written."""
+        folder = home / "audit"
+        if not (folder / "log.db").exists():
+            raise FileNotFoundError(f"{folder}: no audit log there yet; the first recorded decision makes it")
+        self._key: SigningKey = load_or_make(folder / "key", origin)
+        self._store = Store(folder / "log.db", read_only=True)
+        self._vault = Vault(self._store)
+        self._lock = threading.Lock()
+
+    @property
+    def verifier_key(self) -> str:
+        """What auditors check signatures with."""
+        return str(self._key.verifier)
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """For signing export manifests under the log's name."""
+        return self._key
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint; that of the empty log where nothing was written."""
+        with self._lock:
+            note = self._store.head_note()
+        if note:
+            return note
+        text = checkpoint_text(Checkpoint(self._key.verifier.name, 0, EMPTY_ROOT))
+        return signed(text, self._key.verifier, self._key.sign(text.encode()))
+
+    def size(self) -> int:
+        """Size in the newest checkpoint."""
+        return parse_checkpoint(opened(self.checkpoint(), self._key.verifier)).size
+
+    def record(self, index: int) -> dict[str, Any]:
+        """A parsed leaf, with `opened` for the sealed fields that can still be read. Raises KeyError."""
+        leaf = self.leaf(index)
+        with self._lock:
+            return {**columns_of(leaf), "opened": self._vault.values(index)}
+
+    def leaf(self, index: int) -> bytes:
+        """A leaf's bytes. Raises KeyError."""
+        with self._lock:
+            leaf = self._store.leaf(index)
+        if leaf is None:
+            raise KeyError(index)
+        return leaf
+
+    def openings(self, index: int) -> dict[str, dict[str, Any]]:
+        """`{field: {"salt": hex, "value": …}}` for what can still be opened."""
+        with self._lock:
+            return self._vault.openings(index)
+
+    def find(self, decision_id: str) -> int | None:
+        """Index of a decision's record."""
+        with self._lock:
+            return self._store.find(decision_id)
+
+    def search(self, wanted: Filter, *, limit: int = -1, newest_first: bool = True) -> list[int]:
+        """Indexes of the records that match."""
+        with self._lock:
+            return list(self._store.search(wanted, limit=limit, newest_first=newest_first))
+
+    def proof(self, index: int, size: int) -> list[bytes]:
+        """Inclusion proof of a record in the tree of `size`."""
+        with self._lock:
+            return inclusion_proof(index, size, self._store.node)
+
+    def verify_self(self) -> int:
+        """Hash every leaf again; returns how many. Raises LogTorn naming the first that does not fit."""
+        own = parse_checkpoint(opened(self.checkpoint(), self._key.verifier))
+        with self._lock:
+            check_leaves(self._store, 0, own.size)
+            if own.size and self._store.frontier(own.size).root() != own.root:
+                raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
+        return own.size
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._store.close()
+
+
+def check_leaves(store: Store, start: int, size: int) -> None:
+    """Leaves [start, size) are there and are what their hashes say; raises LogTorn naming the first that is not."""
+    expected = start
+    for index, leaf in store.leaves(start, size):
+        if index != expected:
+            break
+        if leaf_hash(leaf) != store.node(0, index):
+            raise LogTorn(f"record {index} was changed after it was written: restore the database")
+        expected += 1
+    if expected != size:
+        raise LogTorn(f"record {expected} is missing: restore the database")
