@@ -53,3 +53,17 @@ test_no_facts_means_nobody_agreed if {
 	request := requests.without(requests.changed(requests.deploy, "/app/audience", "tenant"), "/facts")
 	_places(request) == {["app", "audience"]}
 }
+
+test_the_audience_that_was_agreed_to_before_needs_no_new_approval if {
+	request := requests.changed(requests.changed(requests.publish, "/resource/change/audience", "tenant"), "/facts/app/spec/audience", "tenant")
+	_places(request) == set()
+}
+
+test_an_app_without_an_allowed_deploy_was_never_agreed_to if {
+	request := requests.changed(requests.changed(requests.changed(requests.publish, "/resource/change/audience", "tenant"), "/facts/app/spec/audience", "company"), "/facts/app/known", false)
+	_places(request) == {["resource", "change", "audience"]}
+}
+
+test_a_step_of_another_kind_has_no_audience if {
+	_places(requests.changed(requests.lifecycle, "/app/audience", "public")) == set()
+}

@@ -51,3 +51,15 @@ test_a_limit_in_words_is_no_limit if {
 test_no_facts_means_no_limit_is_known if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "connectors", 0, "name"], ["app", "connectors", 1, "name"]}
 }
+
+test_an_empty_quota_is_over_every_limit if {
+	_places(requests.changed(requests.deploy, "/app/quotas/requestsPerDay", null)) == {["app", "quotas", "requestsPerDay"]}
+}
+
+test_a_negative_quota_is_no_quota if {
+	_places(requests.changed(requests.deploy, "/app/quotas/requestsPerDay", -1)) == {["app", "quotas", "requestsPerDay"]}
+}
+
+test_a_quota_of_nothing_is_within_every_limit if {
+	_places(requests.changed(requests.deploy, "/app/quotas/requestsPerDay", 0)) == set()
+}

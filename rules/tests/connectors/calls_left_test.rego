@@ -42,6 +42,17 @@ test_where_calls_are_metered_a_missing_count_is_refused if {
 	places == {["resource", "connector"]}
 }
 
+test_where_calls_are_metered_a_count_is_enough if {
+	request := requests.extended(requests.connector_call, "/facts/usage", {"calls_today": {"hris": 1}})
+	places := {v.path | some v in calls_left.deny} with input as request with data.platform.usage.metered as true
+	places == set()
+}
+
 test_without_facts_there_is_no_connector_to_count_and_approval_is_refused_elsewhere if {
 	_places(requests.without(requests.connector_call, "/facts")) == set()
+}
+
+test_a_limit_in_words_is_no_limit if {
+	request := requests.changed(requests.connector_call, "/facts/connectors/0/limits", {"*": "many"})
+	_places(request) == {["resource", "connector"]}
 }

@@ -47,3 +47,8 @@ test_an_unnamed_operation_passes_where_method_and_path_match_one if {
 test_no_facts_means_no_operation_is_registered if {
 	_places(requests.without(requests.connector_call, "/facts")) == {["resource", "method"]}
 }
+
+test_a_path_that_is_no_text_matches_nothing if {
+	request := requests.changed(requests.connector_call, "/facts/connectors/0/operations/0/paths", [7])
+	_places(request) == {["resource", "method"]}
+}

@@ -43,3 +43,17 @@ test_a_budget_in_words_is_no_budget if {
 test_no_facts_means_no_budget if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "quotas", "costEurPerMonth"], ["app", "quotas", "requestsPerDay"]}
 }
+
+test_a_quota_at_the_budget_passes if {
+	_places(requests.changed(requests.deploy, "/app/quotas/costEurPerMonth", 500)) == set()
+}
+
+test_an_empty_quota_is_refused if {
+	_places(requests.changed(requests.deploy, "/app/quotas/requestsPerDay", null)) == {["app", "quotas", "requestsPerDay"]}
+}
+
+test_a_budget_of_nothing_is_met_by_nothing_and_nothing_is_proposed if {
+	request := requests.changed(requests.deploy, "/facts/tenant/quotas/costEurPerMonth", 0)
+	_places(request) == {["app", "quotas", "costEurPerMonth"]}
+	_fixes(request) == set()
+}

@@ -37,3 +37,8 @@ test_more_classes_than_the_connectors_hold_do_no_harm if {
 test_without_facts_nobody_knows_what_a_connector_holds_and_approval_is_refused_elsewhere if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_what_a_connector_holds_that_the_app_does_not_use_is_not_asked_for if {
+	request := requests.changed(requests.without(requests.deploy, "/app/connectors/1"), "/facts/connectors/1/data_classes", ["financial"])
+	_places(request) == set()
+}

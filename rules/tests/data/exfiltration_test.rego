@@ -76,3 +76,13 @@ test_no_answer_from_the_scanner_is_no_clearance if {
 test_no_facts_mean_no_clearance if {
 	_places(requests.without(requests.connector_call, "/facts")) == {["resource"]}
 }
+
+test_harmless_findings_pass_wherever_they_go if {
+	request := requests.changed(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/when", "entity": "DATE_TIME"}]), "/facts/connectors/1/data_classes", [])
+	_places(request) == set()
+}
+
+test_a_call_cannot_be_masked if {
+	request := requests.changed(requests.changed(requests.connector_call, "/facts/pii", [{"pointer": "/payload/x", "entity": "PERSON"}]), "/facts/connectors/0/data_classes", ["internal"])
+	_places(request) == {["resource", "payload", "x"]}
+}

@@ -27,3 +27,8 @@ test_a_purpose_that_is_no_text_is_none if {
 test_facts_change_nothing_about_a_purpose if {
 	_places(requests.without(requests.data_flow, "/facts")) == set()
 }
+
+test_a_purpose_of_twelve_characters_is_enough if {
+	request := requests.changed(requests.data_flow, "/resource/purpose", "Lunch plans.")
+	_places(request) == set()
+}

@@ -43,3 +43,8 @@ test_no_facts_means_no_region_is_registered if {
 	request := requests.without(requests.extended(requests.data_flow, "/resource/destination/region", "eu"), "/facts")
 	_places(request) == {["resource", "destination", "region"]}
 }
+
+test_a_connector_out_of_reach_is_judged_by_another_rule if {
+	request := requests.changed(requests.data_flow, "/facts/connectors/1/regions", ["us"])
+	_places(request) == set()
+}

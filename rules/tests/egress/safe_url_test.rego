@@ -71,3 +71,25 @@ test_a_path_that_is_encoded_twice_is_refused if {
 test_no_facts_means_no_address_is_safe if {
 	_places(requests.without(requests.connector_call, "/facts")) == {["resource", "url"]}
 }
+
+test_parts_of_an_address_that_could_not_be_read_count_for_nothing if {
+	_places(requests.changed(requests.connector_call, "/facts/url/valid", false)) == {["resource", "url"]}
+}
+
+test_a_host_that_is_no_text_is_refused if {
+	_places(requests.changed(requests.connector_call, "/facts/url/host", 7)) == {["resource", "url"]}
+}
+
+test_a_path_that_is_no_text_is_refused if {
+	_places(requests.changed(requests.connector_call, "/facts/url/path", null)) == {["resource", "url"]}
+}
+
+test_an_empty_part_of_a_path_is_refused if {
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1//salaries")
+	_places(request) == {["resource", "url"]}
+}
+
+test_a_backslash_is_refused if {
+	request := requests.changed(requests.connector_call, "/facts/url/path", "/v1\\salaries")
+	_places(request) == {["resource", "url"]}
+}

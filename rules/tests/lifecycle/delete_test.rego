@@ -40,3 +40,7 @@ test_without_a_clock_nothing_has_rested_long_enough if {
 	request := requests.without(requests.changed(requests.changed(requests.lifecycle, "/resource/change/to", "deleted"), "/facts/app/state_since", "2026-01-01T00:00:00Z"), "/now")
 	_places(request) == {["resource", "change", "to"]}
 }
+
+test_other_moves_pass_under_a_legal_hold if {
+	_places(requests.changed(requests.lifecycle, "/facts/app/legal_hold", true)) == set()
+}

@@ -28,3 +28,8 @@ test_an_app_in_an_unknown_state_is_refused if {
 test_no_facts_means_no_state if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "name"]}
 }
+
+test_words_are_no_proof_of_a_state if {
+	request := requests.changed(requests.deploy, "/facts/app", {"known": "yes", "state": "active"})
+	_places(request) == {["app", "name"]}
+}

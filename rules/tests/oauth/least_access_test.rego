@@ -53,3 +53,14 @@ test_a_connector_that_says_it_holds_nothing_allows_no_access if {
 test_without_facts_no_scope_is_known_and_that_is_refused_elsewhere if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_another_connector_s_scope_of_the_same_name_does_not_count if {
+	request := requests.extended(requests.deploy, "/facts/connectors/1/scopes/employees:read", "admin")
+	_places(request) == set()
+}
+
+test_nothing_narrower_is_made_up if {
+	request := requests.changed(requests.changed(requests.deploy, "/app/connectors/0/scopes", ["all:write"]), "/facts/connectors/0/scopes", {"all:write": "write"})
+	_places(request) == {["app", "connectors", 0, "scopes", 0]}
+	_fixes(request) == set()
+}

@@ -32,3 +32,12 @@ test_a_call_to_nobody_has_no_scopes if {
 test_no_facts_means_no_scope_is_known if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "connectors", 0, "scopes", 0], ["app", "connectors", 1, "scopes", 0]}
 }
+
+test_a_call_is_not_judged_by_what_its_app_asked_for if {
+	request := requests.changed(requests.connector_call, "/app/connectors/0/scopes", ["unknown"])
+	_places(request) == set()
+}
+
+test_a_deploy_is_not_judged_by_what_a_call_would_hold if {
+	_places(requests.extended(requests.deploy, "/resource/scopes", ["unknown"])) == set()
+}

@@ -33,3 +33,7 @@ test_a_serious_finding_waits_for_the_platform_team if {
 	request := requests.extended(requests.deploy, "/facts/review", {"status": "done", "findings": [{}]})
 	_values(request) == {{"role": "platform", "path": ["resource"]}}
 }
+
+test_a_publish_step_does_not_wait_for_what_its_deploy_waited_for if {
+	_values(requests.changed(requests.publish, "/app/data/classes", ["special"])) == set()
+}

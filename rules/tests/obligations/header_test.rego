@@ -20,3 +20,8 @@ test_a_forged_host_is_dropped if {
 	request := requests.extended(requests.connector_call, "/resource/headers/Host", "internal")
 	_values(request) == {{"op": "remove", "name": "Host"}}
 }
+
+test_headers_that_are_no_object_drop_nothing if {
+	request := requests.changed(requests.connector_call, "/resource/headers", ["Authorization"])
+	_values(request) == set()
+}

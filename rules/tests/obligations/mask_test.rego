@@ -48,3 +48,18 @@ test_a_field_without_a_class_is_hidden if {
 	request := requests.without(requests.connector_call, "/facts/connectors/0/fields/2/class")
 	_values(request) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "office"], "class": "unclassified"}}
 }
+
+test_harmless_findings_stay_wherever_they_go if {
+	request := requests.changed(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/when", "entity": "DATE_TIME"}]), "/facts/connectors/1/data_classes", [])
+	_values(request) == set()
+}
+
+test_a_finding_outside_the_payload_has_nothing_to_mask if {
+	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/purpose", "entity": "PERSON"}])
+	_values(request) == set()
+}
+
+test_a_call_s_own_findings_are_not_its_answer_s if {
+	request := requests.changed(requests.changed(requests.connector_call, "/facts/pii", [{"pointer": "/payload/x", "entity": "IBAN"}]), "/facts/connectors/0/fields", [])
+	_values(request) == set()
+}

@@ -33,3 +33,8 @@ test_words_are_no_proof_that_a_name_is_free if {
 test_no_facts_means_no_name_is_free if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "name"]}
 }
+
+test_words_are_no_proof_of_a_deploy if {
+	request := requests.changed(requests.deploy, "/facts/app", {"known": "yes", "spec": {"tenant": "marketing"}})
+	_places(request) == {["app", "name"]}
+}

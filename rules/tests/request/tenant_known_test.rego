@@ -34,3 +34,8 @@ test_an_empty_tenant_is_refused if {
 test_no_facts_means_no_tenant_is_known if {
 	_places(requests.without(requests.deploy, "/facts")) == {["tenant"]}
 }
+
+test_a_tenant_without_a_name_is_not_known_whatever_the_facts_say if {
+	request := requests.changed(requests.changed(requests.changed(requests.deploy, "/tenant", ""), "/app/tenant", ""), "/facts/tenant/name", "")
+	_places(request) == {["tenant"]}
+}

@@ -48,3 +48,7 @@ test_a_missing_runtime_is_refused if {
 test_facts_change_nothing_about_caps if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_an_empty_cap_is_refused if {
+	_places(requests.changed(requests.deploy, "/app/runtime/caps/cpu", null)) == {["app", "runtime", "caps", "cpu"]}
+}

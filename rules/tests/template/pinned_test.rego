@@ -38,3 +38,11 @@ test_a_missing_template_is_refused if {
 test_no_facts_means_no_template_is_published if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "template", "name"]}
 }
+
+test_facts_about_an_unknown_template_do_not_count if {
+	_places(requests.changed(requests.deploy, "/facts/template/known", false)) == {["app", "template", "name"]}
+}
+
+test_facts_about_another_template_do_not_count if {
+	_places(requests.changed(requests.deploy, "/facts/template/name", "forms")) == {["app", "template", "name"]}
+}
