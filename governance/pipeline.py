@@ -10,11 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from governance.enrich.port import enrich_all
-from governance.errors import DependencyError, GovernanceError, RecordNotDurable
+from governance.enrich.scan import ScanFacts
+from governance.errors import DependencyError, GovernanceError, NoAnswer, RecordNotDurable
 from governance.model.moment import new_decision_id, utc_now
+from governance.normalise.requests import query_request
 from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
-from governance.record import entry_of, entry_of_refusal
+from governance.policy.query import ask
+from governance.record import entry_of, entry_of_query, entry_of_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
     from governance.policy.active import Active
+    from governance.policy.engine import Answer
     from governance.policy.waivers import Waiver
 
 
@@ -62,6 +66,10 @@ def _unobserved(_stage: str) -> AbstractContextManager[None]:
     return _NO_SPAN
 
 
+def _unwatched(_request: Request) -> AbstractContextManager[None]:
+    return _NO_SPAN
+
+
 class Parts(NamedTuple):
     """The real parts a line is made of; `governance.wiring` picks them."""
 
@@ -77,6 +85,8 @@ class Parts(NamedTuple):
     clock: Callable[[], str] = utc_now
     new_id: Callable[[], str] = new_decision_id
     stage: Callable[[str], AbstractContextManager[None]] = _unobserved
+    watch: Callable[[Request], AbstractContextManager[None]] = _unwatched
+    """Around every evaluation: a service bounds its time and notes what is in flight."""
 
 
 class Assessed(NamedTuple):
@@ -112,6 +122,11 @@ class Pipeline:
         active = parts.active()
         waivers = parts.waivers()
         moment = Moment(parts.clock(), parts.new_id(), request.source.trace_id)
+        with parts.watch(request):
+            return self._assessed(active, request, moment, waivers)
+
+    def _assessed(self, active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver]) -> Assessed:
+        parts = self._parts
         with parts.stage("enrich"):
             facts = enrich_all(request, parts.enrichers)
         with parts.stage("decide"):
@@ -125,6 +140,24 @@ class Pipeline:
 
         with parts.stage("explain"):
             return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
+
+    async def aquery(self, path: str, document: Json, source: Source) -> tuple[str, Answer]:
+        """The value of any rule of any bundle for an input, recorded: (decision id, answer). Raises NoAnswer, recorded too.
+
+        This is what OPA's Data API asks. It goes without enrichment, since the caller brings the whole input.
+        """
+        parts = self._parts
+        request = query_request(path, document, source)
+        active, decision_id = parts.active(), parts.new_id()
+        with parts.watch(request), parts.stage("decide"):
+            outcome = ask(active, path, document)
+        with parts.stage("record"):
+            found = ScanFacts().facts(request)
+            entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())
+            await self._aappend(entry)
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return decision_id, outcome
 
     def refuse(self, source: Source, error: GovernanceError, body_digest: str = "") -> str:
         """Record a question that could not be understood; returns the id of the refusal."""

@@ -10,12 +10,13 @@ import json
 from typing import TYPE_CHECKING
 
 from audit.record import Entry
+from governance.errors import GovernanceError
 
 if TYPE_CHECKING:
-    from governance.errors import GovernanceError
     from governance.model.decision import Decision, Violation
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
+    from governance.policy.engine import Answer
 
 _SHORTEST_VALUE_TO_SEARCH = 4
 # Header names and members whose values are credentials whatever they look like.
@@ -49,6 +50,29 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
         "masked": len(hidden),
     }
     return Entry(kind=request.kind, time=decision.decided_at, public=public, sealed=sealed, subject=_subject(request))
+
+
+def entry_of_query(
+    request: Request, findings: Json, outcome: Answer | GovernanceError, revision: str, *, decision_id: str, now: str
+) -> Entry:
+    """The record of a question about any rule; what came out is sealed beside its input."""
+    resource, hidden = masked(request.resource, findings)
+    failed = isinstance(outcome, GovernanceError)
+    result = None if failed or outcome.text is None else _scrub(json.loads(outcome.text), hidden)
+    public = {
+        **_public(request.source, decision_id, "", outcome.code if failed else None),
+        "app": str(request.app.get("name", "")),
+        "tenant": request.tenant,
+        "rules": [],
+        "path": request.resource["path"],
+        "revision": revision,
+        "executor": "none" if failed else outcome.executor,
+        "input_digest": request.digest,
+        "defined": not failed and outcome.text is not None,
+        "masked": len(hidden),
+    }
+    sealed = {"input": resource["input"], "result": result}
+    return Entry(kind="query", time=now, public=public, sealed=sealed, subject=request.source.actor)
 
 
 def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str, now: str, body_digest: str) -> Entry:

@@ -95,6 +95,11 @@ _PERSONAL_NAMES: dict[str, str] = {
     "employeename": "PERSON_NAME", "employeeid": "EMPLOYEE_ID", "email": "EMAIL_ADDRESS", "homeaddress": "ADDRESS",
     "street": "ADDRESS", "ssn": "US_SSN", "passport": "NATIONAL_ID", "nationalid": "NATIONAL_ID",
 }  # fmt: skip
+# A plain "name" is a person's where the path says that it is about people.
+_ABOUT_PEOPLE = frozenset({
+    "people", "persons", "person", "employees", "employee", "users", "user", "members", "contacts", "customers", "guests",
+    "attendees", "staff", "resources", "colleagues", "patients",
+})  # fmt: skip
 _HINT_SCORE = 0.6
 # A handle or reference to a secret, which is what belongs in a manifest.
 _REFERENCE = re.compile(r"(?i)^(?:vault:|secret:|ref:|env:|\$\{|\{\{|arn:)")
@@ -115,10 +120,15 @@ class ScanFacts:
         secrets: list[Json] = []
         is_data = request.kind in {"data_flow", "connector_call"}
         for path, name, text in leaves(request.resource):
-            for entity, score in found_in(name, text, hints=is_data):
+            hint = "fullname" if name.lower() == "name" and _is_about_people(path) else name
+            for entity, score in found_in(hint, text, hints=is_data):
                 finding = {"pointer": to_pointer(path), "entity": entity, "score": score}
                 (secrets if entity in _SECRET_ENTITIES else pii).append(finding)
         return {"pii": pii, "secrets": secrets}
+
+
+def _is_about_people(path: tuple[str | int, ...]) -> bool:
+    return any(isinstance(segment, str) and segment.lower() in _ABOUT_PEOPLE for segment in path)
 
 
 def found_in(name: str, text: str, *, hints: bool) -> Iterator[tuple[str, float]]:

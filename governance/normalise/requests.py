@@ -73,6 +73,19 @@ def normalise_resource(kind: str, body: bytes, source: Source, *, tenant: str = 
     return _request(kind, documents[0].value, source, tenant=tenant, dry_run=dry_run)
 
 
+def query_request(path: str, document: Json, source: Source) -> Request:
+    """A question about any rule, as a request that can be recorded; `document` is its whole input."""
+    resource = {"path": path, "input": document}
+    text = canonical(resource)
+    digest = "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    app = document.get("app") if isinstance(document, dict) else None
+    name = app.get("name", "") if isinstance(app, dict) else ""
+    tenant = document.get("tenant", "") if isinstance(document, dict) else ""
+    about = {"name": name if isinstance(name, str) else ""}
+    owner = tenant if isinstance(tenant, str) else ""
+    return Request("query", "query", owner, {"id": source.actor}, about, resource, {}, False, source, digest, text)
+
+
 def manifest_kind(document: Document) -> str | None:
     """The request kind of a manifest of ours (`deploy`, `template`); None for every other document."""
     value = document.value

@@ -1,1 +1,1 @@
-"""platform."""
+"""What the service keeps beside decisions: API keys, measurements."""

@@ -1,1 +1,1 @@
-"""http."""
+"""The HTTP door: raw ASGI, so that answering costs little more than deciding."""
