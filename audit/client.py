@@ -32,6 +32,10 @@ class Client:
         self._connecting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
 
+    def append(self, entry: Entry) -> Receipt:
+        """Never: this client lives on an event loop, and waiting here would stop it."""
+        raise NotDurable(f"the record of {entry.kind} was asked for without awaiting it")
+
     async def aappend(self, entry: Entry) -> Receipt:
         """Return once the entry is durable. Raises NotDurable when the writer is gone, slow or refuses."""
         writer = await self._connected()

@@ -18,7 +18,7 @@ _Point = tuple[int, int, int, int]
 
 def is_valid(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` (64 bytes) is `public`'s (32 bytes) for `message`. Malformed input is not valid."""
-    if len(public) != 32 or len(signature) != 64:  # noqa: PLR2004
+    if len(public) != 32 or len(signature) != 64:
         return False
     key, commitment = _decoded(public), _decoded(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")

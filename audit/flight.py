@@ -33,7 +33,9 @@ class FlightSlot:
         """Note what is being decided; a text that does not fit is cut down to its ids."""
         raw = json.dumps([public, time]).encode()
         if len(raw) > SIZE - _LENGTH.size:
-            raw = json.dumps([{k: str(v)[:200] for k, v in public.items() if k in {"decision_id", "actor", "app"}}, time]).encode()
+            raw = json.dumps(
+                [{k: str(v)[:200] for k, v in public.items() if k in {"decision_id", "actor", "app"}}, time]
+            ).encode()
         self._map[_LENGTH.size : _LENGTH.size + len(raw)] = raw
         self._map[: _LENGTH.size] = _LENGTH.pack(len(raw))
 
@@ -50,9 +52,9 @@ class FlightSlot:
 def read_slot(path: str) -> list[tuple[dict[str, Any], str]]:
     """What was in flight in a slot whose worker is gone: none or one; the file is removed."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             raw = file.read(SIZE)
-        os.unlink(path)  # noqa: PTH108
+        os.unlink(path)
         (length,) = _LENGTH.unpack(raw[: _LENGTH.size])
         if not length:
             return []

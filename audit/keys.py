@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit.errors import AuditError
 from audit.notes import VerifierKey, verifier_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class SigningKey:
@@ -37,6 +40,6 @@ def load_or_make(path: Path, origin: str) -> SigningKey:
     if path.stat().st_mode & 0o077:
         raise AuditError(f"{path}: others may read the log's signing key; chmod 600 and consider it known to them")
     seed = path.read_bytes()
-    if len(seed) != 32:  # noqa: PLR2004
+    if len(seed) != 32:
         raise AuditError(f"{path}: not a signing key of 32 bytes; restore it from a backup")
     return SigningKey(origin, seed)

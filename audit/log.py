@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
 from audit.head import HeadFile
@@ -98,7 +98,7 @@ class AuditLog:
         self._head.close()
         os.close(self._lock)
 
-    def __enter__(self) -> AuditLog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -229,7 +229,9 @@ class AuditLog:
 
     def _check_hashes(self, size: int, head: Checkpoint) -> None:
         if self._store.frontier(head.size).root() != head.root:
-            raise LogTorn(f"the first {head.size} records are not those the signed head speaks of: restore the database")
+            raise LogTorn(
+                f"the first {head.size} records are not those the signed head speaks of: restore the database"
+            )
         try:
             own = parse_checkpoint(opened(self._store.head_note(), self._key.verifier))
         except BadNote as error:
@@ -249,5 +251,3 @@ def _locked(folder: Path) -> int:
         os.close(descriptor)
         raise LogInUse(f"{folder}: another process writes this log; stop it, or use its service") from error
     return descriptor
-
-

@@ -55,7 +55,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     except (IndexError, ValueError) as error:
         raise BadNote(f"{text[:60]!r} is not a verifier key (name+hash+key)") from error
     key = verifier_key(name, raw[1:])
-    if raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:  # noqa: PLR2004
+    if raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:
         raise BadNote(f"verifier key {name!r} is not an Ed25519 key with a fitting hash")
     return key
 
@@ -92,14 +92,14 @@ def parse_checkpoint(text: str) -> Checkpoint:
         size, root = int(lines[1]), base64.b64decode(lines[2], validate=True)
     except (IndexError, ValueError) as error:
         raise BadNote("not a checkpoint: origin, size and root expected") from error
-    if str(size) != lines[1] or size < 0 or len(root) != 32:  # noqa: PLR2004
+    if str(size) != lines[1] or size < 0 or len(root) != 32:
         raise BadNote("not a checkpoint: size or root is malformed")
     return Checkpoint(lines[0], size, root)
 
 
 def _signature(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
-    if len(parts) != 3 or parts[0] != "\u2014":  # noqa: PLR2004
+    if len(parts) != 3 or parts[0] != "\u2014":
         raise BadNote(f"{line[:60]!r} is not a signature line")
     try:
         return parts[1], base64.b64decode(parts[2], validate=True)

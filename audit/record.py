@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 class Receipt(NamedTuple):
     """Proof for the caller that the record is on disk."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody calls here
     leaf_hash: str
     """Hex."""
     app_sequence: int

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), size I
 class Row(NamedTuple):
     """One leaf with the columns that searches use."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody calls here
     leaf: bytes
     kind: str
     time: str
@@ -160,7 +160,7 @@ class Store:
         tile = self.tile(stored, start // TILE_WIDTH)
         offset = start % TILE_WIDTH * 32
         hashes = [tile[offset + 32 * i : offset + 32 * i + 32] for i in range(width)]
-        if any(len(digest) != 32 for digest in hashes):  # noqa: PLR2004
+        if any(len(digest) != 32 for digest in hashes):
             raise KeyError(f"tile {stored}/{start // TILE_WIDTH} is incomplete")
         while len(hashes) > 1:
             hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
@@ -182,7 +182,9 @@ class Store:
 
     def leaves(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Leaves [start, end) in order."""
-        yield from self._db.execute("SELECT idx, leaf FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx", (start, end))
+        yield from self._db.execute(
+            "SELECT idx, leaf FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx", (start, end)
+        )
 
     def find(self, decision_id: str) -> int | None:
         """Index of the first record of a decision."""

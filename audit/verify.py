@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import zipfile
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from audit.errors import BadPackage
 from audit.notes import BadNote, Checkpoint, VerifierKey, opened, parse_checkpoint, parse_verifier_key
@@ -80,7 +80,7 @@ class _Package:
             if len(set(names)) != len(names):
                 raise BadPackage(f"{path}: a name stands twice in the zip")
 
-    def __enter__(self) -> _Package:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,11 +89,11 @@ class _Package:
 
     def json(self, name: str) -> Any:
         try:
-            return json.loads(self.bytes(name))
+            return json.loads(self.small(name))
         except ValueError as error:
             raise BadPackage(f"{name}: not JSON: {error}") from error
 
-    def bytes(self, name: str) -> bytes:
+    def small(self, name: str) -> bytes:
         """A small file, whole."""
         with self._open(name) as file:
             raw = file.read(_SMALL + 1)
@@ -162,13 +162,17 @@ class _Records:
         app, sequence = content["public"].get("app", ""), content["app_sequence"]
         last = self._sequences.get(app)
         if self._by_app and last is not None and sequence != last + 1:
-            raise BadPackage(f"{name}: app {app!r} goes from its record {last} to {sequence}; {sequence - last - 1} removed")
+            raise BadPackage(
+                f"{name}: app {app!r} goes from its record {last} to {sequence}; {sequence - last - 1} removed"
+            )
         self._sequences[app] = sequence
 
     def _check_openings(self, name: str, content: dict[str, Any], openings: dict[str, Any]) -> None:
         commitments = content.get("commitments", {})
         for field, opening in openings.items():
-            if field not in commitments or not opens(commitments[field], str(opening.get("salt")), opening.get("value")):
+            if field not in commitments or not opens(
+                commitments[field], str(opening.get("salt")), opening.get("value")
+            ):
                 raise BadPackage(f"{name}: the value of {field!r} is not the one that was recorded")
             self.opened += 1
         self.erased += len(set(commitments) - set(openings))
@@ -176,7 +180,9 @@ class _Records:
     def finish(self, digest: str) -> None:
         expected = self._manifest.get("records")
         if self.count != expected:
-            raise BadPackage(f"{RECORDS}: {self.count} records, the signed manifest says {expected}: some were removed or added")
+            raise BadPackage(
+                f"{RECORDS}: {self.count} records, the signed manifest says {expected}: some were removed or added"
+            )
         if digest != self._manifest.get("sha256", {}).get(RECORDS):
             raise BadPackage(f"{RECORDS}: not the file that the signed manifest names")
 
@@ -200,7 +206,7 @@ def _key(manifest: dict[str, Any], trusted: str) -> VerifierKey:
 
 def _check_manifest(package: _Package, key: VerifierKey) -> None:
     text = _opened(package, MANIFEST_NOTE, key)
-    if text != manifest_text(key.name, package.bytes(MANIFEST)):
+    if text != manifest_text(key.name, package.small(MANIFEST)):
         raise BadPackage(f"{MANIFEST}: not the one that was signed")
 
 
@@ -221,7 +227,7 @@ def _checkpoint(package: _Package, key: VerifierKey) -> Checkpoint:
 
 def _opened(package: _Package, name: str, key: VerifierKey) -> str:
     try:
-        return opened(package.bytes(name).decode(), key)
+        return opened(package.small(name).decode(), key)
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
 

@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from audit.record import Entry, Receipt
-
     from governance.enrich.port import Enricher
-    from governance.model.decision import Decision
+    from governance.model.decision import Answer, Decision
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
     from governance.policy.active import Active
-    from governance.policy.engine import Answer
     from governance.policy.waivers import Waiver
 
 

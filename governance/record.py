@@ -13,10 +13,9 @@ from audit.record import Entry
 from governance.errors import GovernanceError
 
 if TYPE_CHECKING:
-    from governance.model.decision import Decision, Violation
+    from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
-    from governance.policy.engine import Answer
 
 _SHORTEST_VALUE_TO_SEARCH = 4
 # Header names and members whose values are credentials whatever they look like.
@@ -57,18 +56,19 @@ def entry_of_query(
 ) -> Entry:
     """The record of a question about any rule; what came out is sealed beside its input."""
     resource, hidden = masked(request.resource, findings)
-    failed = isinstance(outcome, GovernanceError)
-    result = None if failed or outcome.text is None else _scrub(json.loads(outcome.text), hidden)
+    failure = outcome.code if isinstance(outcome, GovernanceError) else None
+    text = None if isinstance(outcome, GovernanceError) else outcome.text
+    result = None if text is None else _scrub(json.loads(text), hidden)
     public = {
-        **_public(request.source, decision_id, "", outcome.code if failed else None),
+        **_public(request.source, decision_id, "", failure),
         "app": str(request.app.get("name", "")),
         "tenant": request.tenant,
         "rules": [],
         "path": request.resource["path"],
         "revision": revision,
-        "executor": "none" if failed else outcome.executor,
+        "executor": "none" if isinstance(outcome, GovernanceError) else outcome.executor,
         "input_digest": request.digest,
-        "defined": not failed and outcome.text is not None,
+        "defined": text is not None,
         "masked": len(hidden),
     }
     sealed = {"input": resource["input"], "result": result}

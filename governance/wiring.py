@@ -18,7 +18,6 @@ from governance.policy.active import Extra, load_active
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
     from pathlib import Path
 
     from audit.log import AuditLog

@@ -39,11 +39,7 @@ class CsvView:
 
 
 def safe_cell(value: Any) -> str:
-    """Text that no spreadsheet takes for a formula.
-
-    >>> safe_cell('=HYPERLINK("x")')
-    '\\'=HYPERLINK("x")'
-    """
+    """Text that no spreadsheet takes for a formula: an apostrophe goes before one."""
     if value is None:
         return ""
     text = " ".join(str(item) for item in value) if isinstance(value, list) else str(value)

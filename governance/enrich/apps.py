@@ -10,11 +10,9 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from governance.model.request import Json
-
 if TYPE_CHECKING:
     from governance.model.decision import Decision
-    from governance.model.request import Request
+    from governance.model.request import Json, Request
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _VERSION_CHARACTERS = _NAME_CHARACTERS | {"."}

@@ -28,7 +28,9 @@ class RegistryFacts:
 
     def facts(self, request: Request) -> dict[str, Json]:
         """An unknown connector stands in the list with `state: unknown`, an unknown tenant as `known: false`."""
-        found = [self._connectors.get(name) or {"name": name, "state": "unknown"} for name in sorted(self._named(request))]
+        found = [
+            self._connectors.get(name) or {"name": name, "state": "unknown"} for name in sorted(self._named(request))
+        ]
         tenant = self._tenants.get(request.tenant)
         return {
             "connectors": found,

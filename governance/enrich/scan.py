@@ -32,7 +32,7 @@ class Pattern(NamedTuple):
 def luhn(text: str) -> bool:
     """Whether the digits of `text` have a valid Luhn check digit (ISO/IEC 7812-1, annex B)."""
     digits = [int(char) for char in text if char.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:  # noqa: PLR2004
+    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
         return False
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
@@ -86,7 +86,9 @@ _ALL = _PII + _SECRETS
 _SECRET_ENTITIES = frozenset(pattern.entity for pattern in _SECRETS) | {"NAMED_SECRET"}
 
 # Member names whose text is a credential, and those whose text is personal, whatever it looks like.
-_SECRET_NAME = re.compile(r"(?i)(?:^|[_.-])(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key|token)$")
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_.-])(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key|token)$"
+)
 _PERSONAL_NAMES: dict[str, str] = {
     "birthdate": "BIRTH_DATE", "dateofbirth": "BIRTH_DATE", "dob": "BIRTH_DATE", "geburtsdatum": "BIRTH_DATE",
     "phone": "PHONE_NUMBER", "phonenumber": "PHONE_NUMBER", "mobile": "PHONE_NUMBER", "telefon": "PHONE_NUMBER",
@@ -106,7 +108,9 @@ _REFERENCE = re.compile(r"(?i)^(?:vault:|secret:|ref:|env:|\$\{|\{\{|arn:)")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
 
 # Any of these characters or words has to stand in a text that holds something the patterns could find.
-_WORTH_A_LOOK = re.compile(r"@|-----BEGIN|\d(?:[ -]?\d){8}|AKIA|ASIA|gh[pousr]_|github_pat|xox|AIza|sk-|k_live|k_test|eyJ|(?i:bearer|://)|\d{3}-\d{2}-|\+\d|[^\x00-\x7f]")
+_WORTH_A_LOOK = re.compile(
+    r"@|-----BEGIN|\d(?:[ -]?\d){8}|AKIA|ASIA|gh[pousr]_|github_pat|xox|AIza|sk-|k_live|k_test|eyJ|(?i:bearer|://)|\d{3}-\d{2}-|\+\d|[^\x00-\x7f]"
+)
 
 
 class ScanFacts:
@@ -152,7 +156,7 @@ def _matches(pattern: Pattern, text: str) -> bool:
 
 def _by_name(name: str, text: str, *, hints: bool) -> Iterator[tuple[str, float]]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    if _SECRET_NAME.search(spaced) and not _REFERENCE.match(text) and len(text) >= 6:  # noqa: PLR2004
+    if _SECRET_NAME.search(spaced) and not _REFERENCE.match(text) and len(text) >= 6:
         yield "NAMED_SECRET", _HINT_SCORE
     entity = _PERSONAL_NAMES.get(_NOT_ALPHANUMERIC.sub("", name.lower()))
     if hints and entity is not None:

@@ -23,8 +23,24 @@ if TYPE_CHECKING:
 SCHEMAS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "model", "schemas")
 KINDS = ("MicroApp", "AppTemplate", "Connector", "Waiver", "Tenant", "PolicyMode")
 _KNOWN = frozenset(
-    "$schema $id title description type properties required additionalProperties items maxItems minLength maxLength "
-    "pattern minimum const enum".split()
+    [
+        "$schema",
+        "$id",
+        "title",
+        "description",
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "maxItems",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "minimum",
+        "const",
+        "enum",
+    ]
 )
 _EXPECTED = {"deploy": "MicroApp", "template": "AppTemplate"}
 _MOST_ERRORS = 20
@@ -60,7 +76,7 @@ def violations(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, s
     """(path, what is wrong) for every place where `value` does not follow `rules`."""
     unknown = set(rules) - _KNOWN
     if unknown:
-        raise ValueError(f"schema keyword {sorted(unknown)[0]!r} is not understood")
+        raise ValueError(f"schema keyword {min(unknown)!r} is not understood")
     if "const" in rules and value != rules["const"]:
         yield path, f"has to be {json.dumps(rules['const'])}"
     if "enum" in rules and value not in rules["enum"]:

@@ -50,7 +50,7 @@ def parsed_url(url: Json) -> Json:
     host, scheme = _host(found["host"]), found["scheme"].lower()
     path = _path(found["path"] or "/")
     port = int(found["port"]) if found["port"] else _PORTS[scheme]
-    if host is None or path is None or not 0 < port < 65536:  # noqa: PLR2004
+    if host is None or path is None or not 0 < port < 65536:
         return _INVALID
     is_ip = _is_ip(host)
     return {
@@ -79,7 +79,7 @@ def _host(raw: str) -> str | None:
     if _NUMERIC_HOST.fullmatch(host):
         return host
     labels = host.split(".")
-    return host if len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels) else None  # noqa: PLR2004
+    return host if len(host) <= 253 and all(_LABEL.fullmatch(label) for label in labels) else None
 
 
 def _path(raw: str) -> str | None:
@@ -103,7 +103,9 @@ def _is_ip(host: str) -> bool:
 def _is_private(host: str, *, is_ip: bool) -> bool:
     """Whether the name or address is not one of the public internet; a number in a doubtful form counts as private."""
     if not is_ip:
-        return host == "localhost" or "." not in host or host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
+        return (
+            host == "localhost" or "." not in host or host.endswith((".localhost", ".local", ".internal", ".home.arpa"))
+        )
     import ipaddress
 
     try:

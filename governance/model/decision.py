@@ -15,6 +15,14 @@ SEVERITIES: tuple[str, ...] = ("info", "low", "medium", "high", "critical")
 MODES: tuple[str, ...] = ("shadow", "warn", "enforce")
 
 
+class Answer(NamedTuple):
+    """What one rule gave, before anything was made of it."""
+
+    text: str | None
+    """JSON text; None when the rule is undefined, which is never a yes."""
+    executor: str
+
+
 class Violation(NamedTuple):
     """One rule that is not met, at one place."""
 

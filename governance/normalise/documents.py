@@ -34,7 +34,7 @@ class Document(NamedTuple):
 
     value: Json
     file: str
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody calls here
     """Which document of the file, from 0."""
     text: str
     """The whole file."""
@@ -127,7 +127,7 @@ def _check_text(text: str, file: str) -> None:
 
 def _looks_like_json(file: str, text: str) -> bool:
     """A flow mapping is YAML as well; only what is named JSON or ends like it goes to the JSON reader."""
-    return file.endswith(".json") or not file.endswith((".yaml", ".yml")) and text.rstrip()[-1:] in {"}", "]"}
+    return file.endswith(".json") or (not file.endswith((".yaml", ".yml")) and text.rstrip()[-1:] in {"}", "]"})
 
 
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -171,7 +171,7 @@ def _refuse_ambiguous(text: str, file: str) -> None:
                 mark = event.start_mark
                 raise CallerError(
                     f"{event.value!r} is read differently by different tools",
-                    where=f"{file}:{mark.line + 1}:{mark.column + 1}",
+                    where=f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file,
                     hint="put it in quotes, or write true, false or a plain number",
                 )
     except yaml.YAMLError as error:

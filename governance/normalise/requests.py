@@ -26,9 +26,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
 
-def normalise_native(
-    body: bytes, source: Source, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
-) -> Request:
+def normalise_native(body: bytes, source: Source, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Request:
     """A request in the service's own JSON: `{kind, action?, subject?, tenant?, resource, context?, dry_run?}`.
 
     Raises CallerError with a JSON pointer, or TooLarge.

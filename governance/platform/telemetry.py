@@ -49,8 +49,10 @@ class Telemetry:
             lines.append(f'governance_decisions_total{{kind="{kind}",effect="{effect}",error="{error}"}} {count}')
         lines.append("# TYPE governance_stage_seconds histogram")
         for name, row in sorted(self._stages.items()):
-            for bound, count in zip(_BOUNDS, row, strict=False):
-                lines.append(f'governance_stage_seconds_bucket{{stage="{name}",le="{bound:g}"}} {count:g}')
+            lines += [
+                f'governance_stage_seconds_bucket{{stage="{name}",le="{bound:g}"}} {row[index]:g}'
+                for index, bound in enumerate(_BOUNDS)
+            ]
             lines.append(f'governance_stage_seconds_bucket{{stage="{name}",le="+Inf"}} {row[-1]:g}')
             lines.append(f'governance_stage_seconds_sum{{stage="{name}"}} {row[-2]:g}')
             lines.append(f'governance_stage_seconds_count{{stage="{name}"}} {row[-1]:g}')

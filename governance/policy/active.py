@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from governance.errors import BadBundle, RuleError
 from governance.policy.compiler.compiled import CompiledPolicy
@@ -91,7 +91,8 @@ def _engine(compiled: CompiledPolicy) -> Engine:
 
 
 def _meta(row: Sequence[Json]) -> RuleMeta:
-    return RuleMeta(*(tuple(value) if isinstance(value, list) else value for value in row))
+    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in row]
+    return RuleMeta(*values)
 
 
 def packed(revision: str, rules: Sequence[RuleMeta], modes: Json, compiled: CompiledPolicy) -> bytes:
@@ -124,7 +125,11 @@ def _files(path: str) -> list[str]:
     found: list[str] = []
     for folder, names, files in os.walk(path):
         names[:] = [name for name in names if not name.startswith((".", "__pycache__"))]
-        found += [os.path.join(folder, file) for file in files if file.endswith((".rego", ".yaml", ".json", ".py", ".manifest"))]
+        found += [
+            os.path.join(folder, file)
+            for file in files
+            if file.endswith((".rego", ".yaml", ".json", ".py", ".manifest"))
+        ]
     return sorted(found)
 
 

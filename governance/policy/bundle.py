@@ -54,7 +54,9 @@ def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bun
     roots = tuple(manifest.get("roots", [""]))
     is_v0 = v0 or manifest.get("rego_version", 1) == 0
     modules = tuple(
-        Module(file, _text(raw, f"{name}/{file}"), is_v0) for file, raw in sorted(files.items()) if file.endswith(".rego")
+        Module(file, _text(raw, f"{name}/{file}"), is_v0)
+        for file, raw in sorted(files.items())
+        if file.endswith(".rego")
     )
     data: Json = {}
     for file, raw in sorted(files.items()):
@@ -184,7 +186,7 @@ def _document(file: str, raw: bytes, name: str) -> Json:
     import yaml  # only when a bundle is compiled anew
 
     try:
-        return json.loads(raw) if file.endswith(".json") else yaml.load(raw, Loader=yaml.CSafeLoader)  # noqa: S506
+        return json.loads(raw) if file.endswith(".json") else yaml.load(raw, Loader=yaml.CSafeLoader)
     except (ValueError, yaml.YAMLError) as error:
         raise BadBundle(f"not readable: {error}", where=f"{name}/{file}") from error
 
@@ -227,4 +229,4 @@ def _leaf_paths(data: Json, prefix: str = "") -> list[str]:
 def _owns(root: str, path: str) -> bool:
     """Whether `root` covers `path`; both slash-separated without a leading slash."""
     root, path = root.strip("/"), path.strip("/")
-    return root == "" or path == root or path.startswith(root + "/")
+    return root in {"", path} or path.startswith(root + "/")

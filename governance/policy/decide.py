@@ -80,8 +80,8 @@ def decide(active: Active, request: Request, facts: Facts, moment: Moment, waive
     except NoAnswer as error:
         return Verdict(refusal(active.revision, request, facts, moment, error), ())
     if answer.text is None:
-        error = NoAnswer(f"policy gave no value for {request.kind}; treated as deny", hint="governance rules lint")
-        return Verdict(refusal(active.revision, request, facts, moment, error), ())
+        silence = NoAnswer(f"policy gave no value for {request.kind}; treated as deny", hint="governance rules lint")
+        return Verdict(refusal(active.revision, request, facts, moment, silence), ())
     try:
         found = json.loads(answer.text)
         return _combine(active, _Question(request, facts, moment), waivers, found, answer.executor)

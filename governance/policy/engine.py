@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import re
 from _thread import get_ident
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import regorus
 
 from governance.errors import InternalError, NoAnswer, RuleError
+from governance.model.decision import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,18 +32,12 @@ _MESSAGE = re.compile(r"^error: (?P<text>.+)$", re.MULTILINE)
 _MAX_COLUMN, _MAX_BYTES, _MAX_LINES = 1 << 20, 1 << 24, 1 << 20
 
 
-class Answer(NamedTuple):
-    """What a rule gave."""
-
-    text: str | None
-    """JSON text; None when the rule is undefined, which is never a yes."""
-    executor: str
-
-
 class Engine:
     """One compiled policy, ready to answer; belongs to the thread that made it."""
 
-    def __init__(self, compiled: CompiledPolicy, extensions: Mapping[str, tuple[int, Callable[..., Json]]] | None = None):
+    def __init__(
+        self, compiled: CompiledPolicy, extensions: Mapping[str, tuple[int, Callable[..., Json]]] | None = None
+    ) -> None:
         self._compiled = compiled
         self._extensions = extensions or {}
         self._thread = get_ident()
@@ -97,7 +92,9 @@ class Engine:
 
     def _own_thread(self) -> None:
         if get_ident() != self._thread:
-            raise InternalError("a policy engine was used from another thread", hint="make one engine per worker process")
+            raise InternalError(
+                "a policy engine was used from another thread", hint="make one engine per worker process"
+            )
 
     def _interpreter(self, modules: Sequence[tuple[str, str]]) -> regorus.Engine:
         engine = regorus.Engine()
@@ -175,7 +172,9 @@ class Engine:
         """`file:line:column` in the source as written, and the message without the backtrace."""
         text = str(error)
         message = _MESSAGE.search(text)
-        plain = message["text"] if message else next((row for row in text.splitlines() if row.strip()), "no reason given")
+        plain = (
+            message["text"] if message else next((row for row in text.splitlines() if row.strip()), "no reason given")
+        )
         place = _PLACE.search(text)
         if place is None:
             return "", plain[:200]

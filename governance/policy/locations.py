@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  pathlib costs 9 ms
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def data_folder(name: str) -> str:
     """The folder `rules` or `deploy`. Raises FileNotFoundError when the installation is incomplete."""
-    installed = os.path.join(_PACKAGE, "_data", name)  # noqa: PTH118
-    checkout = os.path.join(os.path.dirname(_PACKAGE), name)  # noqa: PTH118, PTH120
+    installed = os.path.join(_PACKAGE, "_data", name)
+    checkout = os.path.join(os.path.dirname(_PACKAGE), name)
     for candidate in (installed, checkout):
-        if os.path.isdir(candidate):  # noqa: PTH112
+        if os.path.isdir(candidate):
             return candidate
     raise FileNotFoundError(f"{name}: neither {installed} nor {checkout}; install the package again")

@@ -58,7 +58,11 @@ def metadata_of(text: str, file: str) -> RuleMeta | None:
         raise RuleError("no METADATA block", where=f"{file}:1", hint="see rules/README.md, 'add one rule'")
     line = text.count("\n", 0, block.start()) + 1
     raw = _yaml(block["yaml"], file, line)
-    return _obligation(raw, package, file, line) if package.startswith(OBLIGATIONS_PREFIX) else _rule(raw, package, file, line)
+    return (
+        _obligation(raw, package, file, line)
+        if package.startswith(OBLIGATIONS_PREFIX)
+        else _rule(raw, package, file, line)
+    )
 
 
 def _yaml(block: str, file: str, line: int) -> dict[str, Json]:
@@ -66,7 +70,7 @@ def _yaml(block: str, file: str, line: int) -> dict[str, Json]:
 
     text = "\n".join(row.removeprefix("#").removeprefix(" ") for row in block.splitlines())
     try:
-        raw = yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506  the C form of SafeLoader
+        raw = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = line + 1 + (mark.line if mark else 0)

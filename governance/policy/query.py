@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from governance.errors import NoAnswer
-from governance.policy.engine import Answer
+from governance.model.decision import Answer
 
 if TYPE_CHECKING:
     from governance.model.request import Json

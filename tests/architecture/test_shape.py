@@ -69,10 +69,11 @@ def test_the_lock_names_no_registry_and_pins_every_package_by_hash():
 
 
 def test_checking_a_file_imports_none_of_the_heavy_packages():
+    manifest = str(ROOT / "deploy/examples/where2eat/app-fixed.yaml")
     loaded = imported_by(
         "import sys, io\n"
         "from governance.entrypoints.cli.main import run\n"
-        f"code = run(['check', {str(ROOT / 'deploy/examples/where2eat/app-fixed.yaml')!r}], sys.stdin, io.StringIO(), sys.stderr)\n"
+        f"code = run(['check', {manifest!r}], sys.stdin, io.StringIO(), sys.stderr)\n"
         "assert code == 0, code"
     )
     roots = {name.split(".")[0] for name in loaded}

@@ -59,7 +59,9 @@ def _show(log: LogReader, wanted: str, stdout: TextIO) -> None:
     try:
         record = log.record(index if index is not None else -1)
     except KeyError as error:
-        raise CallerError(f"there is no record {wanted!r}", hint="`governance audit list` shows what there is") from error
+        raise CallerError(
+            f"there is no record {wanted!r}", hint="`governance audit list` shows what there is"
+        ) from error
     stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -116,8 +116,7 @@ def _write(found: list[Checked], options: _Options, skipped: int, stdout: TextIO
         stdout.write(json.dumps({"checked": len(found), "skipped": skipped, "results": rows}, indent=2) + "\n")
         return
     for checked in found:
-        for violation in _located(checked).violations:
-            stdout.write(_text(checked, violation))
+        stdout.writelines(_text(checked, violation) for violation in _located(checked).violations)
     stdout.write(_tally(found, skipped))
 
 

@@ -65,7 +65,7 @@ def _read(name: str, stdin: TextIO, settings: Settings) -> bytes:
     if name == "-":
         return stdin.buffer.read(limit)
     try:
-        with open(name, "rb") as file:  # noqa: PTH123  pathlib costs more than this command's decision
+        with open(name, "rb") as file:
             return file.read(limit)
     except OSError as error:
         raise CallerError(f"cannot be read: {error.strerror}", where=name) from error

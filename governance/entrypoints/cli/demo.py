@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from governance.model.decision import Decision
+    from governance.model.request import Request
     from governance.pipeline import Pipeline
 
 _LEAD = Source("cli.demo", "marketing-lead")
@@ -44,7 +45,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
     import tempfile
 
     parser = argparse.ArgumentParser("governance demo", description="The main job on real files, in words.")
-    parser.add_argument("--keep", metavar="DIR", help="keep the log, the fixed manifest and the export in this new folder")
+    parser.add_argument(
+        "--keep", metavar="DIR", help="keep the log, the fixed manifest and the export in this new folder"
+    )
     options = parser.parse_args(argv)
     if options.keep:
         Path(options.keep).mkdir(parents=True)
@@ -84,7 +87,9 @@ class _Demo:
         self._title("1  The platform team publishes the template 'recommendations'")
         decision = line.decide(self._manifest("template.yaml", _PLATFORM))
         self._expect(decision, "allow")
-        self._say(f"   Allowed under {len(decision.rules_evaluated)} rules. Apps made from it may use at most what it names.\n")
+        self._say(
+            f"   Allowed under {len(decision.rules_evaluated)} rules. Apps made from it may use at most what it names.\n"
+        )
 
     def _refused_and_fixed(self, line: Pipeline) -> Path:
         from governance.entrypoints.cli.fixes import fix_file
@@ -103,10 +108,14 @@ class _Demo:
             row, _ = position_of(document, violation.path)
             self._say(f"   app.yaml line {row}, {violation.rule}: {violation.message}")
             self._say(f"       {'can be fixed for you' if violation.fix else violation.remediation}")
-        self._say("\n   She lets the service apply the fixes. Each was applied, decided again and found to pass before it")
+        self._say(
+            "\n   She lets the service apply the fixes. Each was applied, decided again and found to pass before it"
+        )
         self._say("   was offered; her comments and the order of the file stay:\n")
         before = document.text.splitlines()
-        while (step := fix_file(document, decision, lambda d: line.assess(normalise_manifest(d, _LEAD)).decision)) is not None:
+        while (
+            step := fix_file(document, decision, lambda d: line.assess(normalise_manifest(d, _LEAD)).decision)
+        ) is not None:
             document, decision = step
         self._differences(before, document.text.splitlines())
         return copy
@@ -122,7 +131,10 @@ class _Demo:
         self._say("   ALLOWED, with obligations that the runtime has to carry out:")
         self._say(f"     runs in       {plan.runtime_class}, not in anything weaker")
         caps = plan.caps
-        self._say(f"     caps          {caps.cpu:g} cores, {caps.memory_mib} MiB memory, {caps.timeout_ms} ms a call, {caps.storage_mib} MiB storage")
+        self._say(
+            f"     caps          {caps.cpu:g} cores, {caps.memory_mib} MiB memory, {caps.timeout_ms} ms a call, "
+            f"{caps.storage_mib} MiB storage"
+        )
         self._say(f"     may reach     {', '.join(plan.egress_allow)}, and nothing else")
         self._say(f"   Recorded as {decision.decision_id} under bundle {decision.revision[:19]}…\n")
 
@@ -133,7 +145,9 @@ class _Demo:
         decision = line.decide(self._native("hr-call.json"))
         self._expect(decision, "allow")
         shown = masked_payload(_HR_ANSWER, decision)
-        self._say("   ALLOWED, and what comes back is masked before the app sees it (a stand-in answers for the HR system):")
+        self._say(
+            "   ALLOWED, and what comes back is masked before the app sees it (a stand-in answers for the HR system):"
+        )
         self._say(f"     HR answered   {json.dumps(_HR_ANSWER['Resources'][0])}")
         self._say(f"     the app sees  {json.dumps(shown['Resources'][0])}\n")
 
@@ -154,7 +168,9 @@ class _Demo:
 
         self._title("6  The compliance officer exports the app's audit trail, and an auditor checks it offline")
         log = open_reader(self._settings)
-        done = export(log, Filter(app="where2eat"), self._folder / "export", formats=["jsonl", "csv"], created=utc_now())
+        done = export(
+            log, Filter(app="where2eat"), self._folder / "export", formats=["jsonl", "csv"], created=utc_now()
+        )
         key = log.verifier_key
         kept = json.dumps([log.record(index) for index in range(log.size())])
         log.close()
@@ -168,7 +184,11 @@ class _Demo:
         told = f"LEAKED: {leaked}" if leaked else "confirmed"
         self._say(f"\n   Nothing of the people in the refused list stands in the log, sealed or not: {told}.")
         good = first == 0 and second == 1 and not leaked
-        self._say("\nThat was the main job: refused, fixed, allowed, masked, recorded, proved.\n" if good else "\nA step failed.\n")
+        self._say(
+            "\nThat was the main job: refused, fixed, allowed, masked, recorded, proved.\n"
+            if good
+            else "\nA step failed.\n"
+        )
         return 0 if good else 1
 
     # -- helpers -----------------------------------------------------------------------------------------------------
@@ -185,14 +205,14 @@ class _Demo:
             self._say(f"     {line.replace(str(package), 'export')}")
         return done.returncode
 
-    def _manifest(self, name: str, source: Source):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _manifest(self, name: str, source: Source) -> Request:
         from governance.normalise.documents import read_documents
         from governance.normalise.requests import normalise_manifest
 
         path = self._files / name
         return normalise_manifest(read_documents(path.read_bytes(), str(path))[0], source)
 
-    def _native(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _native(self, name: str) -> Request:
         from governance.normalise.requests import normalise_native
 
         return normalise_native((self._files / name).read_bytes(), _LEAD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from governance.errors import CallerError
@@ -74,7 +75,7 @@ def _edited(document: Document, patch: Json) -> str:
 def _keep_indentation(yaml: object, text: str) -> None:
     """Lists under a key are indented or not, as the file already has it."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    for above, below in zip(lines, lines[1:], strict=False):
+    for above, below in pairwise(lines):
         if above.rstrip().endswith(":") and below.lstrip().startswith("- "):
             step = (len(below) - len(below.lstrip())) - (len(above) - len(above.lstrip()))
             if step > 0:
@@ -89,12 +90,11 @@ def _apply(node: Json, patch: Json) -> None:
         parent = node
         for segment in way:
             parent = parent[int(segment)] if isinstance(parent, list) else parent[segment]
-        key: str | int = last
-        if isinstance(parent, list):
-            key = len(parent) if last == "-" else int(last)
+        is_list = isinstance(parent, list)
+        key: Json = (len(parent) if last == "-" else int(last)) if is_list else last
         if step["op"] == "remove":
             del parent[key]
-        elif step["op"] == "add" and isinstance(parent, list):
+        elif step["op"] == "add" and is_list:
             parent.insert(key, step["value"])
         else:
             parent[key] = step["value"]

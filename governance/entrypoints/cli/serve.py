@@ -13,6 +13,7 @@ from governance.errors import CallerError, DependencyError
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -42,7 +43,9 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
         stderr.write("DEV MODE: no sign-in; everybody on this machine may ask. Not for real data.\n")
         os.environ["GOVERNANCE_SERVE_DEV"] = "1"
     scheme = "https" if options.tls_cert else "http"
-    stderr.write(f"serving {len(active.rules)} rules ({active.revision[:19]}) on {scheme}://{options.host}:{options.port}\n")
+    stderr.write(
+        f"serving {len(active.rules)} rules ({active.revision[:19]}) on {scheme}://{options.host}:{options.port}\n"
+    )
     stderr.flush()
     try:
         _granian(options)
@@ -51,7 +54,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     return 0
 
 
-def _granian(options):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _granian(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from granian import Granian
@@ -112,7 +115,7 @@ class WriterProcess:
                 self._process = self._spawn()
 
 
-def _options(argv: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _options(argv: Sequence[str]) -> argparse.Namespace:
     import argparse
 
     parser = argparse.ArgumentParser("governance serve", description="The HTTP service.")
@@ -121,6 +124,8 @@ def _options(argv: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN2
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--tls-cert", default="")
     parser.add_argument("--tls-key", default="")
-    parser.add_argument("--bundle", action="append", default=[], metavar="PATH", help="serve somebody's own Rego and data beside ours")
+    parser.add_argument(
+        "--bundle", action="append", default=[], metavar="PATH", help="serve somebody's own Rego and data beside ours"
+    )
     parser.add_argument("--dev", action="store_true", help="loopback only, no sign-in")
     return parser.parse_args(argv)

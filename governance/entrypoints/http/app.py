@@ -12,7 +12,15 @@ from audit.errors import AuditError
 from governance.entrypoints.http import decisions, opa, records
 from governance.entrypoints.http.asgi import Answer, Call, problem, send_answer
 from governance.entrypoints.http.worker import Worker, prepare_process
-from governance.errors import CallerError, DependencyError, Forbidden, GovernanceError, InternalError, NotFound, NotSignedIn
+from governance.errors import (
+    CallerError,
+    DependencyError,
+    Forbidden,
+    GovernanceError,
+    InternalError,
+    NotFound,
+    NotSignedIn,
+)
 from governance.platform.keys import Identity
 from governance.settings import from_environment
 
@@ -125,15 +133,15 @@ class Application:
         is_dev = os.environ.get("GOVERNANCE_SERVE_DEV") == "1"
         environ = {k: v for k, v in os.environ.items() if k != "GOVERNANCE_SERVE_DEV"}
         self._worker = Worker(from_environment(environ), is_dev=is_dev)
+        reload_on_hangup(self._worker)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive)
         route: Route | None = None
         try:
-            if self._worker is None:
-                raise DependencyError("this worker has not started")
+            worker = self._started()
             route = self._find(call)
-            answer = await route.handler(self._worker, call, self._identity(route, call))
+            answer = await route.handler(worker, call, _identity(worker, route, call))
         except GovernanceError as error:
             answer = problem(error, call.path, decision=route is not None and route.decides)
         except AuditError as error:
@@ -157,19 +165,26 @@ class Application:
                     return route
                 methods.append(route.method)
         if methods:
-            raise MethodNotAllowed(f"{call.method} is not for this path", where=call.path, hint=f"use {', '.join(methods)}")
+            raise MethodNotAllowed(
+                f"{call.method} is not for this path", where=call.path, hint=f"use {', '.join(methods)}"
+            )
         raise NotFound("there is nothing at this path", where=call.path, hint="GET /openapi.json lists the paths")
 
-    def _identity(self, route: Route, call: Call) -> Identity:
-        worker = self._worker
-        if worker is None or not route.roles:
-            return Identity("anonymous", "", "")
-        if worker.is_dev:
-            return _DEVELOPER
-        identity = worker.keys.identify(_presented(call))
-        if identity.role not in route.roles:
-            raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
-        return identity
+    def _started(self) -> Worker:
+        if self._worker is None:
+            raise DependencyError("this worker has not started")
+        return self._worker
+
+
+def _identity(worker: Worker, route: Route, call: Call) -> Identity:
+    if not route.roles:
+        return Identity("anonymous", "", "")
+    if worker.is_dev:
+        return _DEVELOPER
+    identity = worker.keys.identify(_presented(call))
+    if identity.role not in route.roles:
+        raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
+    return identity
 
 
 def _presented(call: Call) -> str:
@@ -178,7 +193,9 @@ def _presented(call: Call) -> str:
         return value[7:].strip()
     key = call.header(b"x-api-key")
     if not key:
-        raise NotSignedIn("no API key", where=call.path, hint="send `Authorization: Bearer <key>`; governance key create")
+        raise NotSignedIn(
+            "no API key", where=call.path, hint="send `Authorization: Bearer <key>`; governance key create"
+        )
     return key
 
 

@@ -48,7 +48,7 @@ class SlowBody(CallerError):
 class Call:
     """One HTTP request."""
 
-    __slots__ = ("_receive", "body", "headers", "method", "path", "query_string", "params")
+    __slots__ = ("_receive", "body", "headers", "method", "params", "path", "query_string")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
@@ -81,7 +81,9 @@ class Call:
         if encoding == b"gzip":
             raw = gunzipped(raw, limit)
         elif encoding != b"identity":
-            raise UnsupportedMedia(f"content encoding {encoding.decode('latin-1')[:40]!r} is not read here", hint="send gzip or none")
+            raise UnsupportedMedia(
+                f"content encoding {encoding.decode('latin-1')[:40]!r} is not read here", hint="send gzip or none"
+            )
         self.body = raw
         return raw
 
@@ -95,7 +97,9 @@ class Call:
             piece = message.get("body", b"")
             size += len(piece)
             if size > limit:
-                raise TooLarge(f"more than {limit} bytes", where="body", hint="GOVERNANCE_MAX_BODY_BYTES sets the limit")
+                raise TooLarge(
+                    f"more than {limit} bytes", where="body", hint="GOVERNANCE_MAX_BODY_BYTES sets the limit"
+                )
             pieces.append(piece)
             if not message.get("more_body"):
                 return b"".join(pieces)
@@ -132,8 +136,8 @@ def problem(error: GovernanceError, instance: str, *, decision: bool = False) ->
     }
     if decision:
         body["effect"] = "deny"
-    headers = (("retry-after", "1"),) if error.status == 503 else ()  # noqa: PLR2004
-    if error.status == 401:  # noqa: PLR2004
+    headers = (("retry-after", "1"),) if error.status == 503 else ()
+    if error.status == 401:
         headers = (("www-authenticate", "Bearer"),)
     raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return Answer(error.status, raw, "application/problem+json", headers)
@@ -142,8 +146,11 @@ def problem(error: GovernanceError, instance: str, *, decision: bool = False) ->
 async def send_answer(send: Send, answer: Answer, *, gzip: bool = False) -> None:
     """Write the answer; compressed where the caller asked and it is worth it."""
     body = answer.body
-    headers = [(b"content-type", answer.content_type.encode()), *((k.encode(), v.encode("latin-1", "replace")) for k, v in answer.headers)]
-    if gzip and len(body) > 1024:  # noqa: PLR2004
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        *((k.encode(), v.encode("latin-1", "replace")) for k, v in answer.headers),
+    ]
+    if gzip and len(body) > 1024:
         machine = zlib.compressobj(wbits=31)
         body = machine.compress(body) + machine.flush()
         headers.append((b"content-encoding", b"gzip"))

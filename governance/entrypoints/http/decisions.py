@@ -107,5 +107,5 @@ def _digest(raw: bytes) -> str:
 def _trace_id(call: Call) -> str:
     """The trace id of a W3C `traceparent` header; empty where there is none that is well-formed."""
     parts = call.header(b"traceparent").split("-")
-    is_known = len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef")  # noqa: PLR2004
+    is_known = len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef")
     return parts[1] if is_known and set(parts[1]) != {"0"} else ""

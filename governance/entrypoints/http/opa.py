@@ -58,7 +58,10 @@ async def data_v0(worker: Worker, call: Call, identity: Identity) -> Answer:
     except (CallerError, NoAnswer) as error:
         return await _failed(worker, call, identity, error)
     if text is None:
-        missing = {"code": "undefined_document", "message": "document missing or undefined: data." + call.params[0].replace("/", ".")}
+        missing = {
+            "code": "undefined_document",
+            "message": "document missing or undefined: data." + call.params[0].replace("/", "."),
+        }
         return json_answer(missing, 404)
     return Answer(200, text.encode("utf-8", "surrogatepass"))
 

@@ -51,16 +51,16 @@ def _check_call(
         return
     signature = signatures().get(call.name)
     if signature is None or call.name not in available():
-        raise UnknownFunction(f"undefined function {call.name}", where=where, hint="`governance rules lint` lists the builtins")
+        raise UnknownFunction(
+            f"undefined function {call.name}", where=where, hint="`governance rules lint` lists the builtins"
+        )
     if deterministic and not signature.is_deterministic:
         raise CompileError(
             f"{call.name} does not give the same answer twice", where=where, hint="read `input.now` or a fact instead"
         )
     extra = len(call.args) - len(signature.args)
     if extra not in {0, 1} and not signature.is_variadic:
-        raise UnknownFunction(
-            f"{call.name} takes {len(signature.args)} arguments, {len(call.args)} given", where=where
-        )
+        raise UnknownFunction(f"{call.name} takes {len(signature.args)} arguments, {len(call.args)} given", where=where)
 
 
 def _functions(trees: Sequence[Module]) -> set[str]:
@@ -96,5 +96,3 @@ def _check_kinds(tree: Module) -> None:
             raise CompileError(
                 f"rule {name} is a {kind} here and a {seen[0]} in line {seen[1]}", where=f"{tree.file}:{rule.line}:1"
             )
-
-

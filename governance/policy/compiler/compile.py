@@ -56,7 +56,9 @@ def compile_policy(
     if not strict:
         guarded, _ = _printed(guard(copy.deepcopy(trees)), full=False)
     program = _program(trees, text, entrypoints)
-    return CompiledPolicy(plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict, _needs(trees))
+    return CompiledPolicy(
+        plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict, _needs(trees)
+    )
 
 
 def _needs(trees: Sequence[Tree]) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ class CompiledPolicy(NamedTuple):
     def to_bytes(self) -> bytes:
         """Header line and parts; the header holds the SHA-256 of what follows."""
         body = json.dumps(
-            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict, self.needs], ensure_ascii=False
+            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict, self.needs],
+            ensure_ascii=False,
         ).encode()
         parts = body + self.program
         header = {"format": FORMAT, "body": len(body), "sha256": hashlib.sha256(parts).hexdigest()}

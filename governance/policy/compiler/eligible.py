@@ -58,4 +58,6 @@ def _constant(rule: Rule) -> str:
         return ""
     if rule.head.value is None:
         return "true"
-    return rule.head.value.text if isinstance(rule.head.value, Scalar) else "{}" if rule.head.value == Object([]) else ""
+    return (
+        rule.head.value.text if isinstance(rule.head.value, Scalar) else "{}" if rule.head.value == Object([]) else ""
+    )

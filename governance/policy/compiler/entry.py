@@ -37,8 +37,10 @@ def entry_module(entries: Sequence[RuleEntry], kinds: Sequence[str]) -> str:
             continue
         lines += [_union(f"_{kind}_violations", "rule", rules), _union(f"_{kind}_obligations", "name", duties)]
         lines += [
-            f'{kind} := {{"violations": [v | some v in _{kind}_violations], '
-            f'"obligations": [o | some o in _{kind}_obligations]}}',
+            (
+                f'{kind} := {{"violations": [v | some v in _{kind}_violations], '
+                f'"obligations": [o | some o in _{kind}_obligations]}}'
+            ),
             "",
         ]
     return "\n".join(lines) + "\n"
@@ -59,7 +61,4 @@ def _contribution(name: str, key: str, entry: RuleEntry) -> str:
             f"{name} contains e if {{ some v in data.{entry.package}.oblige; "
             f'e := {{"{key}": {label}, "type": {kind}, "value": v}} }}'
         )
-    return (
-        f"{name} contains e if {{ some v in data.{entry.package}.deny; "
-        f'e := {{"{key}": {label}, "found": v}} }}'
-    )
+    return f'{name} contains e if {{ some v in data.{entry.package}.deny; e := {{"{key}": {label}, "found": v}} }}'

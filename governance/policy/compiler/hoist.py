@@ -36,7 +36,14 @@ from governance.policy.rego.syntax import (
     Var,
     With,
 )
-from governance.policy.rego.walk import bodies, bodies_of_rule, declared_in, pattern_variables, statements_of, terms_of_rule
+from governance.policy.rego.walk import (
+    bodies,
+    bodies_of_rule,
+    declared_in,
+    pattern_variables,
+    statements_of,
+    terms_of_rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -78,7 +85,9 @@ class _Hoist:
 
     def _head_terms(self, rule: Rule) -> list[tuple[object, str]]:
         head = rule.head
-        wanted: list[tuple[object, str]] = [(head, name) for name in ("key", "value") if getattr(head, name) is not None]
+        wanted: list[tuple[object, str]] = [
+            (head, name) for name in ("key", "value") if getattr(head, name) is not None
+        ]
         return wanted
 
     def _else(self, branch: Else) -> None:
@@ -139,7 +148,9 @@ class _Hoist:
                 if op == ":=" and self._full:
                     return Infix(self._binding(left), left, self._atom(right, out, withs), expr.line, expr.column)
                 keep = literal.negated or not self._full
-                sides = [self._side(side, out, withs) if keep else self._atom(side, out, withs) for side in (left, right)]
+                sides = [
+                    self._side(side, out, withs) if keep else self._atom(side, out, withs) for side in (left, right)
+                ]
                 return Infix(op, sides[0], sides[1], expr.line, expr.column)
             case _:
                 return self._inside(expr, out, withs)

@@ -155,10 +155,10 @@ class _Parser:
         path = self._path()
         alias = self._name("an alias") if self._accept("as") else None
         if path[:2] == FUTURE:
-            wanted = {path[2]} if len(path) > 2 else _NEW  # noqa: PLR2004
+            wanted = {path[2]} if len(path) > 2 else _NEW
             unknown = wanted - _NEW - {"not"}
             if unknown:
-                raise self._error(f"keyword {sorted(unknown)[0]!r} is not supported")
+                raise self._error(f"keyword {min(unknown)!r} is not supported")
             self._keywords |= wanted & _NEW
         elif path == ["rego", "v1"]:
             self._keywords |= _NEW
@@ -184,7 +184,7 @@ class _Parser:
         if self._keyword("if"):
             self._take()
             rule.body = self._rule_body()
-        elif self._is("{") :
+        elif self._is("{"):
             if not self._is_v0:
                 raise self._error("`if` expected before a rule's body")
             rule.body = self._braced()
@@ -263,7 +263,7 @@ class _Parser:
 
     def _v0_set(self, head: Head) -> None:
         """v0 writes a partial set `p[x]`; with `contains` and `if` at hand a bracket is part of the name instead."""
-        written_as_set = len(head.ref) == 2 and "if" not in self._keywords  # noqa: PLR2004
+        written_as_set = len(head.ref) == 2 and "if" not in self._keywords
         if written_as_set and not self._keyword("if"):
             head.key = head.ref.pop()
 
@@ -347,7 +347,7 @@ class _Parser:
         while self._accept(","):
             names.append(self._infix(0))
         if self._keyword("in"):
-            if len(names) != 2:  # noqa: PLR2004
+            if len(names) != 2:
                 raise self._error("`some … in` takes one or two names")
             self._take()
             return SomeIn(names[0], names[1], self._infix(0))
@@ -440,7 +440,9 @@ class _Parser:
 
     def _primary(self) -> Term:
         token = self._now
-        if token.kind == "number" or (self._is("-") and self._ahead().kind == "number" and not self._ahead().after_space):
+        if token.kind == "number" or (
+            self._is("-") and self._ahead().kind == "number" and not self._ahead().after_space
+        ):
             return self._number()
         if token.kind == "string":
             return Scalar(_string(self._take(), self._error))
