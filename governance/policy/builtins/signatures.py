@@ -1,4 +1,9 @@
-"""What OPA's builtins take: names and argument types as OPA 1.22 publishes them in its capabilities."""
+"""What OPA's builtins take and give: names and types as OPA 1.22 publishes them in its capabilities.
+
+`signatures.json` holds one row a builtin. Types are `string`, `number`, `boolean`, `null`, `object`, `any`,
+`array`, `set`, with members in brackets (`array[string]`, two levels at most) and alternatives behind `|`.
+`"engine": "missing"` marks what the pinned engine (regorus 0.13) does not have; a test probes the engine for each.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,16 @@ class Signature(NamedTuple):
     """One builtin."""
 
     args: tuple[str, ...]
-    """`string`, `number`, `set`, `array[string]`, `any`; alternatives with `|`."""
+    """Types of the arguments, in the notation above."""
+    result: str
+    """Type of the result; empty where there is none (`print`)."""
+    infix: str
+    """The operator it is written as, empty for most."""
     is_deterministic: bool
     is_deprecated: bool
     is_variadic: bool
+    is_native: bool
+    """Whether the engine has it, rightly or wrongly."""
 
 
 @cache
@@ -25,10 +36,13 @@ def signatures() -> dict[str, Signature]:
     raw = json.loads(files(__package__).joinpath("signatures.json").read_text("utf-8"))
     return {
         name: Signature(
-            tuple(row["args"]),
-            "nondeterministic" not in row or name in _ONLY_READS_ITS_ARGUMENTS,
-            "deprecated" in row,
-            "variadic" in row,
+            args=tuple(row["args"]),
+            result=row.get("result", ""),
+            infix=row.get("infix", ""),
+            is_deterministic="nondeterministic" not in row or name in _ONLY_READS_ITS_ARGUMENTS,
+            is_deprecated="deprecated" in row,
+            is_variadic="variadic" in row,
+            is_native="engine" not in row,
         )
         for name, row in raw.items()
     }

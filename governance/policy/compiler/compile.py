@@ -13,6 +13,7 @@ from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.eligible import ineligible_reason
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import hoist
+from governance.policy.compiler.outputs import assign_outputs
 from governance.policy.engine import compile_program
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.printer import Printer
@@ -50,6 +51,8 @@ def compile_policy(
     """
     trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
     check_modules(trees, deterministic=deterministic)
+    for tree in trees:
+        assign_outputs(tree)
     text = json.dumps(data if data is not None else {}, ensure_ascii=False)
     plain, origins = _printed(trees, full=False)
     guarded: tuple[tuple[str, str], ...] = ()
