@@ -148,19 +148,23 @@ def _named(operand: int, value: Any) -> Iterator[tuple[Any, str]]:
 
 
 def merge(texts: Iterable[str]) -> set[str]:
-    """The fewest blocks that cover the same addresses where blocks touch or overlap; others stay as they are."""
-    groups: list[tuple[int, int, int, Block | None]] = []
-    for block in sorted((_mergeable(text) for text in texts), key=lambda b: (b.version, b.first, b.last)):
-        if groups and groups[-1][0] == block.version and block.first <= groups[-1][2] + 1:
-            version, first, last, _ = groups[-1]
-            groups[-1] = (version, first, max(last, block.last), None)
+    """The fewest blocks that cover the same addresses where blocks touch or overlap; others stay as they are.
+
+    IPv4 counts as the part of IPv6 that maps it, so `::/0` takes in every IPv4 block.
+    """
+    groups: list[tuple[int, int, Block | None]] = []
+    for first, last, block in sorted(_range(_mergeable(text)) for text in texts):
+        if groups and first <= groups[-1][1] + 1:
+            groups[-1] = (groups[-1][0], max(groups[-1][1], last), None)
         else:
-            groups.append((block.version, block.first, block.last, block))
-    return {
-        str(block)
-        for version, first, last, alone in groups
-        for block in ([alone] if alone is not None else _cover(version, first, last))
-    }
+            groups.append((first, last, block))
+    return {str(block) for first, last, alone in groups for block in ([alone] if alone else _cover(first, last))}
+
+
+def _range(block: Block) -> tuple[int, int, Block]:
+    """First and last address among all IPv6 addresses, where IPv4 is `::ffff:0:0/96`."""
+    offset = _MAPPED if block.version == 4 else 0
+    return offset + block.first, offset + block.last, block
 
 
 def _mergeable(text: str) -> Block:
@@ -174,13 +178,12 @@ def _mergeable(text: str) -> Block:
     return Block(4, number, 8 if number >> 31 == 0 else 16 if number >> 30 == 0b10 else 24)
 
 
-def _cover(version: int, first: int, last: int) -> Iterator[Block]:
-    """The fewest blocks that make up a range."""
+def _cover(first: int, last: int) -> Iterator[Block]:
+    """The fewest blocks that make up a range of IPv6 addresses; inside `::ffff:0:0/96` they are IPv4."""
+    version = 4 if first >> 32 == last >> 32 == 0xFFFF else 6
     while first <= last:
-        free = min(
-            _BITS[version] if first == 0 else (first & -first).bit_length() - 1, (last - first + 1).bit_length() - 1
-        )
-        yield Block(version, first, _BITS[version] - free)
+        free = min(128 if first == 0 else (first & -first).bit_length() - 1, (last - first + 1).bit_length() - 1)
+        yield Block(version, first & 0xFFFFFFFF if version == 4 else first, _BITS[version] - free)
         first += 1 << free
 
 

@@ -66,7 +66,7 @@ _TAKES_ANYTHING = frozenset({"net.cidr_is_valid", "uri.is_valid"})
 class Extension(NamedTuple):
     """A Python builtin as the engine takes it."""
 
-    count: int
+    arity: int
     function: Callable[..., Value]
 
 
@@ -94,7 +94,7 @@ OVERRIDDEN = frozenset(name for names in _MODULES.values() for name in names) - 
 @cache
 def attempts() -> dict[str, Extension]:
     """The forms that answer `[value]` or `[]`, by their full names."""
-    return {ATTEMPT + name: Extension(row.count, attempt(row.function)) for name, row in extensions().items()}
+    return {ATTEMPT + name: Extension(row.arity, attempt(row.function)) for name, row in extensions().items()}
 
 
 def _lazy(module: str, name: str) -> Callable[..., Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from governance.policy.builtins.registry import MISSING_IN_ENGINE
+from governance.policy.builtins.registry import MISSING_IN_ENGINE, OVERRIDDEN
 from governance.policy.rego.syntax import Call, Object, Scalar, Var
 from governance.policy.rego.walk import bodies_of_rule, statements_of, terms_of_rule
 
@@ -32,7 +32,7 @@ def _reason(rule: Rule) -> str:
         if any(literal.withs for literal in statements_of(body)):
             return "`with` is used"
     for term in terms_of_rule(rule):
-        if isinstance(term, Call) and (term.name in MISSING_IN_ENGINE or term.name in _EXCLUDED):
+        if isinstance(term, Call) and term.name in _EXCLUDED | MISSING_IN_ENGINE | OVERRIDDEN:
             return f"{term.name} is called"
     return ""
 

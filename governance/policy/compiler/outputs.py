@@ -26,6 +26,6 @@ def assign_outputs(tree: Module) -> None:
 
 def _assign(literal: Literal) -> None:
     expr, table = literal.expr, extensions()
-    if isinstance(expr, Call) and expr.name in table and len(expr.args) == table[expr.name].count + 1:
+    if isinstance(expr, Call) and expr.name in table and len(expr.args) == table[expr.name].arity + 1:
         call = Call(expr.name, expr.args[:-1], expr.line, expr.column)
         literal.expr = Infix("=", expr.args[-1], call, expr.line, expr.column)
