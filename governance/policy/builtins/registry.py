@@ -57,6 +57,27 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "crypto.sha1",
         "crypto.sha256",
     ),
+    "token_signing": (
+        "io.jwt.encode_sign",
+        "io.jwt.encode_sign_raw",
+    ),
+    "tokens": (
+        "io.jwt.decode",
+        "io.jwt.decode_verify",
+        "io.jwt.verify_eddsa",
+        "io.jwt.verify_es256",
+        "io.jwt.verify_es384",
+        "io.jwt.verify_es512",
+        "io.jwt.verify_hs256",
+        "io.jwt.verify_hs384",
+        "io.jwt.verify_hs512",
+        "io.jwt.verify_ps256",
+        "io.jwt.verify_ps384",
+        "io.jwt.verify_ps512",
+        "io.jwt.verify_rs256",
+        "io.jwt.verify_rs384",
+        "io.jwt.verify_rs512",
+    ),
 }
 
 # These answer false for an operand of any type instead of failing.
