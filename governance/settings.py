@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 TABLE: tuple[Setting, ...] = (
     Setting("home", ".governance", "folder for the audit log, keys and state of the embedded defaults"),
     Setting("bundle", "", "bundle to serve instead of the rule pack that comes with the package (folder or .tar.gz)"),
-    Setting("extra_bundles", "", "more bundles beside it, colon-separated (somebody's own Rego and data)"),
+    Setting("extra_bundles", "", "more bundles beside it, comma-separated, `v0:` before one in Rego v0"),
     Setting("waivers", "", "folder of Waiver files; empty means none"),
     Setting(
         "bundle_key",
@@ -40,6 +40,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("budget_ms", "1000", "wall clock a policy evaluation may take before it is killed and the answer is deny"),
     Setting("max_body_bytes", "1048576", "largest request body and manifest; more is refused with 413"),
     Setting("max_depth", "64", "deepest nesting of a request or manifest"),
+    Setting("body_timeout_ms", "10000", "how long a request body may take to arrive"),
     Setting("max_batch", "1000", "most requests in one batch"),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),

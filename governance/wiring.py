@@ -37,12 +37,12 @@ def active_of(settings: Settings) -> Active:
 
 
 def extras_of(settings: Settings) -> list[Extra]:
-    """Extra bundles: `path` or `v0:path`, colon-separated entries of one setting."""
+    """Extra bundles: `path` or `v0:path`, comma-separated in one setting."""
     found = []
     for part in settings.text("extra_bundles").split(","):
         if part.strip():
-            is_v0 = part.startswith("v0:")
-            found.append(Extra(part.removeprefix("v0:").strip(), is_v0))
+            path = part.strip().removeprefix("v0:")
+            found.append(Extra(path.strip(), v0=path != part.strip()))
     return found
 
 

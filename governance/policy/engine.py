@@ -41,18 +41,19 @@ class Engine:
         self._compiled = compiled
         self._extensions = extensions or {}
         self._thread = get_ident()
+        self._had_input = False
         self._plain = self._interpreter(compiled.modules)
         self._guarded: regorus.Engine | None = None
         self._fast = frozenset(compiled.fast)
         self._rvm = self._load_program() if compiled.fast else None
 
-    def rule(self, path: str, input_json: str) -> Answer:
-        """The value of one rule (`data.platform.main.deploy`) for an input.
+    def rule(self, path: str, input_json: str | None) -> Answer:
+        """The value of one rule (`data.platform.main.deploy`) for an input; without one, `input` is undefined.
 
         Raises NoAnswer for an error, a panic, or a path that names no rule: the caller's answer is deny.
         """
         self._own_thread()
-        if self._rvm is not None and path in self._fast:
+        if self._rvm is not None and input_json is not None and path in self._fast:
             text = self._run_fast(path, input_json)
             if text is not None:
                 return Answer(None if text == _UNDEFINED else text, "rvm")
@@ -74,9 +75,7 @@ class Engine:
         """Any query on the interpreter: a list of `{expressions: [...], bindings: {...}}`; empty when undefined."""
         self._own_thread()
         is_strict = self._compiled.strict if strict is None else strict
-        text = self._evaluate(
-            lambda engine: engine.eval_query_as_json(query), input_json if input_json is not None else "{}", is_strict
-        )
+        text = self._evaluate(lambda engine: engine.eval_query_as_json(query), input_json, is_strict)
         return list(json.loads(text).get("result", []))
 
     def coverage(self) -> Json:
@@ -132,11 +131,11 @@ class Engine:
             self._rvm = self._load_program()
             return None
 
-    def _slow_rule(self, path: str, input_json: str) -> str | None:
+    def _slow_rule(self, path: str, input_json: str | None) -> str | None:
         text = self._evaluate(lambda engine: engine.eval_rule_as_json(path), input_json, self._compiled.strict)
         return None if text == _UNDEFINED else text
 
-    def _evaluate(self, call: Callable[[regorus.Engine], str], input_json: str, strict: bool) -> str:  # noqa: FBT001
+    def _evaluate(self, call: Callable[[regorus.Engine], str], input_json: str | None, strict: bool) -> str:  # noqa: FBT001
         """Plain first; where that raised and errors may read as undefined, the guarded form."""
         try:
             return self._attempt(self._plain, call, input_json)
@@ -147,9 +146,13 @@ class Engine:
             self._guarded = self._interpreter(self._compiled.guarded)
         return self._attempt(self._guarded, call, input_json)
 
-    def _attempt(self, engine: regorus.Engine, call: Callable[[regorus.Engine], str], input_json: str) -> str:
+    def _attempt(self, engine: regorus.Engine, call: Callable[[regorus.Engine], str], input_json: str | None) -> str:
+        if input_json is None and self._had_input:
+            raise InternalError("an engine that was given an input has one for good", hint="make another engine")
         try:
-            engine.set_input_json(input_json)
+            if input_json is not None:
+                self._had_input = True
+                engine.set_input_json(input_json)
             return str(call(engine))
         except RuntimeError as error:
             raise NoAnswer(f"policy failed: {self._trimmed(error)}", hint="treated as deny") from None

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 _PACKAGE = "query_"
 _EVAL_ERRORS = (
-    (re.compile(r"conflict|complete rules? must not produce multiple|multiple values|must not produce"), "eval_conflict_error"),
+    (
+        re.compile(r"conflict|complete rules? must not produce multiple|multiple values|must not produce"),
+        "eval_conflict_error",
+    ),
     (re.compile(r"recursion|recursive"), "rego_recursion_error"),
 )
 
@@ -59,7 +62,7 @@ def evaluate(question: Question) -> list[dict[str, Json]] | Failure:
         modules.append(Module("query", _rule_for(body, names)))
         compiled = compile_policy(modules, data=question.data, strict=question.strict, deterministic=False)
         engine = Engine(compiled, {name: extensions()[name] for name in compiled.needs})
-        document = json.dumps(question.input if question.has_input else {})
+        document = json.dumps(question.input) if question.has_input else None
         answer = engine.rule(f"data.{_PACKAGE}.result", document)
     except RuleError as error:
         return Failure(error.code if error.code.startswith("rego_") else "rego_compile_error", str(error))

@@ -155,7 +155,7 @@ def unused_variables(unit: _Unit) -> Iterator[Finding]:
         for body in bodies_of_rule(rule):
             for literal in statements_of(body):
                 for name in _declared(literal.expr):
-                    if name != "_" and uses.count(name) < 2:  # noqa: PLR2004  its declaration is one
+                    if name != "_" and uses.count(name) < 2:
                         yield Finding("unused-variable", "error", unit.tree.file, literal.line, f"{name} is never used")
 
 
@@ -163,7 +163,7 @@ def sprintf_counts(unit: _Unit) -> Iterator[Finding]:
     """As many values as verbs; OPA writes the difference into the message."""
     for rule in unit.tree.rules:
         for term in terms_of_rule(rule):
-            if not (isinstance(term, Call) and term.name == "sprintf" and len(term.args) == 2):  # noqa: PLR2004
+            if not (isinstance(term, Call) and term.name == "sprintf" and len(term.args) == 2):
                 continue
             form, values = term.args
             if isinstance(form, Scalar) and isinstance(values, Array):
@@ -189,7 +189,7 @@ def lists_are_data(unit: _Unit) -> Iterator[Finding]:
         return
     for rule in unit.tree.rules:
         for term in terms_of_rule(rule):
-            if isinstance(term, Array) and len(term.items) > 6 and all(isinstance(i, Scalar) for i in term.items):  # noqa: PLR2004
+            if isinstance(term, Array) and len(term.items) > 6 and all(isinstance(i, Scalar) for i in term.items):
                 yield Finding(
                     "lists-are-data", "warning", unit.tree.file, rule.line, "a list of values; move it to rules/data"
                 )

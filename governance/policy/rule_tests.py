@@ -66,7 +66,8 @@ class Case(NamedTuple):
     """One readable case."""
 
     file: str
-    index: int
+    number: int
+    """Which case of the file, from 0."""
     description: str
     input: Json
     data: Json
@@ -118,7 +119,7 @@ def cases_of(source: str) -> list[Case]:
         for file in sorted(files):
             path = os.path.join(folder, file)
             with open(path, encoding="utf-8") as stream:
-                rows = yaml.load(stream, Loader=yaml.CSafeLoader)  # noqa: S506
+                rows = yaml.load(stream, Loader=yaml.CSafeLoader)
             short = os.path.relpath(path, source)
             for index, row in enumerate(rows or []):
                 if not isinstance(row, dict) or not {"description", "input", "expect"} <= set(row):
@@ -152,7 +153,7 @@ def _run_case(engine: Engine, bundle: Bundle, case: Case) -> Outcome:
     """A case sits beside its rule: cases/<domain>/<rule>.yaml speaks of <domain>/<rule>.rego."""
     rule_file = case.file.removeprefix("tests/cases/").rsplit(".", 1)[0] + ".rego"
     module = next((m for m in bundle.modules if m.path == rule_file), None)
-    name = f"{case.file} case {case.index + 1}: {case.description}"
+    name = f"{case.file} case {case.number + 1}: {case.description}"
     if module is None:
         return Outcome(name, case.file, 1, "error", f"there is no rule {rule_file}")
     chosen = engine if case.data is None else _with_data(bundle, case.data)
@@ -166,7 +167,7 @@ def _run_case(engine: Engine, bundle: Bundle, case: Case) -> Outcome:
 
 
 def _with_data(bundle: Bundle, data: Json) -> Engine:
-    merged = {**bundle.data, **{"platform": {**bundle.data.get("platform", {}), **data.get("platform", data)}}}
+    merged = {**bundle.data, "platform": {**bundle.data.get("platform", {}), **data.get("platform", data)}}
     return Engine(compile_policy(bundle.modules, data=merged, strict=True))
 
 

@@ -41,15 +41,21 @@ def load(folder: Path) -> list[dict]:
     """Every case, with the folder it lies in."""
     found = []
     for file in sorted(folder.glob("*/*.yaml")):
-        for case in (yaml.load(file.read_text(), yaml.CSafeLoader) or {}).get("cases", []):
-            found.append({**case, "folder": file.parent.name})
+        cases = (yaml.load(file.read_text(), yaml.CSafeLoader) or {}).get("cases", [])
+        found += [{**case, "folder": file.parent.name} for case in cases]
     return found
 
 
 def question(number: int, case: dict, version: str) -> dict:
     """The case as one line of a batch."""
     modules = {f"module{i}.rego": text for i, text in enumerate(case.get("modules") or [])}
-    row = {"id": number, "query": case["query"], "modules": modules, "data": case.get("data") or {}, "v0": version == "v0"}
+    row = {
+        "id": number,
+        "query": case["query"],
+        "modules": modules,
+        "data": case.get("data") or {},
+        "v0": version == "v0",
+    }
     if "input" in case:
         row["input"] = case["input"]
     row["strict"] = bool(case.get("strict_error"))
@@ -107,13 +113,17 @@ def judged(case: dict, answer: dict) -> tuple[str, str]:
         return ("pass", "") if wants_error else ("fail", f"{code}: {answer['error']['message'][:90]}")
     result = answer["result"]
     if wants_error:
-        return ("open" if result else "fail"), f"no error, wanted {case.get('want_error_code') or case.get('want_error')}"
+        return (
+            "open" if result else "fail"
+        ), f"no error, wanted {case.get('want_error_code') or case.get('want_error')}"
     wanted = case.get("want_result")
     if wanted is None and "want_defined" in case:
         is_right = bool(result) == bool(case["want_defined"])
         return ("pass", "") if is_right else ("open" if result else "fail", "defined or not")
     wanted = wanted or []
-    if [normal(row, sort=True) for row in sorted_rows(result)] == [normal(row, sort=True) for row in sorted_rows(wanted)]:
+    if [normal(row, sort=True) for row in sorted_rows(result)] == [
+        normal(row, sort=True) for row in sorted_rows(wanted)
+    ]:
         return "pass", ""
     return ("open" if result and not wanted else "fail"), "another result"
 
@@ -156,7 +166,7 @@ def report(cases: list[dict], found: list[dict], skipped: int, options: argparse
                 print(f"{verdict.upper()} {case['note']}: {cause}")
                 if case["folder"] == options.show:
                     print("   want", case.get("want_result"), "got", json.dumps(answer.get("result"))[:300])
-    for (name, cause), count in causes.most_common(60):
+    for (name, cause), count in causes.most_common(400):
         print(f"{count:>4}  {name}: {cause}")
     share = 100 * aimed["pass"] / max(1, sum(aimed.values()))
     print(f"{options.version}: {totals['pass']} pass, {totals['fail'] + totals['open']} fail, {skipped} skip")

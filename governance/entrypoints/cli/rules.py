@@ -64,8 +64,9 @@ def _tell(report: Report, stdout: TextIO, *, show_coverage: bool) -> None:
         stdout.writelines(f"    {line}\n" for line in outcome.detail.splitlines())
     counts = {s: sum(o.status == s for o in report.outcomes) for s in ("pass", "fail", "error", "skip")}
     missed = [c for c in report.coverage if c.missed] if show_coverage else []
-    for row in missed:
-        stdout.write(f"{row.file}: lines not reached by any test: {', '.join(map(str, row.missed))}\n")
+    stdout.writelines(
+        f"{row.file}: lines not reached by any test: {', '.join(map(str, row.missed))}\n" for row in missed
+    )
     reached = (
         f"; {len(report.coverage) - len(missed)} of {len(report.coverage)} files reached whole" if show_coverage else ""
     )
@@ -109,8 +110,9 @@ def _lint(source: str, options: argparse.Namespace, stdout: TextIO) -> int:
     if options.format == "json":
         stdout.write(json.dumps([f._asdict() for f in findings], indent=2) + "\n")
     else:
-        for f in findings:
-            stdout.write(f"{os.path.join(source, f.file)}:{f.line}: {f.severity}: {f.message} [{f.check}]\n")
+        stdout.writelines(
+            f"{os.path.join(source, f.file)}:{f.line}: {f.severity}: {f.message} [{f.check}]\n" for f in findings
+        )
         errors = sum(f.severity == "error" for f in findings)
         stdout.write(f"{count} rules linted: {errors} errors, {len(findings) - errors} warnings\n")
     return 1 if any(f.severity == "error" for f in findings) else 0
@@ -128,8 +130,9 @@ def _list(source: str, options: argparse.Namespace, stdout: TextIO) -> int:
     if options.format == "json":
         stdout.write(json.dumps([m._asdict() for m in metas], indent=2) + "\n")
         return 0
-    for m in metas:
-        stdout.write(f"{m.id:<12} {m.severity:<9} {m.effect:<17} {m.title}  [{', '.join(m.applies_to)}]\n")
+    stdout.writelines(
+        f"{m.id:<12} {m.severity:<9} {m.effect:<17} {m.title}  [{', '.join(m.applies_to)}]\n" for m in metas
+    )
     return 0
 
 

@@ -115,7 +115,8 @@ def _read_until(reader: int, seconds: float) -> bytes | None:
     import select
     import time
 
-    deadline, pieces = time.monotonic() + seconds, []
+    deadline = time.monotonic() + seconds
+    pieces: list[bytes] = []
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([reader], [], [], left)[0]:
@@ -158,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser("governance rules eval", description="Any Rego query, run as the service would.")
     parser.add_argument("query", nargs="?")
-    parser.add_argument("-d", "--data", action="append", default=[], metavar="PATH", help="Rego or data, file or bundle")
+    parser.add_argument(
+        "-d", "--data", action="append", default=[], metavar="PATH", help="Rego or data, file or bundle"
+    )
     parser.add_argument("-i", "--input", default="", metavar="FILE", help="JSON input; '-' reads standard input")
     parser.add_argument("--strict", action="store_true", help="a builtin's error is an error, not undefined")
     parser.add_argument("--v0", action="store_true", help="modules are Rego v0")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
 from governance.entrypoints.http import decisions, opa, records
-from governance.entrypoints.http.asgi import Answer, Call, problem, send_answer
+from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
+from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
+from governance.entrypoints.http.signin import ANONYMOUS, developer, signed_in
 from governance.entrypoints.http.worker import Worker, prepare_process
 from governance.errors import (
     CallerError,
@@ -20,44 +23,42 @@ from governance.errors import (
     InternalError,
     NotFound,
     NotSignedIn,
+    RecordNotDurable,
 )
-from governance.platform.keys import Identity
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
     from governance.entrypoints.http.asgi import Receive, Scope, Send
+    from governance.platform.keys import Identity
 
     Handler = Callable[[Worker, Call, Identity], Awaitable[Answer]]
 
 _EVERYBODY: frozenset[str] = frozenset({"platform", "citizen", "compliance", "auditor", "service"})
 _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
+_ASKS_RULES = frozenset({"platform", "service"})
 _OPEN: frozenset[str] = frozenset()
-_DEVELOPER = Identity("dev:loopback", "service", "")
-
-
-class MethodNotAllowed(CallerError):
-    """The path exists, the method does not."""
-
-    code = "method_not_allowed"
-    status = 405
 
 
 class Route(NamedTuple):
     """One path; `roles` empty means that nobody has to sign in."""
 
     method: str
-    pattern: re.Pattern[str]
+    path: str
+    """As in the OpenAPI document: `{name}` is one segment, `{name*}` the rest of the path."""
     handler: Handler
     roles: frozenset[str]
-    decides: bool
-    """Whether a decision is asked for: then every problem says that it is a deny."""
+    summary: str
+    entry_point: str = ""
+    """Set where a decision is asked for: then a refusal is a deny, and recorded under this name."""
 
-
-def _route(method: str, path: str, handler: Handler, roles: frozenset[str], *, decides: bool = False) -> Route:
-    return Route(method, re.compile(path), handler, roles, decides)
+    @property
+    def is_opa(self) -> bool:
+        """Whether errors have OPA's shape."""
+        return self.entry_point == "http.data"
 
 
 async def _health(worker: Worker, call: Call, _: Identity) -> Answer:
@@ -65,40 +66,40 @@ async def _health(worker: Worker, call: Call, _: Identity) -> Answer:
 
 
 async def _live(_worker: Worker, _call: Call, _: Identity) -> Answer:
-    return Answer(200, b'{"status": "ok"}')
+    return json_answer({"status": "ok"})
 
 
 async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
     if not await worker.is_ready():
         raise DependencyError("the audit log cannot be reached", hint="nothing is allowed until it is back")
-    return Answer(200, json.dumps({"status": "ready", "revision": worker.active.revision}).encode())
+    return json_answer({"status": "ready", "revision": worker.active.revision})
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    return Answer(200, worker.telemetry.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
+    return Answer(200, worker.telemetry.text().encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
     from governance.entrypoints.http.openapi import document
 
-    return Answer(200, json.dumps(document()).encode())
+    return json_answer(document((route.method, route.path, route.summary, bool(route.roles)) for route in ROUTES))
 
 
 ROUTES: Sequence[Route] = (
-    _route("POST", r"/v1/decisions", decisions.decide, _DECIDES, decides=True),
-    _route("POST", r"/v1/decisions/batch", decisions.batch, _DECIDES, decides=True),
-    _route("GET", r"/v1/decisions/([^/]+)", decisions.show, _EVERYBODY),
-    _route("POST", r"/v1/data/(.+)", opa.data, frozenset({"platform", "service"}), decides=True),
-    _route("GET", r"/v1/data/(.+)", opa.data, frozenset({"platform", "service"}), decides=True),
-    _route("POST", r"/v0/data/(.+)", opa.data_v0, frozenset({"platform", "service"}), decides=True),
-    _route("GET", r"/v1/policies", opa.policies, frozenset({"platform", "service", "auditor", "compliance"})),
-    _route("GET", r"/health", _health, _OPEN),
-    _route("GET", r"/healthz", _live, _OPEN),
-    _route("GET", r"/readyz", _ready, _OPEN),
-    _route("GET", r"/metrics", _metrics, frozenset({"platform", "service"})),
-    _route("GET", r"/openapi.json", _openapi, _OPEN),
-    _route("GET", r"/v1/audit/records", records.listing, _READS),
-    _route("GET", r"/checkpoint", records.checkpoint, _READS),
+    Route("POST", "/v1/decisions", decisions.decide, _DECIDES, "Decide; a deny is a 200", "http.decisions"),
+    Route("POST", "/v1/decisions/batch", decisions.batch, _DECIDES, "Decide on several requests", "http.batch"),
+    Route("GET", "/v1/decisions/{id}", decisions.show, _EVERYBODY, "A recorded decision"),
+    Route("POST", "/v1/data/{path*}", opa.data, _ASKS_RULES, "OPA Data API, version 1", "http.data"),
+    Route("GET", "/v1/data/{path*}", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),
+    Route("POST", "/v0/data/{path*}", opa.data_v0, _ASKS_RULES, "OPA Data API, version 0", "http.data"),
+    Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
+    Route("GET", "/healthz", _live, _OPEN, "The process lives"),
+    Route("GET", "/readyz", _ready, _OPEN, "Decisions can be made and recorded"),
+    Route("GET", "/metrics", _metrics, _ASKS_RULES, "Prometheus metrics of all workers"),
+    Route("GET", "/openapi.json", _openapi, _OPEN, "This document"),
+    Route("GET", "/v1/audit/records", records.listing, _READS, "Audit records, newest first"),
+    Route("GET", "/checkpoint", records.checkpoint, _READS, "The audit log's newest signed checkpoint"),
 )
 
 
@@ -107,7 +108,9 @@ class Application:
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
-        self._fast = {(r.method, r.pattern.pattern): r for r in ROUTES}
+        self._care: asyncio.Task[None] | None = None
+        self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
+        self._patterns = [(_pattern(route.path), route) for route in ROUTES]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
@@ -123,88 +126,109 @@ class Application:
                 self._start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._worker is not None:
-                    await self._worker.client.close()
+                await self._stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
     def _start(self) -> None:
+        import asyncio
+
         prepare_process()
         is_dev = os.environ.get("GOVERNANCE_SERVE_DEV") == "1"
         environ = {k: v for k, v in os.environ.items() if k != "GOVERNANCE_SERVE_DEV"}
-        self._worker = Worker(from_environment(environ), is_dev=is_dev)
-        reload_on_hangup(self._worker)
+        self._worker = worker = Worker(from_environment(environ), is_dev=is_dev)
+        loop = asyncio.get_running_loop()
+        # A bad bundle is named and the old one stays.
+        loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+        self._care = loop.create_task(worker.look_after())
+
+    async def _stop(self) -> None:
+        if self._care is not None:
+            self._care.cancel()
+        if self._worker is not None:
+            await self._worker.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope, receive)
+        if self._worker is None:
+            answer = problem(DependencyError("this worker has not started"), call.path)
+        else:
+            with self._worker.telemetry.request(call.trace):
+                answer = await self._answer(self._worker, call)
+        await send_answer(send, answer, gzip=takes_gzip(call))
+
+    async def _answer(self, worker: Worker, call: Call) -> Answer:
         route: Route | None = None
+        identity = ANONYMOUS
         try:
-            worker = self._started()
             route = self._find(call)
-            answer = await route.handler(worker, call, _identity(worker, route, call))
+            identity = _identity(worker, route, call)
+            return await route.handler(worker, call, identity)
         except GovernanceError as error:
-            answer = problem(error, call.path, decision=route is not None and route.decides)
+            return await _refused(worker, route, call, identity, error)
         except AuditError as error:
             failure = DependencyError(f"{error.code}: {error}", hint="nothing was allowed")
-            answer = problem(failure, call.path, decision=route is not None and route.decides)
+            return await _refused(worker, route, call, identity, failure)
         except Exception as error:  # noqa: BLE001  the outermost edge: the caller hears no, the log says what
-            failure_inside = InternalError(f"unexpected {type(error).__name__}")
-            answer = problem(failure_inside, call.path, decision=route is not None and route.decides)
-        await send_answer(send, answer, gzip=b"gzip" in call.headers.get(b"accept-encoding", b""))
+            inside = InternalError(f"unexpected {type(error).__name__}")
+            return await _refused(worker, route, call, identity, inside)
 
     def _find(self, call: Call) -> Route:
-        exact = self._fast.get((call.method, call.path))
+        exact = self._exact.get((call.method, call.path))
         if exact is not None:
             return exact
         methods = []
-        for route in ROUTES:
-            found = route.pattern.fullmatch(call.path)
+        for pattern, route in self._patterns:
+            found = pattern.fullmatch(call.path)
+            if found is not None and route.method == call.method:
+                call.params = found.groups()
+                return route
             if found is not None:
-                if route.method == call.method:
-                    call.params = found.groups()
-                    return route
                 methods.append(route.method)
         if methods:
-            raise MethodNotAllowed(
-                f"{call.method} is not for this path", where=call.path, hint=f"use {', '.join(methods)}"
-            )
+            raise MethodNotAllowed(call.method, call.path, methods)
         raise NotFound("there is nothing at this path", where=call.path, hint="GET /openapi.json lists the paths")
 
-    def _started(self) -> Worker:
-        if self._worker is None:
-            raise DependencyError("this worker has not started")
-        return self._worker
+
+async def _refused(
+    worker: Worker, route: Route | None, call: Call, identity: Identity, error: GovernanceError
+) -> Answer:
+    """What the caller hears; where a decision was asked for, a deny, with the id of its record where one was written."""
+    if route is None or not route.entry_point:
+        return problem(error, call.path)
+    decision_id = ""
+    if _is_to_record(error):
+        source = decisions.source_of(call, identity, route.entry_point)
+        digest = decisions.digest_of(call.body) if call.is_read else ""
+        with contextlib.suppress(RecordNotDurable):  # the answer is no either way, and names no record
+            decision_id = await worker.line.arefuse(source, error, digest)
+    worker.telemetry.count("refused", "deny", error.code)
+    if route.is_opa:
+        return opa_error(error, decision_id=decision_id)
+    return problem(error, call.path, is_decision=True, decision_id=decision_id)
+
+
+def _is_to_record(error: GovernanceError) -> bool:
+    """Not what the line recorded itself, and nothing from outside: who has no key must not be able to fill the disk."""
+    return isinstance(error, CallerError | InternalError) and not isinstance(error, NotSignedIn)
 
 
 def _identity(worker: Worker, route: Route, call: Call) -> Identity:
+    if call.said_twice:
+        raise CallerError("stands twice, and a proxy may have read the other", where=f"header {call.said_twice}")
     if not route.roles:
-        return Identity("anonymous", "", "")
+        return ANONYMOUS
     if worker.is_dev:
-        return _DEVELOPER
-    identity = worker.keys.identify(_presented(call))
+        return developer(call)
+    identity = signed_in(worker.keys, call)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
     return identity
 
 
-def _presented(call: Call) -> str:
-    value = call.header(b"authorization")
-    if value[:7].lower() == "bearer ":
-        return value[7:].strip()
-    key = call.header(b"x-api-key")
-    if not key:
-        raise NotSignedIn(
-            "no API key", where=call.path, hint="send `Authorization: Bearer <key>`; governance key create"
-        )
-    return key
-
-
-def reload_on_hangup(worker: Worker) -> None:
-    """SIGHUP loads the bundle again; a bad one is named and the old one stays."""
-    import asyncio
-    import sys
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+def _pattern(path: str) -> re.Pattern[str]:
+    text = re.sub(r"\{\w+\*\}", "(.+)", path)
+    return re.compile(re.sub(r"\{\w+\}", "([^/]+)", text))
 
 
 def application() -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
-from governance.errors import CallerError, GovernanceError, TooLarge
+from governance.errors import CallerError, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -17,9 +19,19 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-# How long a body may take to arrive, whole.
-BODY_DEADLINE_S = 10.0
-_PROBLEM_TYPE = "urn:governance:problem:"
+Headers = tuple[tuple[bytes, bytes], ...]
+
+# Below this size compressing costs more than it saves.
+_WORTH_COMPRESSING = 1024
+_MOST_FIELDS = 100
+# Said twice, these would mean one thing to a proxy and another to us.
+_SAID_ONCE = frozenset(
+    [b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"content-length", b"host", b"traceparent"]
+)
+# W3C Trace Context, level 1. A version above 00 may carry more after the flags.
+_TRACE_PARENT = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
 
 
 class Answer(NamedTuple):
@@ -27,8 +39,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    content_type: str = "application/json"
-    headers: tuple[tuple[str, str], ...] = ()
+    content_type: bytes = b"application/json"
+    headers: Headers = ()
 
 
 class UnsupportedMedia(CallerError):
@@ -45,20 +57,42 @@ class SlowBody(CallerError):
     status = 408
 
 
+class CutOff(CallerError):
+    """The caller hung up before the body was whole; nobody hears the answer."""
+
+    code = "cut_off"
+
+
 class Call:
     """One HTTP request."""
 
-    __slots__ = ("_receive", "body", "headers", "method", "params", "path", "query_string")
+    __slots__ = (
+        "_receive",
+        "body",
+        "headers",
+        "is_read",
+        "method",
+        "params",
+        "path",
+        "query_string",
+        "said_twice",
+        "trace",
+    )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query_string: bytes = scope.get("query_string", b"")
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        headers = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(headers)
         self._receive = receive
         self.body = b""
+        self.is_read = False
+        """Whether `body` is the whole body as it was sent, decompressed."""
         self.params: tuple[str, ...] = ()
         """Parts of the path that the route left open."""
+        self.trace = trace_of(self.headers.get(b"traceparent"))
+        self.said_twice = "" if len(headers) == len(self.headers) else _said_twice(headers)
 
     def header(self, name: bytes) -> str:
         """A header's value, latin-1 as HTTP has it; empty where it is missing."""
@@ -68,24 +102,28 @@ class Call:
         """The query string's members; a name without a value has an empty one."""
         if not self.query_string:
             return {}
-        return parse_qs(self.query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body, decompressed; raises TooLarge as soon as it is, SlowBody when it takes too long."""
         try:
-            async with asyncio.timeout(BODY_DEADLINE_S):
+            return parse_qs(self.query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        except ValueError as error:
+            raise CallerError(f"more than {_MOST_FIELDS} members", where="query string") from error
+
+    async def read(self, limit: int, deadline_s: float) -> bytes:
+        """The whole body, decompressed; raises TooLarge as soon as it is, SlowBody when it takes too long."""
+        encoding = self.headers.get(b"content-encoding", b"identity").lower()
+        if encoding not in {b"gzip", b"identity"}:
+            name = encoding.decode("latin-1")[:40]
+            raise UnsupportedMedia(f"content encoding {name!r} is not read here", hint="send gzip or none")
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced[:20]) > limit:
+            raise _too_large(limit)
+        try:
+            async with asyncio.timeout(deadline_s):
                 raw = await self._read(limit)
         except TimeoutError as error:
-            raise SlowBody(f"the body took more than {BODY_DEADLINE_S:g} s") from error
-        encoding = self.headers.get(b"content-encoding", b"identity").lower()
-        if encoding == b"gzip":
-            raw = gunzipped(raw, limit)
-        elif encoding != b"identity":
-            raise UnsupportedMedia(
-                f"content encoding {encoding.decode('latin-1')[:40]!r} is not read here", hint="send gzip or none"
-            )
-        self.body = raw
-        return raw
+            raise SlowBody(f"the body took more than {deadline_s:g} s", where="body") from error
+        self.body = gunzipped(raw, limit) if encoding == b"gzip" else raw
+        self.is_read = True
+        return self.body
 
     async def _read(self, limit: int) -> bytes:
         pieces: list[bytes] = []
@@ -93,16 +131,50 @@ class Call:
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise CallerError("the body was cut off")
+                raise CutOff("the connection closed before the body was whole", where="body")
             piece = message.get("body", b"")
             size += len(piece)
             if size > limit:
-                raise TooLarge(
-                    f"more than {limit} bytes", where="body", hint="GOVERNANCE_MAX_BODY_BYTES sets the limit"
-                )
+                raise _too_large(limit)
             pieces.append(piece)
             if not message.get("more_body"):
                 return b"".join(pieces)
+
+
+class Trace(NamedTuple):
+    """Which distributed trace a call belongs to (W3C Trace Context)."""
+
+    trace_id: str
+    parent_id: str
+    """Span of the caller; empty where the trace begins here."""
+    flags: str
+
+    def header(self) -> bytes:
+        """The `traceparent` of our own span in the same trace."""
+        return f"00-{self.trace_id}-{os.urandom(8).hex()}-{self.flags}".encode()
+
+
+def trace_of(header: bytes | None) -> Trace:
+    """The trace named by a `traceparent` header; a new one where there is none that is well-formed."""
+    if header is not None:
+        found = _TRACE_PARENT.fullmatch(header.decode("latin-1"))
+        if found is not None and _is_known(found):
+            return Trace(found["trace"], found["parent"], found["flags"])
+    return Trace(os.urandom(16).hex(), "", "00")
+
+
+def _is_known(found: re.Match[str]) -> bool:
+    has_ids = found["trace"].strip("0") != "" and found["parent"].strip("0") != ""
+    return has_ids and (found["version"] != "00" or found["more"] is None)
+
+
+def _said_twice(headers: list[tuple[bytes, bytes]]) -> str:
+    names = [name for name, _ in headers]
+    return next((name.decode() for name in sorted(_SAID_ONCE) if names.count(name) > 1), "")
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"more than {limit} bytes", where="body", hint="GOVERNANCE_MAX_BODY_BYTES sets the limit")
 
 
 def gunzipped(raw: bytes, limit: int) -> bytes:
@@ -114,46 +186,41 @@ def gunzipped(raw: bytes, limit: int) -> bytes:
         raise CallerError("the body is not gzip", where="body") from error
     if len(plain) > limit:
         raise TooLarge(f"more than {limit} bytes once decompressed", where="body")
-    if not machine.eof:
-        raise CallerError("the gzip body is cut off", where="body")
+    if not machine.eof or machine.unused_data:
+        raise CallerError("the gzip body is cut off, or something stands behind it", where="body")
     return plain
 
 
-def json_answer(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+def json_answer(value: Any, status: int = 200, headers: Headers = ()) -> Answer:
     """A JSON answer."""
-    return Answer(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"), headers=headers)
+    return Answer(status, json_bytes(value), headers=headers)
 
 
-def problem(error: GovernanceError, instance: str, *, decision: bool = False) -> Answer:
-    """RFC 9457. `decision`: a decision was asked for, so the answer says in so many words that it is a deny."""
-    body: dict[str, Any] = {
-        "type": _PROBLEM_TYPE + error.code,
-        "title": error.code.replace("_", " "),
-        "status": error.status,
-        "detail": str(error),
-        "code": error.code,
-        "instance": instance,
-    }
-    if decision:
-        body["effect"] = "deny"
-    headers = (("retry-after", "1"),) if error.status == 503 else ()
-    if error.status == 401:
-        headers = (("www-authenticate", "Bearer"),)
-    raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    return Answer(error.status, raw, "application/problem+json", headers)
+def json_bytes(value: Any) -> bytes:
+    """JSON text; half a surrogate pair, which no caller may send but a policy may make, is replaced."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 async def send_answer(send: Send, answer: Answer, *, gzip: bool = False) -> None:
     """Write the answer; compressed where the caller asked and it is worth it."""
     body = answer.body
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        *((k.encode(), v.encode("latin-1", "replace")) for k, v in answer.headers),
-    ]
-    if gzip and len(body) > 1024:
-        machine = zlib.compressobj(wbits=31)
+    headers = [(b"content-type", answer.content_type), *answer.headers]
+    if gzip and len(body) > _WORTH_COMPRESSING:
+        machine = zlib.compressobj(level=4, wbits=31)
         body = machine.compress(body) + machine.flush()
-        headers.append((b"content-encoding", b"gzip"))
+        headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def takes_gzip(call: Call) -> bool:
+    """Whether the caller accepts a compressed answer; `gzip;q=0` says no."""
+    accepted = call.headers.get(b"accept-encoding")
+    if accepted is None:
+        return False
+    for part in accepted.lower().split(b","):
+        name, _, weight = part.partition(b";")
+        if name.strip() == b"gzip":
+            return weight.replace(b" ", b"").rstrip(b"0.") != b"q="
+    return False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.errors import CallerError, Forbidden, GovernanceError, NotFound, TooLarge
+from audit.record import Entry
+from governance.entrypoints.http.asgi import Answer, UnsupportedMedia, json_answer
+from governance.errors import CallerError, Forbidden, NotFound, TooLarge
 from governance.model.answer import decision_json
+from governance.model.moment import new_decision_id, utc_now
 from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
@@ -17,58 +20,58 @@ if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.decision import Decision
+    from governance.model.request import Json
     from governance.platform.keys import Identity
 
-_JSON_TYPES = ("application/json", "")
+SEES_ALL = frozenset({"platform", "compliance", "auditor"})
+# Kinds whose yes changes nothing that a later request of the same batch could ask about: decided side by side.
+_WITHOUT_EFFECT = frozenset({"connector_call", "data_flow"})
+_SIDE_BY_SIDE = 32
 
 
 async def decide(worker: Worker, call: Call, identity: Identity) -> Answer:
     """One request; a deny is an answer like any other (200)."""
-    source = source_of(call, identity, "http.decisions")
-    try:
-        document = await body_of(worker, call)
-        decision = await _decided(worker, document, identity, source)
-    except GovernanceError as error:
-        await refused(worker, source, error, call)
-        raise
-    headers = (("x-decision-id", decision.decision_id),)
-    return json_answer(decision_json(decision), headers=headers)
+    document = await body_of(worker, call)
+    decision = await decided(worker, document, identity, source_of(call, identity, "http.decisions"))
+    return json_answer(decision_json(decision), headers=((b"x-decision-id", decision.decision_id.encode()),))
 
 
 async def batch(worker: Worker, call: Call, identity: Identity) -> Answer:
-    """`{"requests": [...]}` in, `{"decisions": [...]}` out, same order; a request that is no request is a deny of its own."""
+    """`{"requests": [...]}` in, `{"decisions": [...]}` out, in the same order.
+
+    A request that is none is a deny of its own. Without a durable record of each there is no answer at all.
+    """
     source = source_of(call, identity, "http.batch")
-    try:
-        document = await body_of(worker, call)
-        requests = document.get("requests") if isinstance(document, dict) else None
-        if not isinstance(requests, list):
-            raise CallerError("a list of requests is needed", where="/requests")
-        if len(requests) > worker.max_batch:
-            raise TooLarge(f"more than {worker.max_batch} requests", where="/requests", hint="send several batches")
-    except GovernanceError as error:
-        await refused(worker, source, error, call)
-        raise
-    answers: list[dict[str, Any]] = []
-    for request in requests:
-        try:
-            answers.append(decision_json(await _decided(worker, request, identity, source)))
-        except CallerError as error:
-            decision_id = await worker.line.arefuse(source, error, _digest(json.dumps(request).encode()))
-            answers.append({"decision_id": decision_id, "effect": "deny", "error": error.code, "reason": str(error)})
+    document = await body_of(worker, call)
+    requests = document.get("requests") if isinstance(document, dict) else None
+    if not isinstance(requests, list):
+        raise CallerError("a list of requests is needed", where="/requests")
+    if len(requests) > worker.max_batch:
+        raise TooLarge(f"more than {worker.max_batch} requests", where="/requests", hint="send several batches")
+    answers: list[dict[str, Json]] = []
+    for group in _groups(requests):
+        answers += await asyncio.gather(*(_one_of_many(worker, request, identity, source) for request in group))
     return json_answer({"decisions": answers})
 
 
 async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
-    """A recorded decision; a key that is bound to a tenant sees that tenant's only."""
+    """A recorded decision with its opened parts.
+
+    A key bound to a tenant sees that tenant's only; one that may not read the log sees what it asked itself. Reading what
+    somebody else asked is a record as well.
+    """
     reader = worker.reader()
     index = reader.find(call.params[0])
     record = reader.record(index) if index is not None else None
-    if record is None or (identity.tenant and record["public"].get("tenant") != identity.tenant):
+    if record is None or not _may_see(identity, record):
         raise NotFound("there is no such decision", where=call.path)
+    if record["public"].get("actor") != identity.actor:
+        await recorded_reading(worker, identity, {"asked_for": call.params[0][:64], "records": 1})
     return json_answer(record)
 
 
-async def _decided(worker: Worker, document: Any, identity: Identity, source: Source) -> Decision:
+async def decided(worker: Worker, document: Json, identity: Identity, source: Source) -> Decision:
+    """A native request through the line, for the tenant of the key."""
     request = normalise_document(document, source)
     if identity.tenant and request.tenant != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
@@ -77,35 +80,60 @@ async def _decided(worker: Worker, document: Any, identity: Identity, source: So
     return decision
 
 
-async def body_of(worker: Worker, call: Call) -> Any:
+async def body_of(worker: Worker, call: Call) -> Json:
     """The body as strict JSON."""
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
-    if kind not in _JSON_TYPES and not kind.endswith("+json"):
-        from governance.entrypoints.http.asgi import UnsupportedMedia
-
+    if kind not in {"application/json", ""} and not kind.endswith("+json"):
         raise UnsupportedMedia(f"content type {kind[:60]!r} is not read here", hint="send application/json")
-    raw = await call.read(worker.max_body)
-    return read_json(decoded(raw, "body", worker.max_body), "body")
+    raw = await call.read(worker.max_body, worker.body_timeout_s)
+    return read_json(decoded(raw, "body", worker.max_body), "body", max_depth=worker.max_depth)
 
 
 def source_of(call: Call, identity: Identity, entry_point: str) -> Source:
     """Who asks through which door: from the credential, never from the body."""
-    return Source(entry_point, identity.actor, (identity.role,) if identity.role else (), "", _trace_id(call))
+    return Source(entry_point, identity.actor, (identity.role,) if identity.role else (), "", call.trace.trace_id)
 
 
-async def refused(worker: Worker, source: Source, error: GovernanceError, call: Call) -> None:
-    """Record a question that could not be understood; what was decided or could not be recorded has its own."""
-    if isinstance(error, CallerError):
-        await worker.line.arefuse(source, error, _digest(call.body))
-        worker.telemetry.count("refused", "deny", error.code)
-
-
-def _digest(raw: bytes) -> str:
+def digest_of(raw: bytes) -> str:
+    """How a record names a body that was not understood."""
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
-def _trace_id(call: Call) -> str:
-    """The trace id of a W3C `traceparent` header; empty where there is none that is well-formed."""
-    parts = call.header(b"traceparent").split("-")
-    is_known = len(parts) == 4 and len(parts[1]) == 32 and set(parts[1]) <= set("0123456789abcdef")
-    return parts[1] if is_known and set(parts[1]) != {"0"} else ""
+async def recorded_reading(worker: Worker, identity: Identity, what: dict[str, Any]) -> None:
+    """Who read the log, and how much of it."""
+    public = {
+        "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.audit", "effect": "allow",
+        "app": "", "tenant": identity.tenant, "rules": [], **what,
+    }  # fmt: skip
+    await worker.client.aappend(Entry("audit_read", utc_now(), public, {}))
+
+
+def _may_see(identity: Identity, record: dict[str, Any]) -> bool:
+    public = record["public"]
+    if identity.tenant and public.get("tenant") != identity.tenant:
+        return False
+    return identity.role in SEES_ALL or public.get("actor") == identity.actor
+
+
+def _groups(requests: list[Json]) -> list[list[Json]]:
+    """Runs of requests that may be decided side by side; one that may change something stands alone, in its place."""
+    groups: list[list[Json]] = []
+    is_open = False
+    for request in requests:
+        is_harmless = isinstance(request, dict) and request.get("kind") in _WITHOUT_EFFECT
+        if is_open and is_harmless and len(groups[-1]) < _SIDE_BY_SIDE:
+            groups[-1].append(request)
+        else:
+            groups.append([request])
+        is_open = is_harmless
+    return groups
+
+
+async def _one_of_many(worker: Worker, request: Json, identity: Identity, source: Source) -> dict[str, Json]:
+    try:
+        return decision_json(await decided(worker, request, identity, source))
+    except CallerError as error:
+        raw = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        decision_id = await worker.line.arefuse(source, error, digest_of(raw))
+        worker.telemetry.count("refused", "deny", error.code)
+        return {"decision_id": decision_id, "effect": "deny", "error": error.code, "reason": str(error)}

@@ -7,11 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import body_of, refused, source_of
-from governance.errors import CallerError, GovernanceError, NoAnswer
+from governance.entrypoints.http.decisions import body_of, decided, source_of
+from governance.errors import CallerError, Forbidden
 from governance.model.answer import decision_json
 from governance.normalise.documents import read_json
-from governance.normalise.requests import normalise_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +28,9 @@ async def data(worker: Worker, call: Call, identity: Identity) -> Answer:
     """`POST|GET /v1/data/{path}`: `{"result": …, "decision_id": …}`; no `result` where the path is undefined."""
     started = time.perf_counter_ns()
     wanted = call.query()
-    try:
-        document, has_input = await _input_of(worker, call, wanted)
-        parsed = time.perf_counter_ns()
-        decision_id, text = await _asked(worker, call, identity, document)
-    except (CallerError, NoAnswer) as error:
-        return await _failed(worker, call, identity, error)
+    document, has_input = await _input_of(worker, call, wanted)
+    parsed = time.perf_counter_ns()
+    decision_id, text = await _asked(worker, call, identity, document)
     parts = [f'"decision_id":"{decision_id}"']
     if text is not None:
         parts.append(f'"result":{text}')
@@ -47,23 +43,19 @@ async def data(worker: Worker, call: Call, identity: Identity) -> Answer:
     body = "{" + ",".join(parts) + "}"
     if _is_on(wanted, "pretty"):
         body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    return Answer(200, body.encode("utf-8", "surrogatepass"), headers=(("x-decision-id", decision_id),))
+    return Answer(200, body.encode("utf-8", "replace"), headers=((b"x-decision-id", decision_id.encode()),))
 
 
 async def data_v0(worker: Worker, call: Call, identity: Identity) -> Answer:
     """`POST /v0/data/{path}`: the body is the input, the answer is the bare value; 404 where it is undefined."""
-    try:
-        document = await body_of(worker, call)
-        _, text = await _asked(worker, call, identity, document)
-    except (CallerError, NoAnswer) as error:
-        return await _failed(worker, call, identity, error)
+    document = await body_of(worker, call)
+    decision_id, text = await _asked(worker, call, identity, document)
+    headers = ((b"x-decision-id", decision_id.encode()),)
     if text is None:
-        missing = {
-            "code": "undefined_document",
-            "message": "document missing or undefined: data." + call.params[0].replace("/", "."),
-        }
-        return json_answer(missing, 404)
-    return Answer(200, text.encode("utf-8", "surrogatepass"))
+        path = "data." + call.params[0].replace("/", ".")
+        missing = {"code": "undefined_document", "message": f"document missing or undefined: {path}"}
+        return json_answer(missing, 404, headers)
+    return Answer(200, text.encode("utf-8", "replace"), headers=headers)
 
 
 async def policies(worker: Worker, _call: Call, _identity: Identity) -> Answer:
@@ -84,8 +76,8 @@ async def _input_of(worker: Worker, call: Call, wanted: Mapping[str, list[str]])
     """The input document, and whether there was one."""
     if call.method == "GET":
         given = wanted.get("input")
-        return (read_json(given[0], "input"), True) if given else ({}, False)
-    raw = await call.read(worker.max_body)
+        return (read_json(given[0], "input", max_depth=worker.max_depth), True) if given else ({}, False)
+    raw = await call.read(worker.max_body, worker.body_timeout_s)
     if not raw.strip():
         return {}, False
     document = await _body(worker, call)
@@ -98,9 +90,9 @@ async def _body(worker: Worker, call: Call) -> Any:
     from governance.normalise.documents import decoded, read_documents
 
     if "yaml" in call.header(b"content-type"):
-        documents = read_documents(call.body, "body.yaml", max_bytes=worker.max_body)
+        documents = read_documents(call.body, "body.yaml", max_bytes=worker.max_body, max_depth=worker.max_depth)
         return documents[0].value if documents else {}
-    return read_json(decoded(call.body, "body", worker.max_body), "body")
+    return read_json(decoded(call.body, "body", worker.max_body), "body", max_depth=worker.max_depth)
 
 
 async def _asked(worker: Worker, call: Call, identity: Identity, document: Any) -> tuple[str, str | None]:
@@ -108,23 +100,13 @@ async def _asked(worker: Worker, call: Call, identity: Identity, document: Any) 
     source = source_of(call, identity, "http.data")
     path = call.params[0].strip("/")
     if path == DECISION_PATH:
-        decision = await worker.line.adecide(normalise_document(document, source))
-        worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+        decision = await decided(worker, document, identity, source)
         return decision.decision_id, json.dumps(decision_json(decision), ensure_ascii=False)
+    if identity.tenant and isinstance(document, dict) and document.get("tenant", identity.tenant) != identity.tenant:
+        raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/input/tenant")
     decision_id, answer = await worker.line.aquery(path, document, source)
     worker.telemetry.count("query", "", "")
     return decision_id, answer.text
-
-
-async def _failed(worker: Worker, call: Call, identity: Identity, error: GovernanceError) -> Answer:
-    """OPA's error shape; a question that was not understood is recorded, one that had no answer was already."""
-    await refused(worker, source_of(call, identity, "http.data"), error, call)
-    code = "internal_error" if isinstance(error, NoAnswer) else "invalid_parameter"
-    body: dict[str, Any] = {"code": code, "message": str(error)}
-    if isinstance(error, NoAnswer):
-        body["message"] = "error(s) occurred while evaluating query"
-        body["errors"] = [{"code": error.code, "message": str(error)}]
-    return json_answer(body, 500 if isinstance(error, NoAnswer) else error.status)
 
 
 def _is_on(wanted: Mapping[str, list[str]], name: str) -> bool:

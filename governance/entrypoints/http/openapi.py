@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_SUMMARIES = {
-    ("POST", "/v1/decisions"): "Decide on one request; a deny is a 200 with effect deny",
-    ("POST", "/v1/decisions/batch"): "Decide on several requests",
-    ("GET", "/v1/decisions/{id}"): "A recorded decision",
-    ("POST", "/v1/data/{path}"): "OPA Data API; path platform/decision takes a native request as input",
-    ("GET", "/v1/data/{path}"): "OPA Data API, input in the query string",
-    ("POST", "/v0/data/{path}"): "OPA Data API v0: body is the input, answer the bare value",
-    ("GET", "/v1/policies"): "Modules as they are served",
-    ("GET", "/health"): "OPA health",
-    ("GET", "/healthz"): "The process lives",
-    ("GET", "/readyz"): "Decisions can be made and recorded",
-    ("GET", "/metrics"): "Prometheus metrics",
-    ("GET", "/openapi.json"): "This document",
-    ("GET", "/v1/audit/records"): "Audit records, newest first",
-    ("GET", "/checkpoint"): "The audit log's newest signed checkpoint",
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _PROBLEM = {
     "description": "RFC 9457 problem",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
+def document(routes: Iterable[tuple[str, str, str, bool]]) -> dict[str, Any]:
+    """The whole document. `routes`: method, path, summary, whether one has to sign in."""
     from governance import __version__
 
     paths: dict[str, Any] = {}
-    for (method, path), summary in _SUMMARIES.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(method, path, summary)
+    for method, path, summary, is_closed in routes:
+        # OpenAPI has no word for a parameter that spans segments.
+        plain = path.replace("*}", "}")
+        paths.setdefault(plain, {})[method.lower()] = {
+            **_operation(method, plain, summary), **({} if is_closed else {"security": []})
+        }  # fmt: skip
     return {
         "openapi": "3.1.0",
         "info": {"title": "Microapp Governance", "version": __version__},

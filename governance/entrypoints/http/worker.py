@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
+import time
 from typing import TYPE_CHECKING
 
 from audit.client import Client
-from governance.errors import DependencyError, RuleError
+from audit.errors import AuditError
+from governance.errors import DependencyError, GovernanceError
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import active_of, open_reader, parts_for
+from governance.wiring import active_of, open_reader, parts_for, waivers_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
+    from audit.record import Entry, Receipt
     from governance.model.request import Request
     from governance.policy.active import Active
+    from governance.policy.waivers import Waiver
     from governance.settings import Settings
+
+# How often a worker looks after itself: connection to the writer, its parent, its counts on disk.
+_TICK_S = 0.5
+# After a record that failed, this long without a new success the worker is not ready.
+_DISTRUST_S = 3.0
 
 
 class Worker:
@@ -28,15 +39,29 @@ class Worker:
         self.settings = settings
         self.is_dev = is_dev
         self.max_body = settings.number("max_body_bytes")
+        self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
+        self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
-        self.telemetry = Telemetry(tracer_of(settings.text("otlp_endpoint")))
+        self.telemetry = Telemetry(
+            tracer_of(settings.text("otlp_endpoint")), folder=settings.home / "metrics", name=str(os.getpid())
+        )
         self._budget_s = settings.number("budget_ms") / 1000
         self._active = active_of(settings)
+        self._waivers: tuple[Waiver, ...] = waivers_of(settings, self._active)
         self._reader: LogReader | None = None
+        self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
+        self._recorder = _Recorder(self.client)
         parts = parts_for(settings, lambda: self._active)
-        self.line = Pipeline(parts._replace(recorder=self.client, stage=self.telemetry.stage, watch=self._watch))
+        self.line = Pipeline(
+            parts._replace(
+                recorder=self._recorder,
+                waivers=lambda: self._waivers,
+                stage=self.telemetry.stage,
+                watch=self._watch,
+            )
+        )
 
     @property
     def active(self) -> Active:
@@ -44,12 +69,14 @@ class Worker:
         return self._active
 
     def reload(self) -> str:
-        """Load the bundle again and swap it between two requests; what does not load changes nothing."""
+        """Load bundle and waivers again and swap them between two requests; what does not load changes nothing."""
         try:
-            self._active = active_of(self.settings)
-        except (RuleError, OSError) as error:
-            return f"kept {self._active.revision}: {error}"
-        return f"serving {self._active.revision}"
+            active = active_of(self.settings)
+            waivers = waivers_of(self.settings, active)
+        except (GovernanceError, OSError) as error:
+            return f"worker {os.getpid()} keeps {self._active.revision}: {error}"
+        self._active, self._waivers = active, waivers
+        return f"worker {os.getpid()} serves {active.revision}"
 
     def reader(self) -> LogReader:
         """The log for reading; opened on first use, when the writer has made it."""
@@ -59,10 +86,53 @@ class Worker:
 
     async def is_ready(self) -> bool:
         """Whether a decision could be made and recorded now."""
-        return await self.client.is_reachable()
+        return not self._recorder.is_distrusted() and await self.client.is_reachable()
+
+    async def look_after(self) -> None:
+        """Until cancelled: keep the writer's connection, so that it knows what is in flight here; end with the parent."""
+        while True:
+            await self.client.is_reachable()
+            self.telemetry.save()
+            if os.getppid() != self._parent:
+                sys.stderr.write("the service that started this worker is gone; it ends\n")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            await asyncio.sleep(_TICK_S)
+
+    async def close(self) -> None:
+        """Drop connections and the flight slot in good order."""
+        self.telemetry.save()
+        await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:
-        return _Watched(self, request, self._budget_s)
+        return _Watched(self.client, request, self._budget_s)
+
+
+class _Recorder:
+    """The shared writer as the line's recorder, remembering whether it can be relied on."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._failed_at: float | None = None
+
+    def append(self, entry: Entry) -> Receipt:
+        """A worker never waits for the disk in its event loop."""
+        raise DependencyError(f"a worker records asynchronously only, and {entry.kind} was not")
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """Return once the entry is durable."""
+        try:
+            receipt = await self._client.aappend(entry)
+        except AuditError as error:
+            if error.code != "record_too_large":
+                self._failed_at = time.monotonic()
+            raise
+        self._failed_at = None
+        return receipt
+
+    def is_distrusted(self) -> bool:
+        """The last record failed a moment ago and none succeeded since."""
+        return self._failed_at is not None and time.monotonic() - self._failed_at < _DISTRUST_S
 
 
 class _Watched:
@@ -73,10 +143,10 @@ class _Watched:
     the note and records a deny, and the server starts a new worker.
     """
 
-    __slots__ = ("_budget_s", "_request", "_worker")
+    __slots__ = ("_budget_s", "_client", "_request")
 
-    def __init__(self, worker: Worker, request: Request, budget_s: float) -> None:
-        self._worker, self._request, self._budget_s = worker, request, budget_s
+    def __init__(self, client: Client, request: Request, budget_s: float) -> None:
+        self._client, self._request, self._budget_s = client, request, budget_s
 
     def __enter__(self) -> None:
         request = self._request
@@ -86,23 +156,19 @@ class _Watched:
             "tenant": request.tenant[:200],
             "actor": request.source.actor,
             "entry_point": request.source.entry_point,
+            "trace_id": request.source.trace_id,
             "input_digest": request.digest,
             "rules": [],
             "asked": request.kind,
         }
-        self._worker.client.flight.take_off(public, utc_now())
+        self._client.flight.take_off(public, utc_now())
         signal.setitimer(signal.ITIMER_REAL, self._budget_s)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        self._worker.client.flight.land()
+        self._client.flight.land()
 
 
 def prepare_process() -> None:
     """The timer's signal has to end the process, whatever the server installed for it."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
-def unreachable(error: Exception) -> DependencyError:
-    """The audit writer is away."""
-    return DependencyError(f"the audit log cannot be reached: {error}", hint="nothing is allowed until it is back")

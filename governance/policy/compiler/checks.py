@@ -31,7 +31,7 @@ class UnknownFunction(CompileError):
 
 def check_modules(trees: Sequence[Module], *, deterministic: bool) -> None:
     """Refuse unknown functions, wrong argument counts and, if asked, builtins that read clock, network or chance."""
-    functions = _functions(trees)
+    functions = functions_of(trees)
     for tree in trees:
         aliases = {entry.alias or entry.path[-1]: ".".join(entry.path) for entry in tree.imports}
         for rule in tree.rules:
@@ -63,7 +63,8 @@ def _check_call(
         raise UnknownFunction(f"{call.name} takes {len(signature.args)} arguments, {len(call.args)} given", where=where)
 
 
-def _functions(trees: Sequence[Module]) -> set[str]:
+def functions_of(trees: Sequence[Module]) -> set[str]:
+    """Every function of these modules, in full from `data`."""
     found: set[str] = set()
     for tree in trees:
         for rule in tree.rules:

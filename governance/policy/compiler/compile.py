@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
 from governance.policy.builtins.registry import extensions
-from governance.policy.compiler.checks import check_modules
+from governance.policy.compiler.checks import check_modules, functions_of
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.eligible import ineligible_reason
 from governance.policy.compiler.guards import guard
-from governance.policy.compiler.hoist import hoist
+from governance.policy.compiler.hoist import Names, hoist
 from governance.policy.compiler.outputs import assign_outputs
 from governance.policy.engine import compile_program
 from governance.policy.rego.parser import parse_module
@@ -81,16 +81,26 @@ def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> by
 
 
 def _printed(trees: Sequence[Tree], *, full: bool) -> tuple[tuple[tuple[str, str], ...], dict[str, list[int]]]:
-    names = rule_names(trees)
+    names, functions = rule_names(trees), functions_of(trees)
     found: list[tuple[str, str]] = []
     origins: dict[str, list[int]] = {}
     for tree in copy.deepcopy(list(trees)):
-        imported = {entry.alias or entry.path[-1] for entry in tree.imports}
-        hoist(tree, names[".".join(tree.package)] | imported, full=full)
+        hoist(tree, _names_in(tree, names, functions), full=full)
         printer = Printer()
         found.append((tree.file, printer.module(tree)))
         origins[tree.file] = printer.origin
     return tuple(found), origins
+
+
+def _names_in(tree: Tree, rules: dict[str, set[str]], functions: set[str]) -> Names:
+    """What names stand for in one module: its own rules, its imports, and every function as it can be written there."""
+    package = ".".join(tree.package)
+    imported = {entry.alias or entry.path[-1]: ".".join(entry.path) for entry in tree.imports}
+    written = set(functions)
+    for short, full in (("", f"data.{package}."), *((f"{alias}.", f"{path}.") for alias, path in imported.items())):
+        written |= {short + name.removeprefix(full) for name in functions if name.startswith(full)}
+    written |= {alias for alias, path in imported.items() if path in functions}
+    return Names(rules[package] | set(imported), written)
 
 
 def rule_names(trees: Sequence[Tree]) -> dict[str, set[str]]:

@@ -13,8 +13,9 @@ there `x := <undefined>` and arithmetic on undefined values do not fail the body
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from governance.policy.rego.printer import term_text
 from governance.policy.rego.syntax import (
     Array,
     Call,
@@ -52,17 +53,27 @@ PREFIX = "__h"
 _EQUALITIES = frozenset({"==", "="})
 
 
-def hoist(module: Module, rule_names: AbstractSet[str], *, full: bool) -> None:
-    """Rewrite `module` in place; `rule_names` are the names that stand for rules and imports, not variables."""
+class Names(NamedTuple):
+    """What names stand for in one module."""
+
+    rules: AbstractSet[str]
+    """Rules of its package and its imports: not variables."""
+    functions: AbstractSet[str]
+    """Functions, as they can be written here: by their own name, an import's, or in full from `data`."""
+
+
+def hoist(module: Module, names: Names, *, full: bool) -> None:
+    """Rewrite `module` in place."""
     for rule in module.rules:
-        _Hoist(rule_names, full=full).rule(rule)
+        _Hoist(names, full=full).rule(rule)
 
 
 class _Hoist:
     """State for one rule: a counter for fresh names, and which names are rules rather than variables here."""
 
-    def __init__(self, rule_names: AbstractSet[str], *, full: bool) -> None:
-        self._globals = set(rule_names) | {"input", "data"}
+    def __init__(self, names: Names, *, full: bool) -> None:
+        self._globals = set(names.rules) | {"input", "data"}
+        self._functions = names.functions
         self._taken = set(self._globals)
         self._full = full
         self._count = 0
@@ -115,7 +126,8 @@ class _Hoist:
     def _literal(self, literal: Literal, out: list[Literal]) -> None:
         self._line = literal.line
         for modifier in literal.withs:
-            modifier.value = self._atom(modifier.value, out, [])
+            if not self._is_mock(modifier):
+                modifier.value = self._atom(modifier.value, out, [])
         expr = literal.expr
         if isinstance(expr, Some):
             out.append(literal)
@@ -128,10 +140,21 @@ class _Hoist:
             else:
                 expr.collection = self._inside(expr.collection, out, literal.withs)
         elif literal.negated or self._full:
-            literal.expr = self._statement(expr, literal, out)  # type: ignore[arg-type]
+            literal.expr = self._statement(expr, literal, out)
         else:
-            literal.expr = self._nested(expr)  # type: ignore[arg-type]
+            literal.expr = self._nested(expr)
         out.append(literal)
+
+    def _is_mock(self, modifier: With) -> bool:
+        """Whether a function stands in for another: then its name is no value that could be evaluated."""
+        value = modifier.value
+        if isinstance(value, Var):
+            return value.name in self._functions
+        if not isinstance(value, Ref):
+            return False
+        target = modifier.target.head if isinstance(modifier.target, Ref) else modifier.target
+        is_document = isinstance(target, Var) and target.name in {"input", "data"}
+        return not is_document or term_text(value) in self._functions
 
     def _every(self, expr: Every, literal: Literal, out: list[Literal]) -> None:
         expr.domain = self._atom(expr.domain, out, literal.withs)

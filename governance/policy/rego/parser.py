@@ -21,7 +21,6 @@ from governance.policy.rego.syntax import (
     Literal,
     Member,
     Module,
-    NotBody,
     Object,
     Ref,
     Rule,
@@ -70,6 +69,7 @@ class _Parser:
         self._tokens = tokens_of(text, file)
         self._at = 0
         self._depth = 0
+        self._negates_bodies = False
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
@@ -160,11 +160,13 @@ class _Parser:
             if unknown:
                 raise self._error(f"keyword {min(unknown)!r} is not supported")
             self._keywords |= wanted & _NEW
+            self._negates_bodies = self._negates_bodies or "not" in wanted
         elif path == ["rego", "v1"]:
             self._keywords |= _NEW
             self._is_v0 = False
         elif path == ["rego", "v2"]:
-            raise self._error("rego.v2 is not supported")
+            self._keywords |= _NEW
+            self._is_v0, self._negates_bodies = False, True
         elif path[0] not in {"data", "input"}:
             raise self._error(f"import path must begin with one of data, future, input, rego, not {path[0]!r}")
         return Import(path, alias, line)
@@ -282,31 +284,33 @@ class _Parser:
 
     def _literal(self) -> Literal:
         start = self._now
-        negated = False
         if self._is("not"):
             self._take()
-            negated = True
-        expr: Expr = self._body_of_not(start) if negated and self._is("{") else self._expr()
-        if isinstance(expr, NotBody):
-            negated = False
-        literal = Literal(expr, negated, [], start.line, start.column)
-        if negated and isinstance(expr, (Some, SomeIn, Every)):
-            raise self._error("this cannot be negated", start)
+            if self._negates_bodies:
+                return self._without_solution(start)
+            expr = self._expr()
+            if isinstance(expr, Some | SomeIn | Every):
+                raise self._error("this cannot be negated", start)
+            return Literal(expr, True, self._withs(), start.line, start.column)
+        return Literal(self._expr(), False, self._withs(), start.line, start.column)
+
+    def _withs(self) -> list[With]:
+        found: list[With] = []
         while self._is("with"):
             self._take()
             target = self._term()
             self._expect("as")
-            literal.withs.append(With(target, self._term()))
-        return literal
+            found.append(With(target, self._term()))
+        return found
 
-    def _body_of_not(self, start: Token) -> Expr:
-        """`not {…}`: a body where `future.keywords.not` was imported, else a term."""
-        saved = self._at
-        try:
-            return self._expr()
-        except RegoSyntaxError:
-            self._at = saved
-            raise self._error("`not { … }` is not supported", start) from None
+    def _without_solution(self, start: Token) -> Literal:
+        """`not` as `future.keywords.not` has it: true where its body has no solution, undefined operands included."""
+        body = self._braced() if self._is("{") else [Literal(self._expr(), False, [], start.line, start.column)]
+        withs = self._withs()
+        for literal in body:
+            literal.withs = [*literal.withs, *withs]
+        none = Infix("==", Comprehension("array", None, Scalar("1"), body), Array([]), start.line, start.column)
+        return Literal(none, False, [], start.line, start.column)
 
     def _expr(self) -> Expr:
         if self._is("some"):

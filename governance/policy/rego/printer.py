@@ -20,7 +20,6 @@ from governance.policy.rego.syntax import (
     Literal,
     Member,
     Module,
-    NotBody,
     Object,
     Ref,
     Rule,
@@ -152,8 +151,6 @@ def expr_text(expr: Expr) -> str:
     if isinstance(expr, Every):
         key = f"{expr.key.name}, " if expr.key is not None else ""
         return f"every {key}{expr.value.name} in {term_text(expr.domain)} {{ {body_text(expr.body)} }}"
-    if isinstance(expr, NotBody):
-        return f"not {{ {body_text(expr.body)} }}"
     if isinstance(expr, Infix):
         return f"{term_text(expr.left)} {expr.op} {term_text(expr.right)}"
     if isinstance(expr, Member):

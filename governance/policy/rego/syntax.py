@@ -124,15 +124,8 @@ class Every:
     body: list[Literal]
 
 
-@dataclass(slots=True)
-class NotBody:
-    """`not { body }`."""
-
-    body: list[Literal]
-
-
 Term: TypeAlias = "Scalar | Var | Ref | Call | Infix | Member | Array | SetOf | Object | Comprehension"
-Expr: TypeAlias = "Term | Some | SomeIn | Every | NotBody"
+Expr: TypeAlias = "Term | Some | SomeIn | Every"
 
 
 @dataclass(slots=True)

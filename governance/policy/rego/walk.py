@@ -13,7 +13,6 @@ from governance.policy.rego.syntax import (
     Infix,
     Literal,
     Member,
-    NotBody,
     Object,
     Ref,
     Rule,
@@ -61,7 +60,7 @@ def subterms(expr: Expr) -> Iterator[Term]:
 
 def bodies(expr: Expr) -> Iterator[list[Literal]]:
     """The bodies directly inside `expr`."""
-    if isinstance(expr, (Comprehension, Every, NotBody)):
+    if isinstance(expr, Comprehension | Every):
         yield expr.body
 
 
@@ -114,7 +113,7 @@ def statements_of(body: list[Literal]) -> Iterator[Literal]:
         for term in terms_of(literal.expr):
             for inner in bodies(term):
                 yield from statements_of(inner)
-        if isinstance(literal.expr, (Every, NotBody)):
+        if isinstance(literal.expr, Every):
             yield from statements_of(literal.expr.body)
 
 
