@@ -33,7 +33,23 @@ if TYPE_CHECKING:
 
 def active_of(settings: Settings) -> Active:
     """The bundle that the settings name, compiled or from the cache."""
-    return load_active(settings.text("bundle"), extras_of(settings))
+    return load_active(settings.text("bundle"), extras_of(settings), bundle_key=_bundle_key(settings))
+
+
+def _bundle_key(settings: Settings) -> bytes:
+    path = settings.text("bundle_key")
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            key = file.read()
+    except OSError as error:
+        raise CallerError(
+            f"cannot be read: {error.strerror}", where=path, hint="GOVERNANCE_BUNDLE_KEY names it"
+        ) from error
+    if not key.strip():
+        raise CallerError("is empty", where=path, hint="an empty key file would switch verification off")
+    return key
 
 
 def extras_of(settings: Settings) -> list[Extra]:

@@ -48,21 +48,24 @@ class Active(NamedTuple):
         return tuple(sorted(meta.id for meta in self.rules.values() if kind in meta.applies_to))
 
 
-def load_active(path: str = "", extras: Sequence[Extra] = (), *, cache: str | None = None) -> Active:
+def load_active(
+    path: str = "", extras: Sequence[Extra] = (), *, cache: str | None = None, bundle_key: bytes = b""
+) -> Active:
     """The rule pack (or the bundle at `path`) with `extras`, compiled or from the cache.
 
-    `cache`: folder for compiled bundles, empty for none; None picks the account's cache folder. Raises BadBundle or
+    `bundle_key`: public key in PEM that every named bundle has to be signed with; the pack that comes with this package is
+    as good as its code. `cache`: folder for compiled bundles, empty for none; None picks the account's. Raises BadBundle or
     RuleError for what must not serve; the caller keeps what it had.
     """
     source = path or data_folder("rules")
-    key = _key([source, *(extra.path for extra in extras)], [extra.v0 for extra in extras])
+    key = _key([source, *(extra.path for extra in extras)], [*(extra.v0 for extra in extras), bundle_key.hex()])
     folder = default_cache() if cache is None else cache
     cached = _read_cache(folder, key)
     if cached is not None:
         return _activated(cached)
     from governance.policy.build import build  # the compiler: only where nothing is cached
 
-    built = build(source, extras)
+    built = build(source, extras, bundle_key, is_own=not path)
     _write_cache(folder, key, built)
     return _activated(built)
 
@@ -107,7 +110,7 @@ def default_cache() -> str:
     return os.path.join(base, "microapp-governance") if os.path.isabs(base) else ""
 
 
-def _key(paths: Sequence[str], flags: Sequence[bool]) -> str:
+def _key(paths: Sequence[str], flags: Sequence[bool | str]) -> str:
     """Digest over everything that the compiled form depends on."""
     total = hashlib.sha256(json.dumps([engine_version(), list(flags)]).encode())
     for path in [_POLICY_FOLDER, *paths]:
@@ -125,11 +128,7 @@ def _files(path: str) -> list[str]:
     found: list[str] = []
     for folder, names, files in os.walk(path):
         names[:] = [name for name in names if not name.startswith((".", "__pycache__"))]
-        found += [
-            os.path.join(folder, file)
-            for file in files
-            if file.endswith((".rego", ".yaml", ".json", ".py", ".manifest"))
-        ]
+        found += [os.path.join(folder, file) for file in files]
     return sorted(found)
 
 

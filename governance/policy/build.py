@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 _KINDS = sorted(KINDS)
 
 
-def build(source: str, extras: Sequence[Extra]) -> bytes:
-    """The packed form of the bundle at `source` with `extras`; raises BadBundle or RuleError for what must not serve."""
-    main = load_bundle(source)
+def build(source: str, extras: Sequence[Extra], key: bytes = b"", *, is_own: bool = False) -> bytes:
+    """The packed form of the bundle at `source` with `extras`; raises BadBundle or RuleError for what must not serve.
+
+    `key`: as for `load_active`; `is_own`: `source` is the pack that comes with this package.
+    """
+    main = load_bundle(source, key=b"" if is_own else key)
     bundles = [main]
     if extras:
-        bundles = [owned_roots(b) for b in (main, *(load_bundle(e.path, v0=e.v0) for e in extras))]
+        bundles = [owned_roots(b) for b in (main, *(load_bundle(e.path, v0=e.v0, key=key) for e in extras))]
         refuse_overlap(bundles)
     rules = rules_of(main)
     compiled = compile_bundles(bundles, rules)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_FILES = 20_000
 MOST_BYTES = 256 << 20
 _LEFT_OUT = ("tests/", "extras/")
+_DATA_FILES = frozenset({"data.json", "data.yaml", "data.yml"})
 
 
 class Bundle(NamedTuple):
@@ -37,15 +38,26 @@ class Bundle(NamedTuple):
     data: Json
 
 
-def load_bundle(path: str, *, v0: bool = False) -> Bundle:
-    """Read a bundle from a folder, a single .rego file or a .tar.gz. Raises BadBundle naming the file."""
+def load_bundle(path: str, *, v0: bool = False, key: bytes = b"") -> Bundle:
+    """Read a bundle from a folder, a single .rego file or a .tar.gz. Raises BadBundle naming the file.
+
+    `key`: public key in PEM that its signature has to verify with; empty accepts an unsigned one.
+    """
+    name = os.path.basename(path.rstrip("/")) or path
+    if key:
+        from governance.policy.signing import verify  # cryptography is slow to load
+
+        verify(files_of(path), key, name)
+    return bundle_of({file: raw for file, raw in files_of(path).items() if _serves(file)}, name, v0=v0)
+
+
+def files_of(path: str) -> dict[str, bytes]:
+    """Every file of a bundle by its name in it, hidden folders left out. Raises BadBundle."""
     if os.path.isdir(path):
-        files = _folder(path)
-    elif path.endswith(".rego"):
-        files = {os.path.basename(path): _read(path)}
-    else:
-        files = archive_files(path)
-    return bundle_of(files, os.path.basename(path.rstrip("/")) or path, v0=v0)
+        return _folder(path)
+    if path.endswith(".rego"):
+        return {os.path.basename(path): _read(path)}
+    return archive_files(path)
 
 
 def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bundle:
@@ -59,8 +71,9 @@ def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bun
         if file.endswith(".rego")
     )
     data: Json = {}
+    is_pack = ".manifest" not in files and any(file.startswith("data/platform/") for file in files)
     for file, raw in sorted(files.items()):
-        place = _data_place(file, is_pack="data/platform" in "".join(files))
+        place = _data_place(file, is_pack=is_pack)
         if place is not None:
             data = _merged(data, place, _document(file, raw, name), f"{name}/{file}")
     bundle = Bundle(name, manifest.get("revision") or digest_of(files), roots, modules, data)
@@ -128,16 +141,14 @@ def _folder(path: str) -> dict[str, bytes]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         for file in sorted(found):
             full = os.path.join(folder, file)
-            short = os.path.relpath(full, path).replace(os.sep, "/")
-            if short.startswith(_LEFT_OUT) or not _belongs(short):
-                continue
-            files[short] = _read(full)
+            files[os.path.relpath(full, path).replace(os.sep, "/")] = _read(full)
     return files
 
 
-def _belongs(file: str) -> bool:
+def _serves(file: str) -> bool:
     base = file.rsplit("/", 1)[-1]
-    return file.endswith(".rego") or base in {".manifest", "data.json", "data.yaml"} or _is_pack_data(file)
+    is_named = file.endswith(".rego") or base in {".manifest", *_DATA_FILES} or _is_pack_data(file)
+    return is_named and not file.startswith(_LEFT_OUT)
 
 
 def _is_pack_data(file: str) -> bool:
@@ -175,7 +186,7 @@ def _manifest(files: Mapping[str, bytes], name: str) -> dict[str, Json]:
 
 def _data_place(file: str, *, is_pack: bool) -> list[str] | None:
     folder, _, base = file.rpartition("/")
-    if base in {"data.json", "data.yaml"}:
+    if base in _DATA_FILES:
         return folder.split("/") if folder else []
     if is_pack and _is_pack_data(file):
         return file.removeprefix("data/").rsplit(".", 1)[0].split("/")
@@ -185,8 +196,10 @@ def _data_place(file: str, *, is_pack: bool) -> list[str] | None:
 def _document(file: str, raw: bytes, name: str) -> Json:
     import yaml  # only when a bundle is compiled anew
 
+    from governance.policy.bundle_yaml import load_data
+
     try:
-        return json.loads(raw) if file.endswith(".json") else yaml.load(raw, Loader=yaml.CSafeLoader)
+        return json.loads(raw) if file.endswith(".json") else load_data(raw)
     except (ValueError, yaml.YAMLError) as error:
         raise BadBundle(f"not readable: {error}", where=f"{name}/{file}") from error
 
