@@ -6,17 +6,20 @@ secret is to guess. The file is read again when it changed, at most once a secon
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.errors import CallerError, NotFound, NotSignedIn
+from governance.errors import CallerError, DependencyError, NotFound, NotSignedIn
 from governance.model.moment import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ROLES = ("platform", "citizen", "compliance", "auditor", "service")
@@ -57,9 +60,10 @@ class KeyStore:
 
     def identify(self, presented: str) -> Identity:
         """The identity of a presented key; raises NotSignedIn without saying which part was wrong."""
-        self._refresh()
         prefix, _, rest = presented.partition("_")
         key_id, _, secret = rest.partition("_")
+        # One that was made a moment ago is known at once; a revoked one stops within the second.
+        self._refresh(at_once=key_id not in self._keys)
         key = self._keys.get(key_id)
         digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
         known = key.digest if key is not None else "0" * 64
@@ -75,27 +79,29 @@ class KeyStore:
             raise CallerError(f"role {role!r} is not one of {', '.join(ROLES)}")
         key_id, secret = os.urandom(6).hex(), os.urandom(32).hex()
         key = Key(key_id, hashlib.sha256(secret.encode()).hexdigest(), role, tenant, utc_now(), expires, "")
-        self._keys = {**self._load(), key_id: key}
-        self._save()
+        with self._alone():
+            self._keys = {**self._load(), key_id: key}
+            self._save()
         return key, f"gk_{key_id}_{secret}"
 
     def revoke(self, key_id: str) -> Key:
         """Revoke a key; raises NotFound."""
-        self._keys = self._load()
-        key = self._keys.get(key_id)
-        if key is None:
-            raise NotFound(f"there is no key {key_id!r}", hint="governance key list")
-        self._keys[key_id] = key._replace(revoked=key.revoked or utc_now())
-        self._save()
+        with self._alone():
+            self._keys = self._load()
+            key = self._keys.get(key_id)
+            if key is None:
+                raise NotFound(f"there is no key {key_id!r}", hint="governance key list")
+            self._keys[key_id] = key._replace(revoked=key.revoked or utc_now())
+            self._save()
         return self._keys[key_id]
 
     def all(self) -> list[Key]:
         """Every key, oldest first."""
         return sorted(self._load().values(), key=lambda key: key.created)
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_AGAIN_S and self._stamp is not None:
+        if not at_once and now - self._looked < _LOOK_AGAIN_S and self._stamp is not None:
             return
         self._looked = now
         try:
@@ -112,10 +118,23 @@ class KeyStore:
             raw = self._path.read_text("utf-8")
         except FileNotFoundError:
             return {}
-        return {row["id"]: Key(**row) for row in json.loads(raw)}
+        try:
+            return {row["id"]: Key(**row) for row in json.loads(raw)}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DependencyError("the file of API keys is damaged; nobody is let in", where=str(self._path)) from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two commands at once must not lose each other's change: a lost revocation would let somebody back in."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _save(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump([key._asdict() for key in self._keys.values()], file)

@@ -16,7 +16,7 @@ from governance.policy.compiler.compile import Module, compile_policy
 from governance.policy.engine import Engine
 from governance.policy.rego.parser import parse_query
 from governance.policy.rego.printer import literal_text
-from governance.policy.rego.syntax import Infix, Literal, Some, SomeIn, Var
+from governance.policy.rego.syntax import Comprehension, Every, Infix, Literal, Some, SomeIn, Var
 from governance.policy.rego.walk import subterms
 
 if TYPE_CHECKING:
@@ -73,6 +73,17 @@ def evaluate(question: Question) -> list[dict[str, Json]] | Failure:
     return list(json.loads(answer.text)) if answer.text is not None else []
 
 
+def has_value(query: str, *, is_v0: bool) -> bool:
+    """Whether a query is one expression that has a value of its own, which may be false. A malformed one has none."""
+    try:
+        body = parse_query(query, is_v0=is_v0)
+    except RuleError:
+        return False
+    if len(body) != 1 or body[0].negated or body[0].withs or isinstance(body[0].expr, Some | SomeIn | Every):
+        return False
+    return not (isinstance(body[0].expr, Infix) and body[0].expr.op in {":=", "="})
+
+
 def variables_of(body: list[Literal]) -> list[str]:
     """Names a query binds, in order of appearance: not wildcards, not what a nested body keeps to itself."""
     found: list[str] = []
@@ -88,8 +99,6 @@ def variables_of(body: list[Literal]) -> list[str]:
 
 
 def _outer_terms(term: object) -> list[object]:
-    from governance.policy.rego.syntax import Comprehension, Every
-
     if isinstance(term, (Comprehension, Every)):
         return []
     children = [inner for child in subterms(term) for inner in _outer_terms(child)]  # type: ignore[arg-type]

@@ -43,6 +43,15 @@ class _Options(NamedTuple):
     fix: bool
 
 
+class _Others(NamedTuple):
+    """Files that nothing was decided on."""
+
+    skipped: int
+    """No manifest of ours."""
+    unreadable: int
+    """One of ours by its words, and malformed: as bad as a violation."""
+
+
 class Checked(NamedTuple):
     """One document with what was decided on it."""
 
@@ -62,10 +71,11 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     from governance.wiring import for_check
 
     line = for_check(settings)
+    limit, depth = settings.number("max_body_bytes"), settings.number("max_depth")
     found, skipped, broken = [], 0, 0
     for file, raw in _files(options.paths, stdin, settings):
         try:
-            documents = read_documents(raw, file, max_bytes=settings.number("max_body_bytes"))
+            documents = read_documents(raw, file, max_bytes=limit, max_depth=depth)
         except CallerError as error:
             if not (raw.find(b"microapps.internal/") >= 0 or file == "<stdin>"):
                 skipped += 1
@@ -80,7 +90,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         raise CallerError("0 documents recognised, so 0 rules evaluated", hint="name a MicroApp or AppTemplate file")
     if options.fix:
         found = _fixed(line, found, stderr)
-    _write(found, options, skipped, stdout)
+    _write(found, options, _Others(skipped, broken), stdout)
     refused = any(not checked.decision.is_allowed for checked in found)
     return 1 if refused or broken else 0
 
@@ -94,30 +104,34 @@ def _fixed(line: Pipeline, found: list[Checked], stderr: TextIO) -> list[Checked
     from governance.entrypoints.cli.fixes import fix_file
 
     result = []
+    # Documents of one file share its text: a later one is edited, and located, in what the earlier ones left.
+    texts: dict[str, str] = {}
     for checked in found:
         document, decision = checked
+        document = document._replace(text=texts.get(document.file, document.text))
         while any(v.fix for v in decision.violations):
             changed = fix_file(document, decision, lambda d: _decide(line, d))
             if changed is None:
                 break
             document, decision = changed
             stderr.write(f"{document.file}: fixed\n")
+        texts[document.file] = document.text
         result.append(Checked(document, decision))
-    return result
+    return [c._replace(document=c.document._replace(text=texts[c.document.file])) for c in result]
 
 
-def _write(found: list[Checked], options: _Options, skipped: int, stdout: TextIO) -> None:
+def _write(found: list[Checked], options: _Options, others: _Others, stdout: TextIO) -> None:
     if options.format == "json":
         import json
 
         from governance.model.answer import decision_json
 
         rows = [{"file": c.document.file, "document": c.document.index, **decision_json(_located(c))} for c in found]
-        stdout.write(json.dumps({"checked": len(found), "skipped": skipped, "results": rows}, indent=2) + "\n")
+        stdout.write(json.dumps({"checked": len(found), **others._asdict(), "results": rows}, indent=2) + "\n")
         return
     for checked in found:
         stdout.writelines(_text(checked, violation) for violation in _located(checked).violations)
-    stdout.write(_tally(found, skipped))
+    stdout.write(_tally(found, others))
 
 
 def _located(checked: Checked) -> Decision:
@@ -144,19 +158,19 @@ def _text(checked: Checked, violation: Violation) -> str:
     )
 
 
-def _tally(found: list[Checked], skipped: int) -> str:
-    counts: dict[str, int] = {}
+def _tally(found: list[Checked], others: _Others) -> str:
+    counts = {"not readable": others.unreadable} if others.unreadable else {}
     for checked in found:
         for violation in checked.decision.violations:
             key = "waived" if violation.waived_by else "shadowed" if violation.mode == "shadow" else violation.effect
             counts[key] = counts.get(key, 0) + 1
         if checked.decision.error:
             counts["not decided"] = counts.get("not decided", 0) + 1
-    words = ("deny", "require_approval", "warn", "waived", "shadowed", "not decided")
+    words = ("deny", "require_approval", "warn", "waived", "shadowed", "not decided", "not readable")
     told = ", ".join(f"{counts[word]} {word.replace('_', ' ')}" for word in words if word in counts) or "no violations"
     errors = "".join(f"{c.document.file}: {c.decision.reason}\n" for c in found if c.decision.error)
     rules = len({rule for checked in found for rule in checked.decision.rules_evaluated})
-    return f"{errors}{len(found)} checked against {rules} rules, {skipped} skipped: {told}\n"
+    return f"{errors}{len(found)} checked against {rules} rules, {others.skipped} skipped: {told}\n"
 
 
 def _files(paths: list[str], stdin: TextIO, settings: Settings) -> Iterator[tuple[str, bytes]]:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import CallerError
-from governance.policy.eval import Failure, Question, evaluate
+from governance.policy.eval import Failure, Question, evaluate, has_value
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 BATCH_BUDGET_S = 10.0
+# Takes the value of a query that is one expression; a name that no query would bind.
+_VALUE = "value_of_the_query"
 
 
 def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
@@ -26,7 +28,8 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> 
     if options.query is None:
         raise CallerError("a query is needed", hint="governance rules eval --help")
     modules, data = _loaded(options.data)
-    question = Question(options.query, modules, data, None, strict=options.strict, v0=options.v0)
+    query = f"{_VALUE} := {options.query}" if has_value(options.query, is_v0=options.v0) else options.query
+    question = Question(query, modules, data, None, strict=options.strict, v0=options.v0)
     if options.input:
         text = stdin.read() if options.input == "-" else _text(options.input)
         question = question._replace(input=json.loads(text), has_input=True)
@@ -42,7 +45,7 @@ def _opa_document(query: str, result: list[dict[str, Json]] | Failure) -> Json:
         return {}
     rows = []
     for bindings in result:
-        value = True
+        value = bindings.pop(_VALUE, True)
         row: dict[str, Json] = {"expressions": [{"value": value, "text": query, "location": {"row": 1, "col": 1}}]}
         if bindings:
             row["bindings"] = bindings

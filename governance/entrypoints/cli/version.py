@@ -8,8 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def run(_argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
+def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
     """Print both versions; the engine's matters because two versions may answer differently."""
+    import argparse
+
+    argparse.ArgumentParser("governance version", description="This program's version and the engine's.").parse_args(
+        argv
+    )
     from importlib.metadata import version
 
     from governance import __version__
