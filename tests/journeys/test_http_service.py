@@ -88,6 +88,7 @@ class TestWhatIsNoRequest:
             (b'{"kind":"connector_call","resource":' + b"[" * 100 + b"]" * 100 + b"}", 413, "too_large"),
             (b'{"kind":"connector_call","resource":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 413, "too_large"),
             (b'{"kind":"connector_call","resource":{"a":"' + b"x" * (1 << 20) + b'"}}', 413, "too_large"),
+            (b'{"kind":"connector_call","resource":{"a":"' + b"x" * (7 << 20) + b'"}}', 413, "too_large"),
         ],
         ids=lambda value: value[:24].decode("latin-1") if isinstance(value, bytes) else None,
     )

@@ -24,6 +24,9 @@ Headers = tuple[tuple[bytes, bytes], ...]
 # Below this size compressing costs more than it saves.
 _WORTH_COMPRESSING = 1024
 _MOST_FIELDS = 100
+# A body that is too large is heard out, and thrown away, up to this many times the limit: a caller that is still sending
+# when the connection closes would see a broken connection instead of the reason.
+_LISTENS = 8
 # Said twice, these would mean one thing to a proxy and another to us.
 _SAID_ONCE = frozenset(
     [b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"content-length", b"host", b"traceparent"]
@@ -114,7 +117,7 @@ class Call:
             name = encoding.decode("latin-1")[:40]
             raise UnsupportedMedia(f"content encoding {name!r} is not read here", hint="send gzip or none")
         announced = self.headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced[:20]) > limit:
+        if announced.isdigit() and int(announced[:20]) > limit * _LISTENS:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(deadline_s):
@@ -134,10 +137,13 @@ class Call:
                 raise CutOff("the connection closed before the body was whole", where="body")
             piece = message.get("body", b"")
             size += len(piece)
-            if size > limit:
+            if size <= limit:
+                pieces.append(piece)
+            elif size > limit * _LISTENS:
                 raise _too_large(limit)
-            pieces.append(piece)
             if not message.get("more_body"):
+                if size > limit:
+                    raise _too_large(limit)
                 return b"".join(pieces)
 
 

@@ -49,7 +49,16 @@ def compile_policy(
     network or chance are refused. `entrypoints`: rules that the fast executor may serve once it was proved equal; where
     it cannot compile them the interpreter serves. Raises RuleError with file:line:column for what must not serve.
     """
-    trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
+    try:
+        trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
+        return _compiled(trees, data, entrypoints, strict=strict, deterministic=deterministic)
+    except RecursionError:
+        raise RuleError("a rule is nested too deeply", hint="split it into rules with names") from None
+
+
+def _compiled(
+    trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, deterministic: bool
+) -> CompiledPolicy:
     check_modules(trees, deterministic=deterministic)
     for tree in trees:
         assign_outputs(tree)

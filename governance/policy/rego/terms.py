@@ -1,0 +1,404 @@
+"""Statements and terms of Rego, by recursive descent.
+
+Precedence from loosest: `:=` `=`, `in`, comparison, `|`, `&`, `+ -`, `* / %`. A bracket or brace may open several things;
+each is tried in turn. What failed at a place once fails there always, and is remembered: nested attempts would otherwise
+double with every level.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from governance.policy.rego.cursor import NEW, Cursor
+from governance.policy.rego.syntax import (
+    Array,
+    Call,
+    Comprehension,
+    Every,
+    Expr,
+    Infix,
+    Literal,
+    Member,
+    Object,
+    Ref,
+    Scalar,
+    SetOf,
+    Some,
+    SomeIn,
+    Term,
+    Var,
+    With,
+)
+from governance.policy.rego.tokens import RegoSyntaxError, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_LEVELS: tuple[frozenset[str], ...] = (
+    _COMPARISONS,
+    frozenset({"|"}),
+    frozenset({"&"}),
+    frozenset({"+", "-"}),
+    frozenset({"*", "/", "%"}),
+)
+_DEEPEST = 60
+
+
+class Terms(Cursor):
+    """The half of the parser below a rule's head."""
+
+    def __init__(self, text: str, file: str, *, is_v0: bool) -> None:
+        super().__init__(text, file, is_v0=is_v0)
+        self._failed: dict[int, RegoSyntaxError] = {}
+        self._no_heads: set[int] = set()
+        self._are_members: dict[int, bool] = {}
+
+    def statements(self, close: str) -> list[Literal]:
+        """Statements up to `close` or the end, which stay where they are."""
+        found: list[Literal] = []
+        while True:
+            while self._accept(";"):
+                pass
+            if self._now.kind == "end" or (close and self._is(close)):
+                return found
+            if found and not (self._now.after_newline or self._tokens[self._at - 1].text == ";"):
+                raise self._error(f"{self._now.text!r} is not expected here")
+            found.append(self._literal())
+
+    def _braced(self) -> list[Literal]:
+        self._expect("{")
+        body = self.statements("}")
+        self._expect("}")
+        if not body:
+            raise self._error("a body is empty")
+        return body
+
+    def _literal(self) -> Literal:
+        start = self._now
+        if self._is("not"):
+            self._take()
+            if self._negates_bodies:
+                return self._without_solution(start)
+            expr = self._expr()
+            if isinstance(expr, Some | SomeIn | Every):
+                raise self._error("this cannot be negated", start)
+            return Literal(expr, True, self._withs(), start.line, start.column)
+        return Literal(self._expr(), False, self._withs(), start.line, start.column)
+
+    def _withs(self) -> list[With]:
+        found: list[With] = []
+        while self._is("with"):
+            self._take()
+            target = self._term()
+            self._expect("as")
+            found.append(With(target, self._term()))
+        return found
+
+    def _without_solution(self, start: Token) -> Literal:
+        """`not` as `future.keywords.not` has it: true where its body has no solution, undefined operands included."""
+        body = self._braced() if self._is("{") else [Literal(self._expr(), False, [], start.line, start.column)]
+        withs = self._withs()
+        for literal in body:
+            literal.withs = [*literal.withs, *withs]
+        none = Infix("==", Comprehension("array", None, Scalar("1"), body), Array([]), start.line, start.column)
+        return Literal(none, False, [], start.line, start.column)
+
+    def _expr(self) -> Expr:
+        if self._is("some"):
+            return self._some()
+        if self._keyword("every"):
+            return self._every()
+        token = self._now
+        left = self._term()
+        if self._is(",") and "in" in self._keywords and self._members_follow():
+            self._take()
+            value = self._infix(0)
+            self._expect("in")
+            return Member(left, value, self._infix(0), token.line, token.column)
+        if self._is(":=") or self._is("="):
+            op = self._take()
+            return Infix(op.text, left, self._term(), token.line, token.column)
+        return left
+
+    def _members_follow(self) -> bool:
+        """Whether `a, b in c` starts here; looks ahead and comes back."""
+        saved = self._at
+        if saved not in self._are_members:
+            try:
+                self._take()
+                self._infix(0)
+                self._are_members[saved] = self._keyword("in")
+            except RegoSyntaxError:
+                self._are_members[saved] = False
+            finally:
+                self._at = saved
+        return self._are_members[saved]
+
+    def _some(self) -> Expr:
+        self._expect("some")
+        first = self._infix(0)
+        if self._keyword("in"):
+            self._take()
+            return SomeIn(None, first, self._infix(0))
+        names = [first]
+        while self._accept(","):
+            names.append(self._infix(0))
+        if self._keyword("in"):
+            if len(names) != 2:
+                raise self._error("`some … in` takes one or two names")
+            self._take()
+            return SomeIn(names[0], names[1], self._infix(0))
+        variables = [name for name in names if isinstance(name, Var)]
+        if len(variables) != len(names):
+            raise self._error("`some` declares variables")
+        return Some(variables)
+
+    def _every(self) -> Expr:
+        self._take()
+        first = self._variable()
+        key = None
+        if self._accept(","):
+            key, first = first, self._variable()
+        if not self._keyword("in"):
+            raise self._error("`in` expected")
+        self._take()
+        domain = self._infix(0)
+        return Every(key, first, domain, self._braced())
+
+    def _variable(self) -> Var:
+        token = self._now
+        return Var(self._name("a variable"), token.line, token.column)
+
+    # -- terms -------------------------------------------------------------------------------------------------------
+
+    def _term(self) -> Term:
+        """Everything but `:=` and `=`."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"nested deeper than {_DEEPEST}")
+        try:
+            token = self._now
+            left = self._infix(0)
+            while self._keyword("in"):
+                self._take()
+                left = Member(None, left, self._infix(0), token.line, token.column)
+            return left
+        finally:
+            self._depth -= 1
+
+    def _infix(self, level: int) -> Term:
+        if level == len(_LEVELS):
+            return self._finished()
+        token = self._now
+        left = self._infix(level + 1)
+        while self._now.kind == "op" and self._now.text in _LEVELS[level]:
+            op = self._take().text
+            left = Infix(op, left, self._infix(level + 1), token.line, token.column)
+        return left
+
+    def _finished(self) -> Term:
+        """A primary with the references and calls that follow without a space."""
+        token = self._now
+        term = self._primary()
+        while self._now.kind == "op" and not self._now.after_space:
+            if self._now.text == "." and isinstance(term, (Var, Ref, Call, Array, Object, SetOf, Comprehension)):
+                self._take()
+                term = _extended(term, Scalar(json.dumps(self._name("a name after '.'"))), token)
+            elif self._now.text == "[" and isinstance(term, (Var, Ref, Call, Array, Object, SetOf, Comprehension)):
+                self._take()
+                argument = self._term()
+                self._expect("]")
+                term = _extended(term, argument, token)
+            elif self._now.text == "(" and isinstance(term, (Var, Ref)):
+                self._take()
+                term = Call(self._dotted(term, token), self._terms(")"), token.line, token.column)
+            else:
+                break
+        return term
+
+    def _dotted(self, term: Var | Ref, token: Token) -> str:
+        if isinstance(term, Var):
+            return term.name
+        names = [term.head.name if isinstance(term.head, Var) else ""]
+        names += [str(json.loads(a.text)) for a in term.args if isinstance(a, Scalar) and a.text[:1] == '"']
+        if len(names) != len(term.args) + 1 or not names[0]:
+            raise self._error("only a name can be called", token)
+        return ".".join(names)
+
+    def _terms(self, close: str) -> list[Term]:
+        found: list[Term] = []
+        while not self._accept(close):
+            if found:
+                self._expect(",")
+                if self._accept(close):
+                    break
+            found.append(self._term())
+        return found
+
+    def _primary(self) -> Term:
+        token = self._now
+        if token.kind == "number" or (
+            self._is("-") and self._ahead().kind == "number" and not self._ahead().after_space
+        ):
+            return self._number()
+        if token.kind == "string":
+            return Scalar(_string(self._take(), self._error))
+        if token.kind == "raw":
+            return Scalar(json.dumps(self._take().text[1:-1], ensure_ascii=False))
+        if token.kind == "name":
+            return self._named()
+        opened = {"(": self._parenthesised, "[": self._array, "{": self._braces}.get(token.text)
+        if opened is not None and token.kind == "op":
+            return self._remembering(opened)
+        raise self._error(f"a value expected, {token.text or 'end of file'!r} found")
+
+    def _remembering(self, parse: Callable[[], Term]) -> Term:
+        at = self._at
+        if at in self._failed:
+            raise self._failed[at]
+        try:
+            return parse()
+        except RegoSyntaxError as error:
+            self._failed[at] = error
+            raise
+
+    def _number(self) -> Term:
+        sign = "-" if self._accept("-") else ""
+        token = self._take()
+        if self._now.kind in {"name", "number"} and not self._now.after_space:
+            raise self._error(f"{token.text}{self._now.text} is not a number", token)
+        return Scalar(sign + token.text)
+
+    def _named(self) -> Term:
+        token = self._take()
+        if token.text in {"true", "false", "null"}:
+            return Scalar(token.text)
+        if token.text == "set" and self._is("(") and self._ahead().text == ")":
+            self._at += 2
+            return SetOf([])
+        if token.text in self._keywords and not (token.text in NEW and self._is("(")):
+            raise self._error(f"keyword {token.text!r} is not expected here", token)
+        return Var(token.text, token.line, token.column)
+
+    def _parenthesised(self) -> Term:
+        self._expect("(")
+        token = self._now
+        left = self._term()
+        if self._is(",") and self._members_follow():
+            self._take()
+            value = self._infix(0)
+            self._expect("in")
+            left = Member(left, value, self._infix(0), token.line, token.column)
+        elif self._is(":=") or self._is("="):
+            op = self._take().text
+            left = Infix(op, left, self._term(), token.line, token.column)
+        self._expect(")")
+        return left
+
+    def _head_of_comprehension(self) -> Term | None:
+        """The head when a comprehension starts here; `|` may also be a union, so both are tried."""
+        saved = self._at
+        if saved in self._no_heads:
+            return None
+        try:
+            head = self._infix(2)
+            if self._is("|"):
+                self._take()
+                return head
+        except RegoSyntaxError:
+            pass
+        self._at = saved
+        self._no_heads.add(saved)
+        return None
+
+    def _body_until(self, close: str) -> list[Literal]:
+        body = self.statements(close)
+        self._expect(close)
+        if not body:
+            raise self._error("a comprehension's body is empty")
+        return body
+
+    def _array(self) -> Term:
+        self._expect("[")
+        saved = self._at
+        head = self._head_of_comprehension()
+        if head is not None:
+            try:
+                return Comprehension("array", None, head, self._body_until("]"))
+            except RegoSyntaxError:
+                self._at = saved
+                return self._array_or(saved)
+        return Array(self._terms("]"))
+
+    def _array_or(self, saved: int) -> Term:
+        """Not a comprehension after all: an array whose first item is a union."""
+        failed = self._at
+        try:
+            return Array(self._terms("]"))
+        except RegoSyntaxError:
+            self._at = saved
+            self._head_of_comprehension()
+            self._body_until("]")
+            self._at = failed
+            raise
+
+    def _braces(self) -> Term:
+        """Object, set, or a comprehension of either."""
+        self._expect("{")
+        if self._accept("}"):
+            return Object([])
+        saved = self._at
+        head = self._head_of_comprehension()
+        if head is not None:
+            try:
+                return Comprehension("set", None, head, self._body_until("}"))
+            except RegoSyntaxError:
+                self._at = saved
+        key = self._term()
+        if not self._is(":"):
+            return self._set_from(key)
+        self._take()
+        at_value = self._at
+        value = self._head_of_comprehension()
+        if value is not None:
+            try:
+                return Comprehension("object", key, value, self._body_until("}"))
+            except RegoSyntaxError:
+                self._at = at_value
+        return self._object_from(key)
+
+    def _set_from(self, first: Term) -> Term:
+        items = [first]
+        while not self._accept("}"):
+            self._expect(",")
+            if self._accept("}"):
+                break
+            items.append(self._term())
+        return SetOf(items)
+
+    def _object_from(self, key: Term) -> Term:
+        pairs = [(key, self._term())]
+        while not self._accept("}"):
+            self._expect(",")
+            if self._accept("}"):
+                break
+            key = self._term()
+            self._expect(":")
+            pairs.append((key, self._term()))
+        return Object(pairs)
+
+
+def _extended(term: Term, argument: Term, token: Token) -> Ref:
+    if isinstance(term, Ref):
+        term.args.append(argument)
+        return term
+    return Ref(term, [argument], token.line, token.column)
+
+
+def _string(token: Token, error: object) -> str:
+    try:
+        return json.dumps(json.loads(token.text, strict=True), ensure_ascii=False)
+    except ValueError:
+        raise error(f"{token.text[:40]} is not a string: bad escape", token) from None  # type: ignore[operator]
