@@ -83,6 +83,11 @@ class AppDirectory:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, os.path.join(folder, f"{name}.json"))
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 class AppFacts:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?:(?P<userinfo>[^/?#@\\]*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@\\\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>https?)://(?:(?P<userinfo>[^/?#@\\\[\]]*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/?#:@\\\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[^?#\\]*)?(?:\?(?P<query>[^#\\]*))?(?:\#[^\\]*)?",
     re.IGNORECASE,
 )
@@ -47,6 +47,9 @@ def parsed_url(url: Json) -> Json:
     found = _URL.fullmatch(url)
     if found is None:
         return _INVALID
+    if found["path"] is None and "@" in url[found.end("host") :]:
+        # `host#@other` and `host?@other`: parsers have gone to the other one.
+        return _INVALID
     host, scheme = _host(found["host"]), found["scheme"].lower()
     path = _path(found["path"] or "/")
     port = int(found["port"]) if found["port"] else _PORTS[scheme]
@@ -66,15 +69,15 @@ def parsed_url(url: Json) -> Json:
 
 
 def _host(raw: str) -> str | None:
-    """The host in lower case as ASCII, without a trailing dot; None where it is no host name or address."""
+    """The host in lower case, without a trailing dot; None where it is no host name or address.
+
+    A name with other letters than ASCII has to come as `xn--…`: programs differ in how they turn one into the other.
+    """
     host = raw.lower()
     if host.startswith("["):
         return host
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode()
-        except UnicodeError:
-            return None
+    if not raw.isascii():
+        return None
     host = host.removesuffix(".")
     if _NUMERIC_HOST.fullmatch(host):
         return host
@@ -112,5 +115,9 @@ def _is_private(host: str, *, is_ip: bool) -> bool:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return True
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
+    if isinstance(address, ipaddress.IPv6Address):
+        # Gateways turn these into an IPv4 address that stands inside them (RFC 6052, RFC 8215, RFC 3056, RFC 4380).
+        if address.sixtofour or address.teredo or address in ipaddress.ip_network("64:ff9b::/32"):
+            return True
+        address = address.ipv4_mapped or address
+    return not address.is_global or address.is_multicast

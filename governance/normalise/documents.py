@@ -1,7 +1,7 @@
 """YAML and JSON text to plain values, strictly: what two readers would read differently is refused.
 
 The fast reader (ryaml, YAML 1.2) decides. Kubernetes tools read YAML 1.1, where `no` is false and `1:30` is ninety; a
-plain scalar of that sort is refused and has to be quoted. Duplicate keys, merge keys, keys that are not text, NaN and
+plain scalar of that sort is refused and has to be quoted. Tags, duplicate keys, merge keys, keys that are not text, NaN and
 infinities, and aliases that explode are refused too. Positions are found only when somebody needs them.
 """
 
@@ -24,7 +24,7 @@ MAX_NODES = 100_000
 # Plain scalars that YAML 1.1 resolves to something else than 1.2 does.
 _AMBIGUOUS = re.compile(
     r"(?:y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|[-+]?0[0-7_]+|0o[0-7]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
-    r"|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?0b[01_]+)"
+    r"|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?0b[01_]+|[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+)"
 )
 _MAYBE_AMBIGUOUS = re.compile(rf"(?:^|[\s:\-,\[{{]){_AMBIGUOUS.pattern}\s*(?:$|[,\]}}#\n])", re.MULTILINE)
 
@@ -151,7 +151,7 @@ def _read_yaml(text: str, file: str) -> list[Json]:
     except (ryaml.InvalidYamlError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise CallerError(f"not YAML: {reason}", where=f"{file}{_line_in(reason)}") from error
-    if _MAYBE_AMBIGUOUS.search(text):
+    if "!" in text or _MAYBE_AMBIGUOUS.search(text):
         _refuse_ambiguous(text, file)
     return values if isinstance(values, list) else [values]
 
@@ -167,6 +167,9 @@ def _refuse_ambiguous(text: str, file: str) -> None:
 
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+                place = f"{file}:{event.start_mark.line + 1}" if event.start_mark else file
+                raise CallerError(f"tag {event.tag[:60]!r} is no plain data", where=place, hint="leave it out")
             if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _AMBIGUOUS.fullmatch(event.value):
                 mark = event.start_mark
                 raise CallerError(

@@ -13,6 +13,7 @@ from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decod
 
 API_GROUP = "microapps.internal/"
 _MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
+_OUR_KINDS = frozenset({*_MANIFEST_KINDS, "Connector", "Waiver", "Tenant", "PolicyMode"})
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
 _DEFAULT_ACTION = {
     "template": "publish",
@@ -44,7 +45,7 @@ def normalise_document(document: Json, source: Source) -> Request:
     if unknown:
         raise CallerError("not a member of a request", where=to_pointer([unknown[0]]))
     kind = document.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise CallerError(f"kind {str(kind)[:40]!r} is not one of {', '.join(sorted(KINDS))}", where="/kind")
     if not isinstance(document.get("resource"), dict):
         raise CallerError("the resource has to be an object", where="/resource")
@@ -90,6 +91,13 @@ def manifest_kind(document: Document) -> str | None:
     if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(API_GROUP):
         return None
     return _MANIFEST_KINDS.get(str(value.get("kind")))
+
+
+def is_malformed_manifest(document: Document) -> bool:
+    """Whether a document is in our API group without being of a kind of it: a typo must not pass as somebody else's."""
+    value = document.value
+    is_ours = isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(API_GROUP)
+    return is_ours and value.get("kind") not in _OUR_KINDS
 
 
 def normalise_manifest(document: Document, source: Source) -> Request:
@@ -147,9 +155,13 @@ def _request(
 
 
 def _subject(claimed: dict[str, Json], source: Source) -> dict[str, Json]:
-    """On whose behalf. Only a service may speak for others: rules tell author from approver by this id."""
-    speaks_for_others = "service" in source.roles and isinstance(claimed.get("id"), str)
-    return {**claimed, "id": claimed["id"] if speaks_for_others else source.actor, "actor": source.actor}
+    """On whose behalf. Only a service may speak for others: rules tell author from approver by this id.
+
+    What anybody else says about themselves, groups for one, is nobody's to believe and goes no further.
+    """
+    if "service" in source.roles and isinstance(claimed.get("id"), str):
+        return {**claimed, "actor": source.actor}
+    return {"id": source.actor, "actor": source.actor}
 
 
 def canonical(value: Json) -> str:

@@ -12,7 +12,7 @@ from governance.errors import CallerError
 from governance.model.decision import ALLOW
 from governance.model.request import Source
 from governance.normalise.documents import Document, read_documents
-from governance.normalise.requests import manifest_kind, normalise_manifest
+from governance.normalise.requests import is_malformed_manifest, manifest_kind, normalise_manifest
 from governance.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
             stderr.write(f"{error}\n")
             broken += 1
             continue
+        for document in filter(is_malformed_manifest, documents):
+            stderr.write(
+                f"{file}: document {document.index + 1}: kind {document.value.get('kind')!r} is none of ours\n"
+            )
+            broken += 1
         ours = [document for document in documents if manifest_kind(document)]
         skipped += not ours
         found += [Checked(document, _decide(line, document)) for document in ours]

@@ -1,0 +1,69 @@
+"""The registry: strict about every member, and never wider than a review would see."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import connectors_registry
+from connectors_registry.load import BadEntry, load_registry
+
+OURS = Path(connectors_registry.__file__).parent
+
+
+@pytest.fixture
+def registry(tmp_path):
+    for folder in ("connectors", "tenants"):
+        shutil.copytree(OURS / folder, tmp_path / folder)
+    return tmp_path
+
+
+def edit(folder: Path, file: str, change) -> None:
+    path = folder / file
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+
+
+def test_ours_is_whole():
+    registry = load_registry()
+    assert {"hris"} <= set(registry.connectors)
+    known = set(registry.connectors)
+    for tenant in registry.tenants.values():
+        assert set(tenant["connectors"]) <= known
+    for connector in registry.connectors.values():
+        assert connector["hosts"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.pop("scopes"), "scopes"),
+        (lambda d: d.update(hosts="api.example.com"), "hosts"),
+        (lambda d: d.update(hosts=["*.example.com"]), "plain host name"),
+        (lambda d: d.update(hosts=["https://api.example.com"]), "plain host name"),
+        (lambda d: d.update(hosts=["API.example.com"]), "plain host name"),
+        (lambda d: d.update(hosts=[7]), "plain host name"),
+        (lambda d: d.update(state="aproved"), "aproved"),
+        (lambda d: d.update(state=True), "state"),
+        (lambda d: d.update(scope=[]), "scope"),
+        (lambda d: d.update(name="other"), "rename"),
+        (lambda d: next(iter(d["scopes"].values())).update(access="superuser"), "access"),
+        (lambda d: next(iter(d["scopes"].values())).pop("means"), "means"),
+    ],
+)
+def test_an_entry_with_a_mistake_is_refused_by_file_and_member(registry, change, words):
+    edit(registry, "connectors/hris.yaml", change)
+    with pytest.raises(BadEntry, match=words) as caught:
+        load_registry(str(registry))
+    assert "hris.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", ""])
+def test_a_file_that_is_no_mapping_is_refused(registry, text):
+    (registry / "tenants" / "new.yaml").write_text(text)
+    with pytest.raises(BadEntry, match=r"new\.yaml"):
+        load_registry(str(registry))
