@@ -10,10 +10,13 @@ from governance.errors import RuleError
 from governance.policy.builtins.registry import extensions
 from governance.policy.compiler.checks import check_modules, functions_of
 from governance.policy.compiler.compiled import CompiledPolicy
+from governance.policy.compiler.declarations import check_declarations
 from governance.policy.compiler.eligible import ineligible_reason
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
 from governance.policy.compiler.outputs import assign_outputs
+from governance.policy.compiler.recursion import check_recursion
+from governance.policy.compiler.safety import check_safety
 from governance.policy.engine import compile_program
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.printer import Printer
@@ -60,6 +63,9 @@ def _compiled(
     trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, deterministic: bool
 ) -> CompiledPolicy:
     check_modules(trees, deterministic=deterministic)
+    check_declarations(trees)
+    check_recursion(trees)
+    check_safety(trees)
     for tree in trees:
         assign_outputs(tree)
     text = json.dumps(data if data is not None else {}, ensure_ascii=False)
