@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from governance.policy.builtins.registry import MISSING_IN_ENGINE, OVERRIDDEN
-from governance.policy.rego.syntax import Call, Object, Scalar, Var
+from governance.policy.rego.syntax import Call, Member, Object, Scalar, Var
 from governance.policy.rego.walk import bodies_of_rule, statements_of, terms_of_rule
 
 if TYPE_CHECKING:
@@ -28,10 +28,14 @@ def _reason(rule: Rule) -> str:
     head = rule.head
     if len(head.ref) > 1:
         return "a rule's name is a reference"
+    if rule.is_default and head.args is not None:
+        return "a function has a default, which is never taken there"
     for body in bodies_of_rule(rule):
         if any(literal.withs for literal in statements_of(body)):
             return "`with` is used"
     for term in terms_of_rule(rule):
+        if isinstance(term, Member) and term.key is not None:
+            return "`k, v in …` is tested, which looks at the value alone there"
         if isinstance(term, Call) and term.name in _EXCLUDED | MISSING_IN_ENGINE | OVERRIDDEN:
             return f"{term.name} is called"
     return ""

@@ -43,6 +43,7 @@ from governance.policy.rego.walk import (
     declared_in,
     pattern_variables,
     statements_of,
+    subterms,
     terms_of_rule,
 )
 
@@ -139,7 +140,7 @@ class _Hoist:
                 expr.collection = self._atom(expr.collection, out, literal.withs)
             else:
                 expr.collection = self._inside(expr.collection, out, literal.withs)
-        elif literal.negated or self._full:
+        elif literal.negated or self._full or _has_member(expr):
             literal.expr = self._statement(expr, literal, out)
         else:
             literal.expr = self._nested(expr)
@@ -293,6 +294,13 @@ def _declared_twice(rule: Rule) -> set[str]:
     for names in outer:
         seen |= names & set().union(*(other for other in outer if other is not names))
     return seen
+
+
+def _has_member(term: Term) -> bool:
+    """Whether `x in y` stands somewhere in it: for the interpreter that is false, not undefined, where x is undefined."""
+    if isinstance(term, Comprehension):
+        return False
+    return isinstance(term, Member) or any(_has_member(inner) for inner in subterms(term))
 
 
 def _is_plain(term: Term) -> bool:
