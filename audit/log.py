@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import queue
+import sqlite3
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -57,8 +58,10 @@ class AuditLog:
             self._store = Store(folder / "log.db")
             self._head = HeadFile(folder / "head")
             self._frontier = self._checked()
-        except BaseException:
+        except BaseException as error:
             os.close(self._lock)
+            if isinstance(error, sqlite3.DatabaseError):
+                raise LogTorn(f"{folder}/log.db cannot be read ({error}): restore the database") from error
             raise
         self._vault = Vault(self._store)
         self.reader = LogReader(home, origin=origin)

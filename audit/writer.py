@@ -2,8 +2,8 @@
 
 Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]` and hears
 `[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. Before it evaluates, a worker notes in its flight
-slot (a small file, written by memory copy) what it is about to decide; a worker that dies in flight cannot record
-that any more, so the writer does when its connection drops.
+slot (a small file, written by memory copy, whose name ends in its process id) what it is about to decide; a worker that
+dies in flight cannot record that any more, so the writer does when its connection drops, or at its own next start.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Writer:
     async def start(self) -> None:
         """Listen; the folder is private to this account, and so is the socket."""
         self._path.unlink(missing_ok=True)
+        self._record_orphans()
         mask = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST_LINE)
@@ -78,8 +79,8 @@ class Writer:
                     slot = str(message[1])
                     continue
                 self._take(message, answered, queue_line)
-        except (ConnectionError, ValueError, asyncio.LimitOverrunError):
-            pass
+        except (ConnectionError, ValueError, TypeError, AttributeError, LookupError):
+            pass  # not our protocol, or gone: this connection ends, the others do not notice
         finally:
             writer.close()
             if slot:
@@ -94,6 +95,13 @@ class Writer:
             return
         future.add_done_callback(lambda done: answered(number, done))
 
+    def _record_orphans(self) -> None:
+        """Slots of workers that ended while no writer ran: nobody else will ever look at them."""
+        for slot in sorted(self._path.parent.glob("flight-*")):
+            process = slot.name.rpartition("-")[2]
+            if process.isdigit() and not _is_alive(int(process)):
+                self._record_lost_flight(str(slot))
+
     def _record_lost_flight(self, slot: str) -> None:
         """A worker went away; if it was deciding, the record that it could not write is written here."""
         for public, time in read_slot(slot):
@@ -103,6 +111,16 @@ class Writer:
                 self._log.submit(Entry("refused", time, lost, sealed, str(public.get("actor", ""))))
             except AuditError:
                 return
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _answer(number: int, done: Future[Receipt]) -> list[Any]:
