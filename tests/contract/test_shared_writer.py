@@ -218,7 +218,7 @@ def test_noise_on_the_socket_harms_nobody(writer):
             b'["x", 2]\n',
             b"\xff\xfe\n",
             b"x" * 100_000,
-            json.dumps([1, 2, 3, 4, 5, 6]).encode() + b"\n",
+            b"[1, 2, 3, 4, 5, 6]\n",
         ):
             _, stream = await asyncio.open_unix_connection(writer.home / "audit" / "writer.sock")
             stream.write(noise)

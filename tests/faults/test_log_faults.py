@@ -83,8 +83,17 @@ def test_a_hundred_kill_9_under_twenty_writers_lose_nothing(tmp_path):
 
 @pytest.fixture
 def killed(tmp_path):
-    """A log whose writer was killed: its last records are only in the write-ahead log."""
-    run_and_kill(tmp_path / "home", tmp_path / "ledger", "r", 0.3)
+    """A log whose writer was killed early: its records are only in the write-ahead log."""
+    statement = (
+        "import os, sys; sys.path[:0] = sys.argv[1:3]; from test_log_faults import *; log = log_of(Path(sys.argv[3]));"
+        "promised = [(log.append(entry(n)).index, f'd{n}') for n in range(30)];"
+        "Path(sys.argv[4]).write_text(''.join(f'{i} {d}\\n' for i, d in promised)); os.kill(os.getpid(), 9)"
+    )
+    here = str(Path(__file__).parent)
+    subprocess.run(
+        [sys.executable, "-c", statement, here, str(ROOT), str(tmp_path / "home"), str(tmp_path / "ledger")],
+        check=False,
+    )
     assert (tmp_path / "home" / "audit" / "log.db-wal").stat().st_size > 0
     return tmp_path / "home"
 
