@@ -55,8 +55,9 @@ class Engine:
         self._own_thread()
         if self._rvm is not None and input_json is not None and path in self._fast:
             text = self._run_fast(path, input_json)
-            if text is not None:
-                return Answer(None if text == _UNDEFINED else text, "rvm")
+            # Undefined may also be a builtin's error, or a text of these very letters: the interpreter tells.
+            if text is not None and text != _UNDEFINED:
+                return Answer(text, "rvm")
         return Answer(self._slow_rule(path, input_json), "interpreter")
 
     def compare(self, path: str, input_json: str) -> tuple[str | None, str | None]:
@@ -133,7 +134,11 @@ class Engine:
 
     def _slow_rule(self, path: str, input_json: str | None) -> str | None:
         text = self._evaluate(lambda engine: engine.eval_rule_as_json(path), input_json, self._compiled.strict)
-        return None if text == _UNDEFINED else text
+        if text != _UNDEFINED:
+            return text
+        found = self._evaluate(lambda engine: engine.eval_query_as_json(path), input_json, self._compiled.strict)
+        rows = json.loads(found).get("result", [])
+        return text if rows and rows[0]["expressions"][0]["value"] == json.loads(_UNDEFINED) else None
 
     def _evaluate(self, call: Callable[[regorus.Engine], str], input_json: str | None, strict: bool) -> str:  # noqa: FBT001
         """Plain first; where that raised and errors may read as undefined, the guarded form."""

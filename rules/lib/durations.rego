@@ -8,7 +8,7 @@ _seconds_per_part := [31622400, 2678400, 604800, 86400, 3600, 60, 1]
 
 seconds(text) := total if {
 	is_string(text)
-	some parts in regex.find_all_string_submatch_n(_pattern, text, 1)
+	parts := regex.find_all_string_submatch_n(_pattern, text, 1)[0]
 	total := sum([n |
 		some i, weight in _seconds_per_part
 		digits := parts[i + 1]

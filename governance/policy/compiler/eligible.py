@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from governance.policy.builtins.registry import MISSING_IN_ENGINE, OVERRIDDEN
-from governance.policy.rego.syntax import Call, Member, Object, Scalar, Var
-from governance.policy.rego.walk import bodies_of_rule, statements_of, terms_of_rule
+from governance.policy.rego.syntax import Call, Comprehension, Infix, Member, Object, Ref, Scalar, SomeIn, Var
+from governance.policy.rego.walk import bodies_of_rule, pattern_variables, statements_of, subterms, terms_of_rule
 
 if TYPE_CHECKING:
-    from governance.policy.rego.syntax import Module, Rule
+    from collections.abc import Set as AbstractSet
+
+    from governance.policy.rego.syntax import Expr, Module, Rule
 
 # `walk` relations cannot be looped over there; the others panic or differ.
 _EXCLUDED = frozenset({"walk", "strings.count", "json.match_schema", "json.verify_schema", "print", "trace"})
@@ -44,16 +46,41 @@ def _reason(rule: Rule) -> str:
 def _several_values(tree: Module) -> str:
     """A complete rule with several bodies may conflict, and this executor never says so."""
     seen: dict[str, str] = {}
+    known = {"input", "data"} | {entry.alias or entry.path[-1] for entry in tree.imports}
+    known |= {rule.head.ref[0].name for rule in tree.rules if isinstance(rule.head.ref[0], Var)}
     for rule in tree.rules:
         head = rule.head
         name = head.ref[0]
         if rule.is_default or head.key is not None or not isinstance(name, Var):
             continue
         value = _constant(rule)
+        if value == "" and _iterates(rule, known):
+            return f"{tree.file}:{rule.line}: {name.name} may have a value for each of several"
         if name.name in seen and (value == "" or seen[name.name] != value):
             return f"{tree.file}:{rule.line}: {name.name} may have several values"
         seen[name.name] = value
     return ""
+
+
+def _iterates(rule: Rule, known: AbstractSet[str]) -> bool:
+    """Whether a body may hold in several ways: it loops, or a reference has a bracket that nothing else binds."""
+    fixed = set(known).union(*(pattern_variables(argument) for argument in rule.head.args or ()))
+    statements = [literal.expr for body in bodies_of_rule(rule) for literal in body]
+    for expr in statements:
+        if isinstance(expr, Infix) and expr.op == ":=":
+            fixed |= pattern_variables(expr.left)
+    values = [rule.head.value, *(branch.value for branch in rule.elses)]
+    return any(isinstance(expr, SomeIn) or _loops(expr, fixed - {"_"}) for expr in [*statements, *values] if expr)
+
+
+def _loops(expr: Expr, fixed: AbstractSet[str]) -> bool:
+    if isinstance(expr, Comprehension):
+        return False
+    if isinstance(expr, Ref):
+        names = set().union(*(pattern_variables(argument) for argument in expr.args))
+        if names - fixed:
+            return True
+    return any(_loops(inner, fixed) for inner in subterms(expr))
 
 
 def _constant(rule: Rule) -> str:
