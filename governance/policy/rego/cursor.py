@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from governance.policy.rego.syntax import Scalar
 from governance.policy.rego.tokens import RegoSyntaxError, Token, tokens_of
 
 ALWAYS = frozenset({"as", "default", "else", "false", "import", "null", "not", "package", "some", "true", "with"})
@@ -66,3 +69,17 @@ class Cursor:
         if token.kind != "name":
             raise self._error(f"{what} expected, {token.text or 'end of file'!r} found", token)
         return token.text
+
+    def _number(self) -> Scalar:
+        sign = "-" if self._accept("-") else ""
+        token = self._take()
+        if self._now.kind in {"name", "number"} and not self._now.after_space:
+            raise self._error(f"{token.text}{self._now.text} is not a number", token)
+        return Scalar(sign + token.text)
+
+    def _string(self) -> Scalar:
+        token = self._take()
+        try:
+            return Scalar(json.dumps(json.loads(token.text, strict=True), ensure_ascii=False))
+        except ValueError:
+            raise self._error(f"{token.text[:40]} is not a string: bad escape", token) from None

@@ -244,7 +244,7 @@ class Terms(Cursor):
         ):
             return self._number()
         if token.kind == "string":
-            return Scalar(_string(self._take(), self._error))
+            return self._string()
         if token.kind == "raw":
             return Scalar(json.dumps(self._take().text[1:-1], ensure_ascii=False))
         if token.kind == "name":
@@ -263,13 +263,6 @@ class Terms(Cursor):
         except RegoSyntaxError as error:
             self._failed[at] = error
             raise
-
-    def _number(self) -> Term:
-        sign = "-" if self._accept("-") else ""
-        token = self._take()
-        if self._now.kind in {"name", "number"} and not self._now.after_space:
-            raise self._error(f"{token.text}{self._now.text} is not a number", token)
-        return Scalar(sign + token.text)
 
     def _named(self) -> Term:
         token = self._take()
@@ -395,10 +388,3 @@ def _extended(term: Term, argument: Term, token: Token) -> Ref:
         term.args.append(argument)
         return term
     return Ref(term, [argument], token.line, token.column)
-
-
-def _string(token: Token, error: object) -> str:
-    try:
-        return json.dumps(json.loads(token.text, strict=True), ensure_ascii=False)
-    except ValueError:
-        raise error(f"{token.text[:40]} is not a string: bad escape", token) from None  # type: ignore[operator]
