@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from governance.errors import BadBundle
 from governance.model.request import KINDS
 from governance.policy.active import packed
-from governance.policy.bundle import Bundle, load_bundle, owned_roots, refuse_overlap
+from governance.policy.bundle import Bundle, load_bundle, owned_roots, refuse_overlap, united_data
 from governance.policy.compiler.compile import Module, compile_policy
 from governance.policy.compiler.entry import ENTRY_PACKAGE, RuleEntry, entry_module
 from governance.policy.metadata import RuleMeta, metadata_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from governance.policy.compiler.compiled import CompiledPolicy
 
 _KINDS = sorted(KINDS)
+# The package that we generate: whoever could add to it would answer for every rule.
+_ENTRY = Bundle("the entry points", "", (ENTRY_PACKAGE.replace(".", "/"),), (), {})
 
 
 def build(source: str, extras: Sequence[Extra], key: bytes = b"", *, is_own: bool = False) -> bytes:
@@ -31,7 +33,7 @@ def build(source: str, extras: Sequence[Extra], key: bytes = b"", *, is_own: boo
     bundles = [main]
     if extras:
         bundles = [owned_roots(b) for b in (main, *(load_bundle(e.path, v0=e.v0, key=key) for e in extras))]
-        refuse_overlap(bundles)
+        refuse_overlap([*bundles, _ENTRY])
     rules = rules_of(main)
     compiled = compile_bundles(bundles, rules)
     compiled = compiled._replace(fast=proved(compiled, corpus_of(source)))
@@ -57,9 +59,7 @@ def compile_bundles(bundles: Sequence[Bundle], rules: Sequence[RuleMeta]) -> Com
     modules = [module for bundle in bundles for module in bundle.modules]
     if entries:
         modules.append(Module("<entry>", entry_module(entries, _KINDS)))
-    data = {}
-    for bundle in bundles:
-        data.update(bundle.data if isinstance(bundle.data, dict) else {})
+    data = united_data(bundles)
     served = {kind for meta in rules if not meta.obligation_type for kind in meta.applies_to}
     return compile_policy(
         modules,

@@ -81,6 +81,14 @@ def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bun
     return bundle
 
 
+def united_data(bundles: Sequence[Bundle]) -> Json:
+    """The data of all bundles side by side, member by member: what one adds must not hide what another holds."""
+    data: Json = {}
+    for bundle in bundles:
+        data = _union(data, bundle.data if isinstance(bundle.data, dict) else {}, bundle.name)
+    return data
+
+
 def digest_of(files: Mapping[str, bytes]) -> str:
     """`sha256:<hex>` over names and contents, independent of order."""
     total = hashlib.sha256()
@@ -129,6 +137,8 @@ def archive_files(path: str) -> dict[str, bytes]:
                 if not member.isfile() or ".." in file.split("/") or len(files) >= MOST_FILES or total > MOST_BYTES:
                     raise BadBundle(f"member {member.name!r} may not be in a bundle", where=path)
                 content = archive.extractfile(member)
+                if file in files:
+                    raise BadBundle(f"member {file!r} is there twice", where=path)
                 files[file] = content.read() if content is not None else b""
     except (tarfile.TarError, OSError, EOFError) as error:
         raise BadBundle(f"not a bundle: {error}", where=path) from error

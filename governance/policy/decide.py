@@ -113,6 +113,8 @@ def refusal(revision: str, request: Request, facts: Facts | None, moment: Moment
 
 def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], found: Json, executor: str) -> Verdict:
     request, facts, moment = question
+    if not isinstance(found["violations"], list) or not isinstance(found["obligations"], list):
+        raise TypeError("violations and obligations have to be lists")
     judged = [_judge(active, request, moment, waivers, raw) for raw in found["violations"]]
     judged.sort(key=lambda pair: (pair[0].rule, pair[0].path, pair[0].message))
     violations = tuple(violation for violation, _ in judged)

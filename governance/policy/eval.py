@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import GovernanceError, NoAnswer, RuleError
-from governance.policy.builtins.registry import extensions
+from governance.policy.active import engine_for
 from governance.policy.compiler.compile import Module, compile_policy
-from governance.policy.engine import Engine
 from governance.policy.rego.parser import parse_query
 from governance.policy.rego.printer import literal_text
 from governance.policy.rego.syntax import Comprehension, Every, Infix, Literal, Some, SomeIn, Var
@@ -61,7 +60,7 @@ def evaluate(question: Question) -> list[dict[str, Json]] | Failure:
         modules = [Module(name, text, question.v0) for name, text in question.modules.items()]
         modules.append(Module("query", _rule_for(body, names)))
         compiled = compile_policy(modules, data=question.data, strict=question.strict, deterministic=False)
-        engine = Engine(compiled, {name: extensions()[name] for name in compiled.needs})
+        engine = engine_for(compiled)
         document = json.dumps(question.input) if question.has_input else None
         answer = engine.rule(f"data.{_PACKAGE}.result", document)
     except RuleError as error:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.errors import RuleError
 from governance.policy.bundle import load_bundle
 from governance.policy.compiler.checks import check_modules
+from governance.policy.compiler.declarations import check_declarations
+from governance.policy.compiler.recursion import check_recursion
+from governance.policy.compiler.safety import check_safety
 from governance.policy.metadata import RuleMeta, metadata_of, package_of
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.syntax import Array, Call, Infix, Object, Rule, Scalar, Some, SomeIn, Var
@@ -80,7 +83,11 @@ def _from_error(check: str, error: RuleError, file: str) -> Finding:
 
 def _compiles(bundle: Bundle, units: list[_Unit]) -> Iterator[Finding]:
     try:
-        check_modules([unit.tree for unit in units], deterministic=True)
+        trees = [unit.tree for unit in units]
+        check_modules(trees, deterministic=True)
+        check_declarations(trees)
+        check_recursion(trees)
+        check_safety(trees)
     except RuleError as error:
         yield _from_error("compiles", error, error.where.split(":")[0] or bundle.name)
 

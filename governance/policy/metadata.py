@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 RULES_PREFIX, OBLIGATIONS_PREFIX = "platform.rules.", "platform.obligations."
-_PACKAGE = re.compile(r"^package\s+(?P<name>[^\s#]+)", re.MULTILINE)
 _BLOCK = re.compile(r"^# METADATA[^\S\n]*\n(?P<yaml>(?:#[^\n]*\n)+)", re.MULTILINE)
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{3}")
 
@@ -37,12 +37,15 @@ class RuleMeta(NamedTuple):
     obligation_type: str = ""
 
 
+@cache
 def package_of(text: str, file: str) -> str:
-    """Dotted package name of a module; raises RuleError when it has none."""
-    found = _PACKAGE.search(text)
-    if found is None:
-        raise RuleError("no package", where=f"{file}:1", hint="a module starts with `package a.b`")
-    return found["name"]
+    """Dotted package name of a module; raises RuleError when it has none.
+
+    It is the parser's, never a text search's: who owns which package decides what a bundle may add to.
+    """
+    from governance.policy.rego.parser import parse_package
+
+    return ".".join(parse_package(text, file))
 
 
 def metadata_of(text: str, file: str) -> RuleMeta | None:

@@ -6,6 +6,7 @@ Data document `platform.modes`: `{"rules": {"CONN-001": {"mode": "warn", "since"
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from governance.model.decision import MODES
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 ENFORCE = "enforce"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 
 
 def effective_mode(rule: str, tenant: str, now: str, modes: Json) -> str:
@@ -25,15 +27,13 @@ def effective_mode(rule: str, tenant: str, now: str, modes: Json) -> str:
     row = rules.get(rule) if isinstance(rules, dict) else None
     if not isinstance(row, dict):
         return ENFORCE
-    if "since" in row and not _is_past(row["since"], now):
+    tenants = row.get("tenants", {})
+    if not isinstance(tenants, dict) or ("since" in row and not _is_past(row["since"], now)):
         return ENFORCE
-    tenants = row.get("tenants")
-    mode = tenants.get(tenant, row.get("mode")) if isinstance(tenants, dict) else row.get("mode")
+    mode = tenants.get(tenant, row.get("mode"))
     return mode if isinstance(mode, str) and mode in MODES else ENFORCE
 
 
 def _is_past(since: object, now: str) -> bool:
     """Whether `since` is not after `now`. Both must be RFC 3339 in UTC: text order is time order up to the fraction."""
-    if not isinstance(since, str) or not since.endswith("Z") or len(since) < len("2026-01-01T00:00:00Z"):
-        return False
-    return since[:19] <= now[:19]
+    return isinstance(since, str) and _INSTANT.fullmatch(since) is not None and since[:19] <= now[:19]

@@ -12,9 +12,9 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import NoAnswer, RuleError
+from governance.policy.active import engine_for
 from governance.policy.bundle import load_bundle
 from governance.policy.compiler.compile import Module, compile_policy
-from governance.policy.engine import Engine
 from governance.policy.metadata import metadata_of, package_of
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.printer import expr_text, literal_text, path_text, term_text
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from governance.model.request import Json
     from governance.policy.bundle import Bundle
+    from governance.policy.engine import Engine
     from governance.policy.rego.syntax import Module as Tree
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "="})
@@ -83,7 +84,7 @@ def run_tests(source: str, *, only: str = "") -> Report:
     modules = test_modules(source)
     trees = [parse_module(module.text, module.path) for module in modules]
     compiled = compile_policy([*bundle.modules, *modules], data=bundle.data, strict=True)
-    engine = Engine(compiled)
+    engine = engine_for(compiled)
     engine.enable_coverage()
     found = [(tree, rule) for tree in trees for rule in tree.rules if _is_test(rule) and only in _name(tree, rule)]
     outcomes = [_run_one(engine, tree, rule) for tree, rule in found]
@@ -168,7 +169,7 @@ def _run_case(engine: Engine, bundle: Bundle, case: Case) -> Outcome:
 
 def _with_data(bundle: Bundle, data: Json) -> Engine:
     merged = {**bundle.data, "platform": {**bundle.data.get("platform", {}), **data.get("platform", data)}}
-    return Engine(compile_policy(bundle.modules, data=merged, strict=True))
+    return engine_for(compile_policy(bundle.modules, data=merged, strict=True))
 
 
 def _difference(expect: Sequence[Json], got: Sequence[Json]) -> str:
@@ -198,7 +199,7 @@ def _explained(bundle: Bundle, modules: Sequence[Module], failing: Sequence[tupl
         for index, literal in enumerate(rule.body or []):
             probe = _probe(tree, rule, index)
             try:
-                engine = Engine(compile_policy([*bundle.modules, *modules, probe], data=bundle.data, strict=True))
+                engine = engine_for(compile_policy([*bundle.modules, *modules, probe], data=bundle.data, strict=True))
                 values = [engine.rule(f"data.{path_text(tree.package)}.probe_{n}", "{}").text for n in (0, 1, 2)]
             except (RuleError, NoAnswer):
                 continue

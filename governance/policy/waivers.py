@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("rule", "subject", "owner", "approver", "reason", "expires")
 _OPTIONAL = frozenset({"ticket"})
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 _SUBJECT = re.compile(r"(app|tenant):[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -68,7 +68,8 @@ def load_waivers(folder: str, rules: Collection[str]) -> tuple[Waiver, ...]:
 def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
     """A waiver from its document; refuses one that names no known rule or that its owner approved."""
     spec = document.get("spec") if isinstance(document, dict) and document.get("kind") == "Waiver" else None
-    name = document.get("metadata", {}).get("name") if isinstance(spec, dict) else None
+    metadata = document.get("metadata") if isinstance(spec, dict) else None
+    name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(spec, dict) or not isinstance(name, str):
         raise RuleError("not a Waiver with metadata.name and spec", where=where)
     missing = [key for key in _REQUIRED if not isinstance(spec.get(key), str) or not spec[key].strip()]
@@ -80,7 +81,7 @@ def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
     waiver = Waiver(name, *(spec[key] for key in _REQUIRED))
     if waiver.rule not in rules:
         raise RuleError(f"rule {waiver.rule!r} does not exist", where=where, hint="`governance rules list`")
-    if waiver.owner == waiver.approver:
+    if waiver.owner.strip().casefold() == waiver.approver.strip().casefold():
         raise RuleError("owner and approver are the same", where=where, hint="somebody else has to approve it")
     if not _SUBJECT.fullmatch(waiver.subject):
         raise RuleError(f"subject {waiver.subject!r} is not app:<name> or tenant:<name>", where=where)

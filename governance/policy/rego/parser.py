@@ -34,6 +34,12 @@ def parse_module(text: str, file: str, *, is_v0: bool = False) -> Module:
         raise RegoSyntaxError("nested too deeply", where=file) from None
 
 
+def parse_package(text: str, file: str) -> list[str]:
+    """The package of a file, read as the rest of it is: however it is spelt, it names the same path."""
+    parser = _Parser(text, file, is_v0=False)
+    return parser.package()
+
+
 def parse_query(text: str, file: str = "query", *, is_v0: bool = False) -> list[Literal]:
     """A query: statements as in a rule's body."""
     try:
@@ -46,10 +52,13 @@ def parse_query(text: str, file: str = "query", *, is_v0: bool = False) -> list[
 
 
 class _Parser(Terms):
-    def module(self) -> Module:
+    def package(self) -> list[str]:
         if not self._accept("package"):
             raise self._error("a module starts with `package`")
-        package = self._path()
+        return self._path()
+
+    def module(self) -> Module:
+        package = self.package()
         imports: list[Import] = []
         while self._is("import"):
             imports.append(self._import())
