@@ -40,7 +40,7 @@ def _check_body(tree: Module, body: list[Literal]) -> None:
     above: set[str] = set()
     for literal in body:
         own = declared_in([literal])
-        used = {name for name in needs(literal, frozenset()) if name in later[id(literal)]}
+        used = needs(literal, frozenset()) & later[id(literal)] - own
         twice = own & above - {"_"}
         for name in sorted(used - above) or sorted(twice):
             problem = "referenced" if name in used else "declared"

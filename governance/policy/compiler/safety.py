@@ -142,9 +142,10 @@ class _Safety:
     def _refuse(self, literal: Literal, bound: set[str], scope: _Scope, closed: set[str]) -> NoReturn:
         made = Binder(bound, scope.constants, self._arities).outputs(literal)
         missing = sorted((needs(literal, scope.constants) - made - bound) | (closed - bound))
-        shown = "_" if missing[0].startswith("_@") else missing[0]
+        written = [name for name in missing if not name.startswith("_@")]
+        named = f"vars {', '.join(written)} are" if len(written) > 1 else f"var {written[0] if written else '_'} is"
         place = f"{self._file}:{literal.line}:{max(literal.column, 1)}"
-        raise UnsafeVariable(f"var {shown} is unsafe", where=place, hint="no statement gives it a value")
+        raise UnsafeVariable(f"{named} unsafe", where=place, hint="no statement gives it a value")
 
     def _closures(self, literal: Literal, scope: _Scope) -> None:
         """The nested bodies of a statement that is in place, each with what is bound before it."""
