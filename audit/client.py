@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import NotDurable
 from audit.flight import FlightSlot
-from audit.record import Receipt
+from audit.record import Receipt, text_of
 from audit.writer import LONGEST_LINE, SOCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.record import Entry
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class Client:
@@ -28,6 +31,7 @@ class Client:
         self.flight = FlightSlot(folder / f"flight-{slot}")
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._outbox: list[bytes] = []
         self._number = 0
         self._connecting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
@@ -44,8 +48,9 @@ class Client:
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            line = json.dumps([number, *entry], separators=(",", ":"), ensure_ascii=False)
-            writer.write(line.encode("utf-8", "surrogatepass") + b"\n")
+            texts = {name: text_of(value) for name, value in entry.sealed.items()}
+            line = _ENCODER.encode([number, entry.kind, entry.time, entry.public, texts, entry.subject])
+            self._send(writer, line.encode("utf-8", "surrogatepass") + b"\n")
             async with asyncio.timeout(self._timeout_s):
                 return await future
         except TimeoutError as error:
@@ -70,6 +75,19 @@ class Client:
             self._writer.close()
         if self._reading is not None:
             self._reading.cancel()
+
+    def _send(self, writer: asyncio.StreamWriter, line: bytes) -> None:
+        """Lines of one turn of the loop go out together: the writer commits together what arrives together."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush, writer)
+        self._outbox.append(line)
+
+    def _flush(self, writer: asyncio.StreamWriter) -> None:
+        lines = b"".join(self._outbox)
+        self._outbox.clear()
+        if writer is self._writer and not writer.is_closing():
+            writer.write(lines)
+        # Else the connection went away, and with it everybody who waited was told so.
 
     async def _connected(self) -> asyncio.StreamWriter:
         if self._writer is not None and not self._writer.is_closing():

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from audit.canonical import canonical
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,7 +39,10 @@ class Vault:
 
     def sealed(self, subject: str, index: int, fields: Mapping[str, Sealed]) -> bytes:
         """Encrypted openings of one record, bound to its index."""
-        plain = canonical({name: {"salt": s.salt, "value": s.value} for name, s in fields.items()})
+        members = (
+            f'{json.dumps(name)}:{{"salt":"{sealed.salt}","value":{sealed.text}}}' for name, sealed in fields.items()
+        )
+        plain = f"{{{','.join(members)}}}".encode("utf-8", "surrogatepass")
         nonce = os.urandom(_NONCE)
         return nonce + self._cipher(subject).encrypt(nonce, plain, _bound(index))
 

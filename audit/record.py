@@ -12,11 +12,17 @@ import hmac
 import os
 from typing import Any, NamedTuple
 
-from audit.canonical import canonical
+from audit.canonical import canonical, canonical_text
 from audit.errors import RecordTooLarge
 
 LEAF_VERSION = 1
 MOST_BYTES = 65_535
+
+
+class Canonical(str):
+    """Canonical JSON text of a value, for whoever has it already."""
+
+    __slots__ = ()
 
 
 class Entry(NamedTuple):
@@ -28,7 +34,7 @@ class Entry(NamedTuple):
     public: dict[str, Any]
     """Small fields without content: ids, names, effect, digests."""
     sealed: dict[str, Any]
-    """Fields with content: committed to, readable only with their opening."""
+    """Fields with content: committed to, readable only with their opening. JSON values, or `Canonical` texts of them."""
     subject: str = ""
     """Whose data the sealed fields are: erasing this subject's key erases them."""
 
@@ -50,13 +56,21 @@ class Sealed(NamedTuple):
 
     commitment: str
     salt: str
-    value: Any
+    text: str
+    """Canonical JSON text of the value."""
 
 
 def seal(value: Any, salt: bytes | None = None) -> Sealed:
     """Commit to a value with a fresh 16 byte salt."""
     secret = salt if salt is not None else os.urandom(16)
-    return Sealed(hmac.new(secret, canonical(value), hashlib.sha256).hexdigest(), secret.hex(), value)
+    text = text_of(value)
+    raw = text.encode("utf-8", "surrogatepass")
+    return Sealed(hmac.digest(secret, raw, hashlib.sha256).hex(), secret.hex(), text)
+
+
+def text_of(value: Any) -> str:
+    """Canonical JSON text. Raises ValueError or TypeError for what is no JSON."""
+    return value if isinstance(value, Canonical) else canonical_text(value)
 
 
 def opens(commitment: str, salt: str, value: Any) -> bool:

@@ -1,6 +1,7 @@
 """One writer for several worker processes: owns the log, takes entries over a Unix socket, answers when they are durable.
 
-Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]` and hears
+Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]`, the
+sealed members as canonical JSON texts, and hears
 `[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. Before it evaluates, a worker notes in its flight
 slot (a small file, written by memory copy, whose name ends in its process id) what it is about to decide; a worker that
 dies in flight cannot record that any more, so the writer does when its connection drops, or at its own next start.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError
 from audit.flight import read_slot
-from audit.record import Entry
+from audit.record import Canonical, Entry
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -88,8 +89,9 @@ class Writer:
 
     def _take(self, message: list[Any], answered: Any, queue_line: Any) -> None:
         number, kind, time, public, sealed, subject = message
+        texts = {name: Canonical(text) for name, text in sealed.items()}
         try:
-            future = self._log.submit(Entry(kind, time, public, sealed, subject))
+            future = self._log.submit(Entry(kind, time, public, texts, subject))
         except AuditError as error:
             queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
             return

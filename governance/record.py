@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from audit.record import Entry
+from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     resource, hidden = masked(request.resource, facts.values)
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": facts.values,
+        "facts": Canonical(facts.text),
         "answer": {
             "reason": _without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
@@ -134,6 +134,8 @@ def _collect(value: Json, hidden: list[str]) -> None:
 
 def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -> Json:
     """The request as it may be stored; a value that was hidden in the resource is hidden in its context as well."""
+    if not hidden and resource == request.resource:
+        return Canonical(request.text)
     rest = {
         "kind": request.kind,
         "action": request.action,
@@ -141,12 +143,9 @@ def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -
         "subject": request.subject,
         "context": request.context,
         "dry_run": request.dry_run,
-        "document": request.source.document,
     }
-    if hidden:
-        rest = {key: _scrub(value, hidden) for key, value in rest.items()}
-        resource = _scrub(resource, hidden)
-    return {**rest, "resource": resource}
+    rest = {key: _scrub(value, hidden) for key, value in rest.items()}
+    return {**rest, "resource": _scrub(resource, hidden)}
 
 
 def _scrub(value: Json, hidden: tuple[str, ...]) -> Json:

@@ -67,7 +67,7 @@ def _granian(options: argparse.Namespace) -> None:
         address=options.host,
         port=options.port,
         workers=options.workers,
-        loop=Loops.asyncio,
+        loop=Loops.uvloop,
         runtime_mode=RuntimeModes.st,
         ssl_cert=Path(options.tls_cert) if options.tls_cert else None,
         ssl_key=Path(options.tls_key) if options.tls_key else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -137,6 +138,9 @@ class Application:
         is_dev = os.environ.get("GOVERNANCE_SERVE_DEV") == "1"
         environ = {k: v for k, v in os.environ.items() if k != "GOVERNANCE_SERVE_DEV"}
         self._worker = worker = Worker(from_environment(environ), is_dev=is_dev)
+        # What lives now lives for good; collecting it again and again would cost more than some decisions.
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
         loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))

@@ -37,6 +37,9 @@ _TRACE_PARENT = re.compile(
 )
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 class Answer(NamedTuple):
     """What goes back."""
 
@@ -204,7 +207,7 @@ def json_answer(value: Any, status: int = 200, headers: Headers = ()) -> Answer:
 
 def json_bytes(value: Any) -> bytes:
     """JSON text; half a surrogate pair, which no caller may send but a policy may make, is replaced."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")
 
 
 async def send_answer(send: Send, answer: Answer, *, gzip: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ from governance.settings import from_environment
 async def _serve() -> None:
     environ = {name: value for name, value in os.environ.items() if name != "GOVERNANCE_SERVE_DEV"}
     settings = from_environment(environ)
+    # What lives now lives for good; collecting it again and again costs more than recording.
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
     log = AuditLog(settings.home, origin=settings.text("log_origin"))
     writer = Writer(log, settings.home)
     await writer.start()
