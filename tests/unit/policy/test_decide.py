@@ -1,0 +1,282 @@
+"""The verdict: what rules, modes and waivers make of a request, and everything that must end as a deny."""
+
+import json
+
+import pytest
+
+from governance.model.facts import Facts
+from governance.model.patch import patched
+from governance.policy.active import Active
+from governance.policy.compiler.compile import Module, compile_policy
+from governance.policy.decide import policy_input
+from governance.policy.engine import Engine
+from governance.policy.explain import with_proved_fixes
+from governance.policy.metadata import metadata_of
+from governance.policy.modes import effective_mode
+from governance.policy.waivers import Waiver
+
+NOW = "2027-03-01T12:00:00Z"
+GOOD = {"owner": "o", "colour": "red"}
+
+
+def waiver(**changed):
+    row = {
+        "name": "w",
+        "rule": "APP-001",
+        "subject": "app:lunch",
+        "owner": "ann",
+        "approver": "bob",
+        "reason": "until the move",
+        "expires": "2027-03-02T00:00:00Z",
+    }
+    return Waiver(**{**row, **changed})
+
+
+def modes(rules):
+    return {"data/platform/modes.yaml": json.dumps({"rules": rules})}
+
+
+# -- verdicts ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_objects_and_obligations_come_along(active, verdict, request_for):
+    decision = verdict(active(), request_for(**GOOD)).decision
+    assert decision.effect == "allow"
+    assert decision.error is None
+    assert decision.rules_evaluated == ("APP-001", "APP-002")
+    assert [(o.type, o.rule, o.value) for o in decision.obligations] == [("header", "label", "lunch")]
+
+
+def test_the_strictest_effect_wins_and_is_named(active, verdict, request_for):
+    decision = verdict(active(), request_for(colour="green")).decision
+    assert decision.effect == "deny"
+    assert [(v.rule, v.effect, v.path) for v in decision.violations] == [
+        ("APP-001", "deny", "/spec/owner"),
+        ("APP-002", "require_approval", "/spec/colour"),
+    ]
+    assert decision.reason == "APP-001: The app has no owner."
+    assert verdict(active(), request_for(owner="o", colour="green")).decision.effect == "require_approval"
+
+
+def test_the_same_question_gives_the_same_bytes(active, verdict, request_for):
+    loaded = active()
+    first, second = (verdict(loaded, request_for(colour="green")).decision for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+
+
+def test_a_kind_without_rules_is_denied(active, verdict, request_for):
+    decision = verdict(active(), request_for(**GOOD, kind="publish")).decision
+    assert (decision.effect, decision.error, decision.executor) == ("deny", "no_answer", "none")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{}",
+        "null",
+        "false",
+        "true",
+        "[]",
+        '""',
+        '{"violations": {}, "obligations": []}',
+        '{"violations": [], "obligations": {}}',
+        '{"violations": "", "obligations": []}',
+        '{"violations": null, "obligations": []}',
+        '{"violations": []}',
+        '{"obligations": []}',
+        '{"violations": [{"rule": "APP-001"}], "obligations": []}',
+        '{"violations": [{"rule": "APP-001", "found": "x"}], "obligations": []}',
+        '{"violations": [1], "obligations": []}',
+        '{"violations": [], "obligations": [{"type": "mask"}]}',
+    ],
+)
+def test_an_answer_of_another_shape_is_a_deny(value, active, verdict, request_for):
+    compiled = compile_policy([Module("m.rego", f"package platform.main\n\ndeploy := {value}\n")])
+    forged = active()._replace(engine=Engine(compiled), compiled=compiled)
+    decision = verdict(forged, request_for(**GOOD)).decision
+    assert (decision.effect, decision.error) == ("deny", "no_answer")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "deploy := upper(input.app.colour)",
+        "deploy := 1 if input.app.owner\ndeploy := 2 if input.app.colour",
+        'deploy := strings.count("abc", "")',
+        "deploy := input.nowhere",
+    ],
+)
+def test_an_error_a_conflict_a_panic_and_silence_are_a_deny(rule, active, verdict, request_for):
+    compiled = compile_policy([Module("m.rego", f"package platform.main\n\n{rule}\n")], strict=True)
+    forged = active()._replace(engine=Engine(compiled), compiled=compiled)
+    decision = verdict(forged, request_for(owner="o", colour=1)).decision
+    assert (decision.effect, decision.error, decision.violations) == ("deny", "no_answer", ())
+
+
+@pytest.mark.parametrize("owner", [None, False])
+def test_false_is_as_good_as_missing_under_not_and_null_is_a_value(owner, active, verdict, request_for):
+    decision = verdict(active(), request_for(owner=owner, colour="red")).decision
+    assert ("APP-001" in {v.rule for v in decision.violations}) == (owner is False)
+
+
+def test_what_a_caller_says_about_an_app_is_not_what_was_decided(request_for):
+    told = request_for(kind="connector_call", owner="me", resource={"app": "lunch"})
+    known = Facts({"app": {"known": True, "spec": {"owner": "her"}}}, "sha256:3", "{}")
+    assert json.loads(policy_input(told, known, NOW))["app"] == {"owner": "her", "name": "lunch"}
+    unknown = Facts({}, "sha256:3", "{}")
+    assert json.loads(policy_input(told, unknown, NOW))["app"] == {"name": "lunch"}
+
+
+# -- modes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "effect"),
+    [
+        ({"mode": "enforce"}, "deny"),
+        ({"mode": "warn"}, "warn"),
+        ({"mode": "shadow"}, "allow"),
+        ({"mode": "off"}, "deny"),
+        ({"mode": "SHADOW"}, "deny"),
+        ({"mode": None}, "deny"),
+        ({"mode": ["shadow"]}, "deny"),
+        ({}, "deny"),
+        ("shadow", "deny"),
+        ({"mode": "shadow", "since": "2027-03-01T12:00:00Z"}, "allow"),
+        ({"mode": "shadow", "since": "2027-03-01T12:00:01Z"}, "deny"),
+        ({"mode": "shadow", "since": "2027-01-01"}, "deny"),
+        ({"mode": "shadow", "since": "1 January 2030, about noonZ"}, "deny"),
+        ({"mode": "shadow", "since": None}, "deny"),
+        ({"mode": "shadow", "since": 0}, "deny"),
+        ({"mode": "enforce", "tenants": {"hr": "shadow"}}, "allow"),
+        ({"mode": "enforce", "tenants": {"fin": "shadow"}}, "deny"),
+        ({"mode": "shadow", "tenants": {"hr": "enforce"}}, "deny"),
+        ({"mode": "shadow", "tenants": {"hr": "nonsense"}}, "deny"),
+        ({"mode": "shadow", "tenants": ["hr"]}, "deny"),
+        ({"mode": "shadow", "tenants": None}, "deny"),
+    ],
+)
+def test_a_mode_that_is_not_understood_is_enforced(row, effect, active, verdict, request_for):
+    decision = verdict(active(modes({"APP-001": row})), request_for(colour="red")).decision
+    assert decision.effect == effect
+    assert [v.rule for v in decision.violations] == ["APP-001"]
+
+
+@pytest.mark.parametrize(
+    "document", [None, [], "shadow", {"rules": None}, {"rules": []}, {"rules": {"APP-002": {"mode": "shadow"}}}]
+)
+def test_a_rule_that_no_mode_names_is_enforced(document):
+    assert effective_mode("APP-001", "hr", NOW, document) == "enforce"
+
+
+# -- waivers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"subject": "tenant:hr"},
+        {"expires": "2027-03-01T12:00:01Z"},
+        {"expires": "2027-03-01T12:00:00.5Z"},
+        {"expires": "9999-12-31T23:59:59Z"},
+    ],
+)
+def test_a_waiver_excuses_its_rule_and_leaves_the_violation_on_record(changed, active, verdict, request_for):
+    decision = verdict(active(), request_for(colour="red"), [waiver(**changed)]).decision
+    assert decision.effect == "allow"
+    assert [(v.rule, v.effect, v.waived_by) for v in decision.violations] == [("APP-001", "allow", "w")]
+    assert decision.reason == "no rule objects (1 waived)"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"expires": "2027-03-01T12:00:00Z"},
+        {"expires": "2027-03-01T11:59:59.999Z"},
+        {"expires": "2026-12-31T00:00:00Z"},
+        {"expires": ""},
+        {"rule": "APP-002"},
+        {"rule": "APP-00"},
+        {"rule": "*"},
+        {"rule": ""},
+        {"subject": "app:other"},
+        {"subject": "app:lunch2"},
+        {"subject": "app:Lunch"},
+        {"subject": "app:"},
+        {"subject": "app:*"},
+        {"subject": "*"},
+        {"subject": "tenant:fin"},
+        {"subject": "tenant:"},
+        {"subject": "tenant:*"},
+        {"subject": "tenant:lunch"},
+        {"subject": "app:hr"},
+        {"subject": "lunch"},
+        {"subject": ""},
+    ],
+)
+def test_an_expired_foreign_or_broad_waiver_excuses_nothing(changed, active, verdict, request_for):
+    decision = verdict(active(), request_for(colour="red"), [waiver(**changed)]).decision
+    assert decision.effect == "deny"
+    assert decision.violations[0].waived_by is None
+
+
+@pytest.mark.parametrize("subject", ["app:", "tenant:", "app:*"])
+def test_a_request_without_app_or_tenant_is_no_ones(subject, active, verdict, request_for):
+    nameless = request_for(tenant="", colour="red")._replace(app={"colour": "red"})
+    assert verdict(active(), nameless, [waiver(subject=subject)]).decision.effect == "deny"
+
+
+def test_a_waiver_for_one_rule_does_not_excuse_another(active, verdict, request_for):
+    decision = verdict(active(), request_for(colour="green"), [waiver()]).decision
+    assert decision.effect == "require_approval"
+
+
+# -- fixes ---------------------------------------------------------------------------------------------------------
+
+
+def fixed(loaded, verdict, request_for, resource):
+    def again(changed):
+        return verdict(loaded, request_for(resource=changed, **changed["spec"])).decision
+
+    return with_proved_fixes(verdict(loaded, request_for(resource=resource, **resource["spec"])), resource, again)
+
+
+def test_a_fix_is_shown_when_it_was_decided_again_and_holds(active, verdict, request_for):
+    resource = {"metadata": {"name": "lunch"}, "spec": {"colour": "red"}}
+    decision = fixed(active(), verdict, request_for, resource)
+    fix = decision.violations[0].fix
+    assert fix == [{"op": "add", "path": "/spec/owner", "value": "somebody"}]
+    assert patched(resource, fix)["spec"]["owner"] == "somebody"
+    assert decision.effect == "deny"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ('[{"op": "add", "path": ["app", "owner"], "value": false}]', "leaves its violation"),
+        ('[{"op": "remove", "path": ["app", "nothing"]}]', "cannot be applied"),
+        ('[{"op": "frobnicate", "path": ["app", "owner"]}]', "is no patch"),
+        (
+            '[{"op": "add", "path": ["app", "owner"], "value": "o"}, {"op": "add", "path": ["app", "colour"], "value": "no"}]',
+            "breaks another rule",
+        ),
+    ],
+)
+def test_a_fix_that_does_not_hold_is_not_shown(wrong, why, active, verdict, request_for, meta, folder):
+    rule = meta("APP-001") + (
+        "package platform.rules.app.owner\n\ndeny contains v if {\n\tnot input.app.owner\n"
+        f'\tv := {{"path": ["app", "owner"], "message": "{why}", "fix": {wrong}}}\n}}\n'
+    )
+    resource = {"metadata": {"name": "lunch"}, "spec": {"colour": "red"}}
+    decision = fixed(active({"app/owner.rego": rule}), verdict, request_for, resource)
+    assert [v.message for v in decision.violations] == [why]
+    assert decision.violations[0].fix is None
+
+
+def test_every_rule_of_the_pack_has_its_metadata(active):
+    loaded = active()
+    assert isinstance(loaded, Active)
+    assert sorted(loaded.rules) == ["APP-001", "APP-002"]
+    assert sorted(loaded.obligations) == ["label"]
+    assert metadata_of("package lib.x\n", "lib/x.rego") is None
