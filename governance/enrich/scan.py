@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.model.pointer import to_pointer
@@ -108,6 +109,7 @@ _ABOUT_PEOPLE = frozenset({
     "attendees", "staff", "resources", "colleagues", "patients",
 })  # fmt: skip
 _HINT_SCORE = 0.6
+_LONGEST_NAME_KEPT = 64
 # A handle or reference to a secret, which is what belongs in a manifest.
 _REFERENCE = re.compile(r"(?i)^(?:vault:|secret:|ref:|env:|\$\{|\{\{|arn:)")
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
@@ -160,12 +162,19 @@ def _matches(pattern: Pattern, text: str) -> bool:
 
 
 def _by_name(name: str, text: str, *, hints: bool) -> Iterator[tuple[str, float]]:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    if _SECRET_NAME.search(spaced) and not _REFERENCE.match(text) and len(text) >= 6:
+    is_secret, entity = _meaning(name) if len(name) <= _LONGEST_NAME_KEPT else _meaning.__wrapped__(name)
+    if is_secret and not _REFERENCE.match(text) and len(text) >= 6:
         yield "NAMED_SECRET", _HINT_SCORE
-    entity = _PERSONAL_NAMES.get(_NOT_ALPHANUMERIC.sub("", name.lower()))
     if hints and entity is not None:
         yield entity, _HINT_SCORE
+
+
+@lru_cache(maxsize=4096)
+def _meaning(name: str) -> tuple[bool, str | None]:
+    """Whether a member of this name holds a credential, and what personal data it holds."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    entity = _PERSONAL_NAMES.get(_NOT_ALPHANUMERIC.sub("", name.lower()))
+    return _SECRET_NAME.search(spaced) is not None, entity
 
 
 def _plain(text: str) -> str:

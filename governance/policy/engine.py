@@ -42,10 +42,11 @@ class Engine:
         self._extensions = extensions or {}
         self._thread = get_ident()
         self._had_input = False
-        self._plain = self._interpreter(compiled.modules)
-        self._guarded: regorus.Engine | None = None
         self._fast = frozenset(compiled.fast)
         self._rvm = self._load_program() if compiled.fast else None
+        # A policy with a proved program was loaded by both executors when it was built; `check` never asks the second one.
+        self._loaded = None if compiled.fast else self._interpreter(compiled.modules)
+        self._guarded: regorus.Engine | None = None
 
     def rule(self, path: str, input_json: str | None) -> Answer:
         """The value of one rule (`data.platform.main.deploy`) for an input; without one, `input` is undefined.
@@ -89,6 +90,15 @@ class Engine:
         self._plain.set_enable_coverage(True)
 
     # -- behind the door ---------------------------------------------------------------------------------------------
+
+    @property
+    def _plain(self) -> regorus.Engine:
+        if self._loaded is None:
+            try:
+                self._loaded = self._interpreter(self._compiled.modules)
+            except RuleError as error:
+                raise NoAnswer(f"the interpreter did not load the policy: {error}", hint="treated as deny") from error
+        return self._loaded
 
     def _own_thread(self) -> None:
         if get_ident() != self._thread:
@@ -164,9 +174,8 @@ class Engine:
         except BaseException as error:
             if not _is_panic(error):
                 raise
-            self._plain = self._interpreter(self._compiled.modules)
-            self._guarded = None
-            raise NoAnswer("the policy engine panicked; it was rebuilt", hint="treated as deny") from None
+            self._loaded = self._guarded = None
+            raise NoAnswer("the policy engine panicked; it will be rebuilt", hint="treated as deny") from None
 
     def _rule_error(self, error: RuntimeError) -> RuleError:
         place, message = self._located(error)
