@@ -19,6 +19,7 @@ from governance.policy.metadata import metadata_of, package_of
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.printer import expr_text, literal_text, path_text, term_text
 from governance.policy.rego.syntax import Infix, Rule, Var
+from governance.policy.rego.walk import bodies_of_rule, statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,6 +242,12 @@ def _probe(tree: Tree, rule: Rule, index: int) -> Module:
     return Module("probe.rego", "\n".join(lines) + "\n")
 
 
+def _statement_lines(module: Module) -> tuple[int, ...]:
+    rules = parse_module(module.text, module.path, is_v0=module.v0).rules
+    lines = {literal.line for rule in rules for body in bodies_of_rule(rule) for literal in statements_of(body)}
+    return tuple(sorted(lines | {rule.line for rule in rules}))
+
+
 def _coverage(engine: Engine, bundle: Bundle, origins: dict[str, list[int]]) -> list[Coverage]:
     """By line of the source: reached when any of what was made of it was."""
     report = engine.coverage()
@@ -248,7 +255,10 @@ def _coverage(engine: Engine, bundle: Bundle, origins: dict[str, list[int]]) -> 
     for module in bundle.modules:
         if metadata_of(module.text, module.path) is None:
             continue
-        lines = report.get(module.path, {"covered": [], "not_covered": []})
+        lines = report.get(module.path)
+        if lines is None:  # nothing of it was evaluated at all
+            found.append(Coverage(module.path, 0, _statement_lines(module)))
+            continue
         source = origins[module.path]
         covered = {source[line - 1] for line in lines["covered"] if line <= len(source)}
         missed = {source[line - 1] for line in lines["not_covered"] if line <= len(source)} - covered
