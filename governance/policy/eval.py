@@ -56,6 +56,8 @@ def evaluate(question: Question) -> list[dict[str, Json]] | Failure:
     """Bindings of every solution, `[]` when there is none; a Failure for what OPA reports as an error."""
     try:
         body = parse_query(question.query, is_v0=question.v0)
+        if not body:
+            return Failure("rego_parse_error", "the query is empty")
         names = variables_of(body)
         modules = [Module(name, text, question.v0) for name, text in question.modules.items()]
         modules.append(Module("query", _rule_for(body, names)))
