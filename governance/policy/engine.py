@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _UNDEFINED = '"<undefined>"'
 _PLACE = re.compile(r"--> (?P<file>.+?):(?P<line>\d+):(?P<column>\d+)")
+_ATTEMPTED = re.compile(r"\bgovernance\.attempt\.([a-z0-9_.]+)\(")
+_INFIX = {"plus": "+", "minus": "-", "mul": "*", "div": "/", "rem": "%", "or": "|", "and": "&"}
 _MESSAGE = re.compile(r"^error: (?P<text>.+)$", re.MULTILINE)
 # The engine's own limits are for hand-written lines; a compiled module may hold a table in one.
 _MAX_COLUMN, _MAX_BYTES, _MAX_LINES = 1 << 20, 1 << 24, 1 << 20
@@ -120,6 +122,18 @@ class Engine:
             engine.add_extension(name, count, function)
         return engine
 
+    def _add_attempts(self, engine: regorus.Engine) -> None:
+        """The forms of builtins that the guarded modules call: Python's own, and the engine's behind a second engine."""
+        from governance.policy.builtins.registry import ATTEMPT, attempts
+        from governance.policy.builtins.signatures import signatures
+
+        natives = _Natives()
+        wanted = {name for _, text in self._compiled.guarded for name in _ATTEMPTED.findall(text)}
+        for name in sorted(wanted):
+            known = attempts().get(ATTEMPT + name)
+            count, function = known or (len(signatures()[name].args), natives.attempt_of(name))
+            engine.add_extension(ATTEMPT + name, count, function)
+
     def _load_program(self) -> regorus.Rvm:
         rvm = regorus.Rvm()
         program, _ = regorus.Program.deserialize_binary(self._compiled.program)
@@ -159,6 +173,7 @@ class Engine:
                 raise
         if self._guarded is None:
             self._guarded = self._interpreter(self._compiled.guarded)
+            self._add_attempts(self._guarded)
         return self._attempt(self._guarded, call, input_json)
 
     def _attempt(self, engine: regorus.Engine, call: Callable[[regorus.Engine], str], input_json: str | None) -> str:
@@ -233,6 +248,29 @@ def knows_function(name: str, count: int) -> bool:
         if not _is_panic(error):
             raise
     return True
+
+
+class _Natives:
+    """The engine's own builtins one call at a time: `[value]`, or `[]` where the builtin fails."""
+
+    def __init__(self) -> None:
+        self._engine = regorus.Engine()
+
+    def attempt_of(self, name: str) -> Callable[..., list[Json]]:
+        """The builtin or operator `name` as a Python function."""
+        operator = _INFIX.get(name)
+
+        def attempted(*operands: Json) -> list[Json]:
+            self._engine.set_input(list(operands))
+            places = [f"input[{index}]" for index in range(len(operands))]
+            call = f" {operator} ".join(places) if operator else f"{name}({', '.join(places)})"
+            try:
+                rows = self._engine.eval_query(f"x := {call}").get("result", [])
+            except RuntimeError:
+                return []
+            return [rows[0]["bindings"]["x"]] if rows else []
+
+        return attempted
 
 
 def _is_panic(error: BaseException) -> bool:

@@ -1,17 +1,90 @@
 """The second form of a policy: a builtin's error is undefined, as OPA has it when nobody asked for strict errors.
 
-The engine always raises. So every call of a builtin that can fail gets its argument types checked first, and those that
-fail on values as well go through `governance.try`, a Python extension that answers `[value]` or `[]`.
+The engine always raises. So every call of a builtin, and every operator that can fail, goes through a Python extension that
+answers `[value]` or `[]`: `governance.attempt.f(x)[0]` is undefined where `f(x)` fails. That is slow, and values that cannot
+cross into Python end the query; so this form is asked only after the plain one has raised.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from governance.policy.builtins.registry import ATTEMPT, available
+from governance.policy.builtins.signatures import signatures
+from governance.policy.compiler.checks import functions_of
+from governance.policy.rego.printer import term_text
+from governance.policy.rego.syntax import Call, Infix, Literal, Ref, Scalar, With
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from governance.policy.rego.syntax import Module
+
+_OPERATORS = {"+": "plus", "-": "minus", "*": "mul", "/": "div", "%": "rem", "|": "or", "&": "and"}
+# A relation has no one value; these have none at all.
+_LEFT_ALONE = frozenset({"walk", "print", "trace"})
 
 
 def guard(trees: list[Module]) -> list[Module]:
     """Rewrite the trees in place and return them."""
+    known = available() - _LEFT_ALONE - {name.rpartition(".")[2] for name in functions_of(trees)}
+    guarded = _Guard(known - _mocked(trees))
+    for tree in trees:
+        for rule in tree.rules:
+            guarded.inside(rule)
     return trees
+
+
+class _Guard:
+    def __init__(self, names: AbstractSet[str]) -> None:
+        self._names = names
+
+    def inside(self, node: Any) -> Any:
+        """The node with every call below it, and itself, guarded."""
+        if isinstance(node, list):
+            return [self.inside(item) for item in node]
+        if isinstance(node, tuple):
+            return tuple(self.inside(item) for item in node)
+        if not is_dataclass(node):
+            return node
+        for field in fields(node):
+            setattr(node, field.name, self.inside(getattr(node, field.name)))
+        if isinstance(node, Literal):
+            self._output(node)
+        return self._wrapped(node)
+
+    def _wrapped(self, node: Any) -> Any:
+        if isinstance(node, Call) and self._takes(node.name, len(node.args)):
+            return _attempt(node.name, node.args, node)
+        if isinstance(node, Infix) and node.op in _OPERATORS:
+            return _attempt(_OPERATORS[node.op], [node.left, node.right], node)
+        return node
+
+    def _takes(self, name: str, count: int) -> bool:
+        return name in self._names and count == len(signatures()[name].args)
+
+    def _output(self, literal: Literal) -> None:
+        """`f(x, y)` names its result as one more argument."""
+        call = literal.expr
+        if isinstance(call, Call) and not literal.negated and self._takes(call.name, len(call.args) - 1):
+            literal.expr = Infix("=", call.args[-1], _attempt(call.name, call.args[:-1], call), call.line, call.column)
+
+
+def _attempt(name: str, args: list[Any], at: Call | Infix) -> Ref:
+    return Ref(Call(ATTEMPT + name, args, at.line, at.column), [Scalar("0")], at.line, at.column)
+
+
+def _mocked(trees: list[Module]) -> set[str]:
+    """Names that some `with` replaces: those calls have to keep their names."""
+    found: set[str] = set()
+    todo: list[Any] = list(trees)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, With):
+            found.add(term_text(node.target))
+        if isinstance(node, list | tuple):
+            todo.extend(node)
+        elif is_dataclass(node):
+            todo.extend(getattr(node, field.name) for field in fields(node))
+    return found
