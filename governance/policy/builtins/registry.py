@@ -59,6 +59,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "amounts": ("units.parse", "units.parse_bytes"),
     "globs": ("regex.globs_match",),
+    "graphql_documents": ("graphql.is_valid", "graphql.schema_is_valid"),
     "texts": (
         "all",
         "any",
