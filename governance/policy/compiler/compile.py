@@ -14,6 +14,7 @@ from governance.policy.compiler.declarations import check_declarations
 from governance.policy.compiler.eligible import ineligible_reason
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
+from governance.policy.compiler.keywords import move_keyword_rules
 from governance.policy.compiler.outputs import assign_outputs
 from governance.policy.compiler.recursion import check_recursion
 from governance.policy.compiler.safety import check_safety
@@ -62,6 +63,7 @@ def compile_policy(
 def _compiled(
     trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, deterministic: bool
 ) -> CompiledPolicy:
+    trees = move_keyword_rules(trees)
     check_modules(trees, deterministic=deterministic)
     check_declarations(trees)
     check_recursion(trees)

@@ -39,7 +39,14 @@ class Cursor:
 
     def _is(self, text: str) -> bool:
         token = self._now
-        return token.text == text and token.kind in {"op", "name"}
+        return token.text == text and token.kind in {"op", "name"} and not (token.kind == "name" and self._starts_name())
+
+    def _starts_name(self) -> bool:
+        """Whether a keyword here is the first part of a name: `if.allowed`, written without a space."""
+        if self._now.text not in self._keywords:
+            return False
+        following, behind = self._ahead(), self._ahead(2)
+        return following.text == "." and following.kind == "op" and not following.after_space and behind.kind == "name"
 
     def _accept(self, text: str) -> bool:
         if self._is(text):
@@ -53,7 +60,7 @@ class Cursor:
         return self._take()
 
     def _keyword(self, name: str) -> bool:
-        return name in self._keywords and self._now.kind == "name" and self._now.text == name
+        return name in self._keywords and self._now.kind == "name" and self._is(name)
 
     def _error(self, message: str, token: Token | None = None) -> RegoSyntaxError:
         at = token or self._now

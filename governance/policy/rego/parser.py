@@ -166,7 +166,7 @@ class _Parser(Terms):
 
     def _head(self) -> Head:
         token = self._now
-        if token.kind != "name" or token.text in self._keywords:
+        if token.kind != "name" or (token.text in self._keywords and not self._starts_name()):
             raise self._error(f"a rule expected, {token.text or 'end of file'!r} found")
         self._take()
         head = Head([Var(token.text, token.line, token.column)], line=token.line, column=token.column)

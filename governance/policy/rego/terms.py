@@ -265,7 +265,10 @@ class Terms(Cursor):
             raise
 
     def _named(self) -> Term:
+        is_name = self._starts_name()
         token = self._take()
+        if is_name:
+            return Var(token.text, token.line, token.column)
         if token.text in {"true", "false", "null"}:
             return Scalar(token.text)
         if token.text == "set" and self._is("(") and self._ahead().text == ")":
