@@ -74,7 +74,7 @@ def _compiled(
     plain, origins = _printed(trees, full=False)
     guarded: tuple[tuple[str, str], ...] = ()
     if not strict:
-        guarded, _ = _printed(guard(copy.deepcopy(trees)), full=False)
+        guarded, _ = _printed(trees, full=False, guarded=True)
     program = _program(trees, text, entrypoints)
     return CompiledPolicy(
         plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict, _needs(trees)
@@ -97,12 +97,18 @@ def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> by
         return b""
 
 
-def _printed(trees: Sequence[Tree], *, full: bool) -> tuple[tuple[tuple[str, str], ...], dict[str, list[int]]]:
+def _printed(
+    trees: Sequence[Tree], *, full: bool, guarded: bool = False
+) -> tuple[tuple[tuple[str, str], ...], dict[str, list[int]]]:
     names, functions = rule_names(trees), functions_of(trees)
     found: list[tuple[str, str]] = []
     origins: dict[str, list[int]] = {}
-    for tree in copy.deepcopy(list(trees)):
+    copies = copy.deepcopy(list(trees))
+    for tree in copies:
         hoist(tree, _names_in(tree, names, functions), full=full)
+    if guarded:
+        guard(copies)
+    for tree in copies:
         printer = Printer()
         found.append((tree.file, printer.module(tree)))
         origins[tree.file] = printer.origin

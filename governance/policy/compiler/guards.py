@@ -2,7 +2,8 @@
 
 The engine always raises. So every call of a builtin, and every operator that can fail, goes through a Python extension that
 answers `[value]` or `[]`: `governance.attempt.f(x)[0]` is undefined where `f(x)` fails. That is slow, and values that cannot
-cross into Python end the query; so this form is asked only after the plain one has raised.
+cross into Python end the query; so this form is asked only after the plain one has raised. It is made of modules whose
+calls were hoisted: a call that fails has to take the statement with it that it stood in, not a negation around it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from governance.policy.rego.printer import term_text
 from governance.policy.rego.syntax import Call, Infix, Literal, Ref, Scalar, With
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from governance.policy.rego.syntax import Module
@@ -26,14 +28,13 @@ _OPERATORS = {"+": "plus", "-": "minus", "*": "mul", "/": "div", "%": "rem", "|"
 _LEFT_ALONE = frozenset({"walk", "print", "trace"})
 
 
-def guard(trees: list[Module]) -> list[Module]:
-    """Rewrite the trees in place and return them."""
+def guard(trees: Sequence[Module]) -> None:
+    """Rewrite hoisted trees in place."""
     known = available() - _LEFT_ALONE - {name.rpartition(".")[2] for name in functions_of(trees)}
     guarded = _Guard(known - _mocked(trees))
     for tree in trees:
         for rule in tree.rules:
             guarded.inside(rule)
-    return trees
 
 
 class _Guard:
@@ -75,7 +76,7 @@ def _attempt(name: str, args: list[Any], at: Call | Infix) -> Ref:
     return Ref(Call(ATTEMPT + name, args, at.line, at.column), [Scalar("0")], at.line, at.column)
 
 
-def _mocked(trees: list[Module]) -> set[str]:
+def _mocked(trees: Sequence[Module]) -> set[str]:
     """Names that some `with` replaces: those calls have to keep their names."""
     found: set[str] = set()
     todo: list[Any] = list(trees)
