@@ -5,13 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from governance.policy.builtins.registry import MISSING_IN_ENGINE, OVERRIDDEN
-from governance.policy.rego.syntax import Call, Comprehension, Infix, Member, Object, Ref, Scalar, SomeIn, Var
-from governance.policy.rego.walk import bodies_of_rule, pattern_variables, statements_of, subterms, terms_of_rule
+from governance.policy.rego.syntax import (
+    Call,
+    Comprehension,
+    Every,
+    Infix,
+    Member,
+    Object,
+    Ref,
+    Scalar,
+    Some,
+    SomeIn,
+    Var,
+)
+from governance.policy.rego.walk import (
+    bodies_of_rule,
+    pattern_variables,
+    statements_of,
+    subterms,
+    terms_of,
+    terms_of_rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from governance.policy.rego.syntax import Expr, Module, Rule
+    from governance.policy.rego.syntax import Expr, Literal, Module, Rule, Term
 
 # `walk` relations cannot be looped over there; the others panic or differ.
 _EXCLUDED = frozenset({"walk", "strings.count", "json.match_schema", "json.verify_schema", "print", "trace"})
@@ -33,8 +52,13 @@ def _reason(rule: Rule) -> str:
     if rule.is_default and head.args is not None:
         return "a function has a default, which is never taken there"
     for body in bodies_of_rule(rule):
-        if any(literal.withs for literal in statements_of(body)):
-            return "`with` is used"
+        for literal in statements_of(body):
+            if literal.withs:
+                return "`with` is used"
+            if isinstance(literal.expr, Every) and not all(_is_flat(inner) for inner in literal.expr.body):
+                return "`every` looks something up, and holds there where that is undefined"
+    if any(_nests(term) for term in terms_of_rule(rule)):
+        return "a comprehension stands in another, which gives nothing there"
     for term in terms_of_rule(rule):
         if isinstance(term, Member) and term.key is not None:
             return "`k, v in …` is tested, which looks at the value alone there"
@@ -60,6 +84,23 @@ def _several_values(tree: Module) -> str:
             return f"{tree.file}:{rule.line}: {name.name} may have several values"
         seen[name.name] = value
     return ""
+
+
+def _is_flat(literal: Literal) -> bool:
+    """A plain test without lookups by a variable, negation, loops or nested bodies."""
+    if literal.negated or isinstance(literal.expr, Some | SomeIn | Every):
+        return False
+    terms = list(terms_of(literal.expr))
+    lookups = [argument for term in terms if isinstance(term, Ref) for argument in term.args]
+    return all(isinstance(argument, Scalar) for argument in lookups) and not any(
+        isinstance(term, Comprehension) for term in terms
+    )
+
+
+def _nests(term: Term) -> bool:
+    return isinstance(term, Comprehension) and any(
+        isinstance(inner, Comprehension) for inner in terms_of(term) if inner is not term
+    )
 
 
 def _iterates(rule: Rule, known: AbstractSet[str]) -> bool:

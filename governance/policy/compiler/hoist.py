@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.policy.builtins.registry import ATTEMPT
 from governance.policy.rego.printer import term_text
 from governance.policy.rego.syntax import (
     Array,
@@ -161,7 +162,11 @@ class _Hoist:
         expr.domain = self._atom(expr.domain, out, literal.withs)
         saved = set(self._globals)
         self._globals -= {expr.value.name} | ({expr.key.name} if expr.key is not None else set())
-        expr.body = self._body(expr.body, [])
+        # The engine takes a variable of `every` that first appears in a bracket for one that loops over what is there.
+        # The fast executor is given no `every` with such a bracket.
+        variables = [] if self._full else [v for v in (expr.key, expr.value) if v is not None and v.name != "_"]
+        first = [Literal(Call("is_array", [Array([variable])]), line=self._line) for variable in variables]
+        expr.body = [*first, *self._body(expr.body, [])]
         self._globals = saved
 
     def _statement(self, expr: Term, literal: Literal, out: list[Literal]) -> Term:
@@ -189,7 +194,8 @@ class _Hoist:
 
     def _side(self, term: Term, out: list[Literal], withs: list[With]) -> Term:
         """One side of an equality under `not`: a reference stays, since undefined there means "not equal"."""
-        if isinstance(term, Ref):
+        is_attempt = isinstance(term, Ref) and isinstance(term.head, Call) and term.head.name.startswith(ATTEMPT)
+        if isinstance(term, Ref) and not is_attempt:
             return self._inside(term, out, withs)
         if isinstance(term, Var):
             return term

@@ -60,7 +60,7 @@ def test_an_input_that_is_not_json_is_no_answer(document, fast):
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_panic_in_the_middle_of_many_questions_spoils_none_of_them(fast):
     text = 'package t\nmain := count(split(input.s, ","))\nother := strings.count("abc", input.s)\n'
-    served = engine_of(text, fast=fast)
+    served = engine_of(text, fast=fast, strict=True)
     for _ in range(3):
         with pytest.raises(NoAnswer, match="panicked"):
             served.rule("data.t.other", '{"s": ""}')

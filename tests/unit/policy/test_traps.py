@@ -348,7 +348,7 @@ def test_trap_4_strictness_is_asked_for_on_the_fast_executor_too():
 
 
 def test_trap_5_a_panic_is_no_answer_and_the_engine_serves_on():
-    served = engine('package t\nmain := strings.count("abc", input.s)\n', "interpreter")
+    served = engine('package t\nmain := strings.count("abc", input.s)\n', "interpreter", strict=True)
     with pytest.raises(NoAnswer, match="panicked"):
         served.rule("data.t.main", '{"s": ""}')
     assert served.rule("data.t.main", '{"s": "a"}').text == "1"
@@ -572,3 +572,62 @@ def test_an_input_does_not_outlive_its_question():
     assert served.rule("data.t.main", "{}").text is None
     with pytest.raises(InternalError):
         served.rule("data.t.main", None)
+
+
+# -- found since: `every` and nested comprehensions ----------------------------------------------------------------
+
+ONE_MISSING = {"c": ["a", "b"], "m": {"a": 1}, "e": ["a"], "t": {"a": {"a": 1}}}
+ALL_THERE = {"c": ["a", "b"], "m": {"a": 1, "b": 1}, "e": ["a"], "t": {"a": {"a": 1}, "b": {"a": 1}}}
+NONE_THERE = {"c": ["a", "b"], "m": {}, "e": ["a"], "t": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "all_there", "one_missing", "none_there"),
+    [
+        ("input.m[q]", TRUE, UNDEFINED, UNDEFINED),
+        ("not input.m[q]", UNDEFINED, UNDEFINED, TRUE),
+        ("input.m[q] == 1", TRUE, UNDEFINED, UNDEFINED),
+        ("not input.m[q] == 1", UNDEFINED, UNDEFINED, TRUE),
+        ("input.m[q] in [1]", TRUE, UNDEFINED, UNDEFINED),
+        ("not input.m[q] in [2]", TRUE, UNDEFINED, UNDEFINED),
+        ("x := input.m[q]; not x == 2", TRUE, UNDEFINED, UNDEFINED),
+        ("count([1 | input.m[q]]) == 1", TRUE, UNDEFINED, UNDEFINED),
+        ("count([1 | not input.m[q]]) == 0", TRUE, UNDEFINED, UNDEFINED),
+        ("every w in input.e { input.t[q][w] }", TRUE, UNDEFINED, UNDEFINED),
+        ("every w in input.e { not input.t[q][w] }", UNDEFINED, UNDEFINED, TRUE),
+        ("some w in input.e; input.t[q][w]", TRUE, UNDEFINED, UNDEFINED),
+        ("fid(input.m[q]) == 1", TRUE, UNDEFINED, UNDEFINED),
+        ("object.get(input.m, q, 0) == 1", TRUE, UNDEFINED, UNDEFINED),
+        ("q in object.keys(input.m)", TRUE, UNDEFINED, UNDEFINED),
+    ],
+)
+def test_every_looks_up_each_member_and_does_not_loop_over_what_is_there(body, all_there, one_missing, none_there):
+    rule = f"main if {{ every q in input.c {{ {body} }} }}"
+    assert both(rule, ALL_THERE) == all_there
+    assert both(rule, ONE_MISSING) == one_missing
+    assert both(rule, NONE_THERE) == none_there
+
+
+def test_every_stops_at_a_false_member_behind_a_comprehension():
+    rule = "main if every q in input.c { x := count([1 | input.z]); x == 0; q }"
+    assert both(rule, {"c": ["a", False]}) == UNDEFINED
+    assert both(rule, {"c": ["a", None]}) == TRUE
+
+
+def test_a_comprehension_in_a_comprehension_gives_its_values():
+    rule = "main := [w | some w, q in input.c; x := count([1 | q == 2]); x == 0]"
+    assert both(rule, {"c": [{}, 2, {}]}) == ("value", [0, 2])
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "x := input.a in [1]; not x",
+        'x := {"k": input.a in [1]}; not x.k',
+        "x := [input.a in [1]]; x == [false]",
+        "(input.a in [1]) == false",
+    ],
+)
+def test_membership_of_something_undefined_is_undefined_and_not_false(rule):
+    assert both(f"main if {{ {rule} }}", {}) == UNDEFINED
+    assert both(f"main if {{ {rule} }}", {"a": 2}) == TRUE
