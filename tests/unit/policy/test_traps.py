@@ -201,7 +201,7 @@ def test_shape_matrix_on_the_interpreter(rule, by_default, strict):
     got = row(rule, "interpreter", strict=True)
     assert never_more(strict, got, [loops or cell == "E" for cell in strict])
     assert not any(g != "E" for w, g in zip(strict, got, strict=True) if w == "E")
-    assert never_more(by_default, row(rule, "interpreter", strict=False), [loops or cell == "E" for cell in strict])
+    assert never_more(by_default, row(rule, "interpreter", strict=False), [loops] * len(strict))
 
 
 @pytest.mark.parametrize(("rule", "by_default", "strict"), SHAPES, ids=[row[0] for row in SHAPES])
@@ -210,7 +210,7 @@ def test_shape_matrix_on_the_fast_executor(rule, by_default, strict):
     if got is None:
         assert any(word in rule for word in ("with", "pobj", "fdef", '"x", "y" in')), "eligible before, and not now"
         return
-    assert never_more(by_default, got, ["some" in rule or cell == "E" for cell in strict])
+    assert never_more(by_default, got, ["some" in rule] * len(strict))
 
 
 def test_most_shapes_are_served_by_the_fast_executor():
@@ -337,7 +337,7 @@ def test_trap_4_strict_a_builtin_error_is_no_answer(rule, document):
 
 @pytest.mark.parametrize(("rule", "document"), FAILING)
 def test_trap_4_a_builtin_error_never_reads_as_true(rule, document):
-    assert both(f"main if {{ {rule} }}", document) in {UNDEFINED, ERROR}
+    assert both(f"main if {{ {rule} }}", document) == UNDEFINED
 
 
 def test_trap_4_strictness_is_asked_for_on_the_fast_executor_too():
@@ -347,8 +347,14 @@ def test_trap_4_strictness_is_asked_for_on_the_fast_executor_too():
 # -- 5: panics and threads -----------------------------------------------------------------------------------------
 
 
+def test_trap_5_what_panics_in_the_engine_is_answered_as_opa_does_or_not_at_all():
+    assert both('main := strings.count("abc", input.s)', {"s": ""}) in (("value", 4), ERROR)
+    assert both('main := strings.count("abc", input.s)', {"s": "a"}) == ("value", 1)
+
+
 def test_trap_5_a_panic_is_no_answer_and_the_engine_serves_on():
-    served = engine('package t\nmain := strings.count("abc", input.s)\n', "interpreter", strict=True)
+    text = 'package t\nmain := strings.count("abc", input.s)\n'
+    served = Engine(compile_policy([Module("m.rego", text)], strict=True))  # without the builtins of ours
     with pytest.raises(NoAnswer, match="panicked"):
         served.rule("data.t.main", '{"s": ""}')
     assert served.rule("data.t.main", '{"s": "a"}').text == "1"
