@@ -7,10 +7,10 @@ a round run one after the other within a second or two, so that what else the ma
 system time of all processes of a side: for the service its server, workers and audit writer.
 
 What is the same: the rules, their data, and the requests (deploys and connector calls of `deploy/examples/where2eat`, all
-allowed, each a little different). What is not: OPA is handed the finished input with all facts, and only evaluates; our service reads a
-native request, looks up the registry, scans for secrets and personal data, evaluates, and has its record on disk before it
-answers. `conftest` gets the facts as data and decodes the file; `governance check` finds facts, validates the schema and says
-line and column. The row "same input" is OPA's own question put to both.
+allowed, each a little different). What is not: OPA is handed the finished input with all facts, and only evaluates; our
+service reads a native request, looks up the registry, scans for secrets and personal data, evaluates, and has its record on
+disk before it answers. `conftest` gets the facts as data and decodes the file; `governance check` finds facts, validates the
+schema and says line and column. The rows "same input" put OPA's own question to both.
 """
 
 from __future__ import annotations

@@ -71,7 +71,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "cast_set",
         "cast_string",
         "set_diff",
-        "strings.count",
         "strings.render_template",
         "strings.replace_n",
         "strings.split_n",

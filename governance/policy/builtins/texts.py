@@ -201,13 +201,7 @@ def replace_n(patterns: dict[str, str], text: str) -> str:
     return either.sub(lambda found: patterns[found.group()], text)
 
 
-def count_of(text: str, part: str) -> int:
-    """How often `part` stands in `text` without overlapping; an empty one stands before and behind each character."""
-    return text.count(part)
-
-
 BUILTINS = {
-    "strings.count": count_of,
     "strings.replace_n": replace_n,
     "strings.split_n": split_n,
     "array.flatten": flatten,

@@ -39,7 +39,9 @@ class Cursor:
 
     def _is(self, text: str) -> bool:
         token = self._now
-        return token.text == text and token.kind in {"op", "name"} and not (token.kind == "name" and self._starts_name())
+        return (
+            token.text == text and token.kind in {"op", "name"} and not (token.kind == "name" and self._starts_name())
+        )
 
     def _starts_name(self) -> bool:
         """Whether a keyword here is the first part of a name: `if.allowed`, written without a space."""

@@ -86,14 +86,14 @@ class _Parser(Terms):
         return path
 
     def _import(self) -> Import:
-        line = self._expect("import").line
+        token = self._expect("import")
         path = self._path()
         alias = self._name("an alias") if self._accept("as") else None
         if path[:2] == FUTURE:
             wanted = {path[2]} if len(path) > 2 else NEW
             unknown = wanted - NEW - {"not"}
             if unknown:
-                raise self._error(f"keyword {min(unknown)!r} is not supported")
+                raise self._error(f"keyword {min(unknown)!r} is not supported", token)
             self._keywords |= wanted & NEW
             self._negates_bodies = self._negates_bodies or "not" in wanted
         elif path == ["rego", "v1"]:
@@ -103,8 +103,8 @@ class _Parser(Terms):
             self._keywords |= NEW
             self._is_v0, self._negates_bodies = False, True
         elif path[0] not in {"data", "input"}:
-            raise self._error(f"import path must begin with one of data, future, input, rego, not {path[0]!r}")
-        return Import(path, alias, line)
+            raise self._error(f"import path must begin with one of data, future, input, rego, not {path[0]!r}", token)
+        return Import(path, alias, token.line)
 
     # -- rules -------------------------------------------------------------------------------------------------------
 
