@@ -15,7 +15,7 @@ from governance.policy.active import engine_for
 from governance.policy.compiler.compile import Module, compile_policy
 from governance.policy.rego.parser import parse_query
 from governance.policy.rego.printer import literal_text
-from governance.policy.rego.syntax import Comprehension, Every, Infix, Literal, Some, SomeIn, Var
+from governance.policy.rego.syntax import Call, Comprehension, Every, Infix, Literal, Some, SomeIn, Var
 from governance.policy.rego.walk import subterms
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def has_value(query: str, *, is_v0: bool) -> bool:
         return False
     if len(body) != 1 or body[0].negated or body[0].withs or isinstance(body[0].expr, Some | SomeIn | Every):
         return False
-    return not (isinstance(body[0].expr, Infix) and body[0].expr.op in {":=", "="})
+    expr = body[0].expr
+    if isinstance(expr, Call) and expr.name in signatures():
+        return len(expr.args) == len(signatures()[expr.name].args) and expr.name != "walk"
+    return not (isinstance(expr, Infix) and expr.op in {":=", "="})
 
 
 def variables_of(body: list[Literal]) -> list[str]:

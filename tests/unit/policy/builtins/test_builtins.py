@@ -92,6 +92,37 @@ def test_a_negation_of_what_fails_is_opa_s_and_not_a_wider_yes():
         assert (found[0]["x"] if found else None) is expected, name
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "walk(input.x, [_, q]); not data.known[q]",
+        "walk(input.x, [path, q]); not data.known[q]; count(path) > 0",
+        "walk(input.x, [_, q]); is_string(q); count([1 | data.known[q]]) == 0",
+        'split(input.text, "/", parts); not data.known[parts[0]]',
+        'split(input.text, "/", parts); count([1 | data.known[parts[0]]]) == 0',
+    ],
+)
+def test_what_a_call_bound_is_bound_under_a_negation_too(body):
+    module = f"package p
+
+import rego.v1
+
+deny if {{ {body} }}
+"
+    given = {"x": ["stranger"], "text": "stranger/y"}
+    question = Question("x := data.p.deny", {"m": module}, {"known": {"friend": True}}, given, has_input=True)
+    assert evaluate(question) == [{"x": True}]
+    friend = question._replace(input={"x": {}, "text": "friend/y"}, data={"known": {"friend": True}})
+    if "split" in body:
+        assert evaluate(friend) == []
+
+
+def test_a_walk_that_compares_names_is_refused_with_what_to_write():
+    found = evaluate(Question('p := ["a"]; walk({"a": 1}, [p, v])', {}))
+    assert isinstance(found, Failure)
+    assert "new names" in found.message
+
+
 def test_a_function_of_nobody_is_refused_at_load_with_its_place():
     found = evaluate(Question("x := no.such(1)", {}))
     assert isinstance(found, Failure)
