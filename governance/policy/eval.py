@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import GovernanceError, NoAnswer, RuleError
 from governance.policy.active import engine_for
+from governance.policy.builtins.signatures import signatures
 from governance.policy.compiler.compile import Module, compile_policy
 from governance.policy.rego.parser import parse_query
 from governance.policy.rego.printer import literal_text

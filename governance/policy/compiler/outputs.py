@@ -10,10 +10,9 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from governance.errors import RuleError
 from governance.policy.builtins.signatures import signatures
 from governance.policy.rego.syntax import Array, Call, Comprehension, Infix, Literal, SomeIn, Var
-from governance.policy.rego.walk import bodies, bodies_of_rule, pattern_variables, terms_of_rule
+from governance.policy.rego.walk import bodies, bodies_of_rule, pattern_variables, subterms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,28 +21,41 @@ if TYPE_CHECKING:
 
 
 def assign_outputs(tree: Module) -> None:
-    """Rewrite the statements of `tree` in place. Raises RuleError for a `walk` whose names cannot be told apart."""
+    """Rewrite the statements of `tree` in place."""
     fresh = count(1)
     for rule in tree.rules:
-        outer = set().union(*(pattern_variables(argument) for argument in rule.head.args or ()))
-        for body in _all_bodies(rule):
-            for literal in body:
-                _assign(literal)
-                if isinstance(literal.expr, Call) and literal.expr.name == "walk" and not literal.negated:
-                    _loop(literal, literal.expr, outer | _bound_before(body, literal), fresh, tree.file)
+        known = set().union(*(pattern_variables(argument) for argument in rule.head.args or ()))
+        tops = [*bodies_of_rule(rule), *(body for term in _head_terms(rule) for body in _inner_bodies(term))]
+        for body in tops:
+            _body(body, known, fresh)
 
 
-def _all_bodies(rule: Rule) -> Iterator[list[Literal]]:
-    todo = [*bodies_of_rule(rule), *(body for term in terms_of_rule(rule) for body in bodies(term))]
-    seen: set[int] = set()
-    while todo:
-        body = todo.pop()
-        if id(body) in seen:
-            continue
-        seen.add(id(body))
-        yield body
-        for literal in body:
-            todo.extend(bodies(literal.expr))
+def _body(body: list[Literal], outer: set[str], fresh: Iterator[int]) -> None:
+    everything = outer.union(*(_binds(literal) for literal in body))
+    bound = set(outer)
+    rewritten: list[Literal] = []
+    for literal in body:
+        for inner in _inner_bodies(literal.expr):
+            _body(inner, everything - {"_"}, fresh)
+        binds = _binds(literal)
+        _assign(literal)
+        rewritten += _looped(literal, bound, fresh)
+        bound |= binds
+    body[:] = rewritten
+
+
+def _inner_bodies(expr: Expr) -> Iterator[list[Literal]]:
+    """The nearest bodies inside an expression; bodies inside those are theirs to rewrite."""
+    own = list(bodies(expr))
+    if own:
+        yield from own
+    for term in subterms(expr):
+        yield from _inner_bodies(term)
+
+
+def _head_terms(rule: Rule) -> Iterator[Term]:
+    head = rule.head
+    yield from (term for term in (head.key, head.value, *head.ref, *(e.value for e in rule.elses)) if term is not None)
 
 
 def _assign(literal: Literal) -> None:
@@ -59,42 +71,40 @@ def _has_output(call: Call) -> bool:
     return known is not None and call.name != "walk" and len(call.args) == len(known.args) + 1
 
 
-def _loop(literal: Literal, call: Call, bound: set[str], fresh: Iterator[int], file: str) -> None:
-    if len(call.args) != 2:
-        return
-    pattern = call.args[1]
-    names = pattern_variables(pattern) - {"_"}
-    if not _is_plain(pattern) or names & bound:
-        if names - bound:
-            raise RuleError(
-                "walk binds some names here and compares others", where=f"{file}:{literal.line}:{literal.column}",
-                hint="write `walk(x, [path, value])` with new names, and compare after it",
-            )  # fmt: skip
-        return
+def _looped(literal: Literal, bound: set[str], fresh: Iterator[int]) -> list[Literal]:
+    """The statement, or for `walk` the loop with a comparison for each part of its pattern that was known before."""
+    call = literal.expr
+    if not isinstance(call, Call) or call.name != "walk" or literal.negated or len(call.args) != 2:
+        return [literal]
+    comparisons: list[Literal] = []
+
+    def opened(pattern: Term) -> Term:
+        if isinstance(pattern, Array):
+            return Array([opened(item) for item in pattern.items])
+        if isinstance(pattern, Var) and (pattern.name == "_" or pattern.name not in bound):
+            return pattern
+        new = Var(f"__walked{next(fresh)}", call.line, call.column)
+        same = Infix("=", new, pattern, call.line, call.column)
+        comparisons.append(Literal(same, line=literal.line, column=literal.column))
+        return new
+
     each = Var(f"__walked{next(fresh)}", call.line, call.column)
     walked = Call("walk", [call.args[0], each], call.line, call.column)
     inner = Literal(walked, line=literal.line, column=literal.column)
-    literal.expr = SomeIn(None, pattern, Comprehension("array", None, each, [inner]))
+    items = Comprehension("array", None, each, [inner])
+    loop = Literal(SomeIn(None, opened(call.args[1]), items), False, literal.withs, literal.line, literal.column)
+    return [loop, *comparisons]
 
 
-def _is_plain(pattern: Term) -> bool:
-    """Names in lists: what `some … in` takes apart."""
-    return isinstance(pattern, Var) or (isinstance(pattern, Array) and all(map(_is_plain, pattern.items)))
-
-
-def _bound_before(body: list[Literal], until: Literal) -> set[str]:
-    """Names that the statements before this one bind or may bind."""
-    found: set[str] = set()
-    for literal in body:
-        if literal is until:
-            break
-        found |= _mentioned(literal.expr)
-    return found
-
-
-def _mentioned(expr: Expr) -> set[str]:
+def _binds(literal: Literal) -> set[str]:
+    """Names that a statement binds or may bind."""
+    expr = literal.expr
+    if literal.negated:
+        return set()
     if isinstance(expr, SomeIn):
         return pattern_variables(expr.value) | (pattern_variables(expr.key) if expr.key is not None else set())
     if isinstance(expr, Infix) and expr.op in {"=", ":="}:
         return pattern_variables(expr.left) | pattern_variables(expr.right)
+    if isinstance(expr, Call) and (expr.name == "walk" or _has_output(expr)) and expr.args:
+        return pattern_variables(expr.args[-1])
     return set()

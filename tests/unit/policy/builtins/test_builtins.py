@@ -103,12 +103,7 @@ def test_a_negation_of_what_fails_is_opa_s_and_not_a_wider_yes():
     ],
 )
 def test_what_a_call_bound_is_bound_under_a_negation_too(body):
-    module = f"package p
-
-import rego.v1
-
-deny if {{ {body} }}
-"
+    module = f"package p\n\nimport rego.v1\n\ndeny if {{ {body} }}\n"
     given = {"x": ["stranger"], "text": "stranger/y"}
     question = Question("x := data.p.deny", {"m": module}, {"known": {"friend": True}}, given, has_input=True)
     assert evaluate(question) == [{"x": True}]
@@ -117,10 +112,19 @@ deny if {{ {body} }}
         assert evaluate(friend) == []
 
 
-def test_a_walk_that_compares_names_is_refused_with_what_to_write():
-    found = evaluate(Question('p := ["a"]; walk({"a": 1}, [p, v])', {}))
-    assert isinstance(found, Failure)
-    assert "new names" in found.message
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ('p := ["a"]; walk({"a": 1, "b": 2}, [p, v])', [1]),
+        ('walk({"a": 1, "b": 2}, [["b"], v])', [2]),
+        ('walk({"a": 1, "b": 2}, [[k], v]); k != "a"', [2]),
+        ('walk({"a": 1, "b": 2}, [p, v]); p = ["a"]', [1]),
+        ('p := ["a"]; v := [w | walk({"a": 1, "b": 2}, [p, w])]', [[1]]),
+        ('v := count([1 | walk({"a": 1, "b": 2}, [_, 2])])', [1]),
+    ],
+)
+def test_a_walk_compares_what_was_bound_before(query, values):
+    assert [row["v"] for row in evaluate(Question(query, {}))] == values
 
 
 def test_a_function_of_nobody_is_refused_at_load_with_its_place():
