@@ -114,6 +114,14 @@ def test_nothing_that_was_answered_is_lost_when_the_writer_dies_under_load(faili
     assert done.returncode == 0, done.stderr
 
 
+def test_nobody_can_switch_the_service_off_by_asking_a_rule_without_end_again_and_again(failing, client):
+    for _ in range(4):
+        failing.wait_until(lambda: works(client), 60)
+        asked(client, "/v1/data/slow/answer", {"input": {}})
+        asked(client, "/v1/data/slow/answer", {"input": {}})
+    failing.wait_until(lambda: works(client), 60)
+
+
 def test_a_worker_that_is_killed_costs_at_most_an_answer(failing, client):
     workers = [pid for pid in failing.children("") if pid not in {failing.pid, *failing.children("writer_main")}]
     for pid in workers:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.errors import CallerError, DependencyError
 from governance.settings import from_environment
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
+# Between two starts of the workers, when they died one after the other.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _QUIET_S = 0.1, 5.0, 10.0
 
 
 def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) -> int:
@@ -48,19 +50,43 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     )
     stderr.flush()
     try:
-        _granian(options)
+        _serve_until_told(options, stderr)
     finally:
         writer.stop()
     return 0
 
 
-def _granian(options: argparse.Namespace) -> None:
+def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
+    """Only a signal ends the service.
+
+    The server gives up when workers die one after the other. Here a worker dies whenever a rule exceeds its budget, so
+    that would let anybody who may ask such a rule switch the service off.
+    """
+    pause = _FIRST_PAUSE_S
+    while True:
+        started = time.monotonic()
+        server = _granian(options)
+        try:
+            server.serve()
+        except SystemExit:
+            if not server.interrupt_children:
+                raise
+        if server.interrupt_signal:
+            return
+        pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
+        stderr.write(f"workers died one after the other; starting again in {pause:g} s\n")
+        time.sleep(pause)
+        if server.interrupt_signal:  # told while it slept
+            return
+
+
+def _granian(options: argparse.Namespace) -> Any:
     from pathlib import Path
 
     from granian import Granian
     from granian.constants import Interfaces, Loops, RuntimeModes
 
-    Granian(
+    return Granian(
         "governance.entrypoints.http.app:application",
         factory=True,
         interface=Interfaces.ASGI,
@@ -74,7 +100,7 @@ def _granian(options: argparse.Namespace) -> None:
         respawn_failed_workers=True,
         websockets=False,
         log_access=False,
-    ).serve()
+    )
 
 
 class WriterProcess:
