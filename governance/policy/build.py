@@ -66,4 +66,5 @@ def compile_bundles(bundles: Sequence[Bundle], rules: Sequence[RuleMeta]) -> Com
         data=data,
         entrypoints=[f"data.{ENTRY_PACKAGE}.{kind}" for kind in _KINDS if kind in served],
         strict=bool(entries),
+        lenient=len(bundles) > 1,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.policy.active import Active
 
+_OURS = frozenset({"main", "rules", "obligations", "lib"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,9 +30,14 @@ def ask(active: Active, path: str, document: Json) -> Answer | NoAnswer:
         if dotted in active.compiled.fast:
             return active.engine.rule(dotted, text)
         reference = "data" + "".join(f".{s}" if _PLAIN.fullmatch(s) else f"[{json.dumps(s)}]" for s in segments)
-        found = active.engine.query(reference, text)
+        # Our own pack is strict: an error there is no answer. Other people's policies expect OPA's default.
+        found = active.engine.query(reference, text, strict=_is_ours(segments))
     except NoAnswer as error:
         return error
     if not found:
         return Answer(None, "interpreter")
     return Answer(json.dumps(found[0]["expressions"][0]["value"], ensure_ascii=False), "interpreter")
+
+
+def _is_ours(segments: list[str]) -> bool:
+    return segments[:1] == ["platform"] and (len(segments) == 1 or segments[1] in _OURS)

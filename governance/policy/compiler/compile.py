@@ -45,23 +45,27 @@ def compile_policy(
     data: Json = None,
     entrypoints: Sequence[str] = (),
     strict: bool = False,
+    lenient: bool = False,
     deterministic: bool = True,
 ) -> CompiledPolicy:
     """Everything the engine needs to answer for these modules.
 
-    `strict`: a builtin's error is no answer instead of undefined. `deterministic`: builtins that read the clock, the
+    `strict`: a builtin's error is no answer instead of undefined; with `lenient` a question may still ask for undefined, as
+    other people's policies expect it. `deterministic`: builtins that read the clock, the
     network or chance are refused. `entrypoints`: rules that the fast executor may serve once it was proved equal; where
     it cannot compile them the interpreter serves. Raises RuleError with file:line:column for what must not serve.
     """
     try:
         trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
-        return _compiled(trees, data, entrypoints, strict=strict, deterministic=deterministic)
+        return _compiled(
+            trees, data, entrypoints, strict=strict, lenient=lenient or not strict, deterministic=deterministic
+        )
     except RecursionError:
         raise RuleError("a rule is nested too deeply", hint="split it into rules with names") from None
 
 
 def _compiled(
-    trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, deterministic: bool
+    trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, lenient: bool, deterministic: bool
 ) -> CompiledPolicy:
     trees = move_keyword_rules(trees)
     check_modules(trees, deterministic=deterministic)
@@ -73,7 +77,7 @@ def _compiled(
     text = json.dumps(data if data is not None else {}, ensure_ascii=False)
     plain, origins = _printed(trees, full=False)
     guarded: tuple[tuple[str, str], ...] = ()
-    if not strict:
+    if lenient:
         guarded, _ = _printed(trees, full=False, guarded=True)
     program = _program(trees, text, entrypoints)
     return CompiledPolicy(
