@@ -42,6 +42,11 @@ TABLE: tuple[Setting, ...] = (
     Setting("max_depth", "64", "deepest nesting of a request or manifest"),
     Setting("body_timeout_ms", "10000", "how long a request body may take to arrive"),
     Setting("max_batch", "1000", "most requests in one batch"),
+    Setting(
+        "admission",
+        "key",
+        "who may ask /admission: key, a service key (in the API server's webhook kubeconfig); open, whoever reaches the port",
+    ),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
@@ -66,6 +71,13 @@ class Settings(NamedTuple):
             row = _BY_NAME[name]
             raise CallerError(f"{raw!r} is not a whole number above zero", where=row.variable, hint=row.meaning)
         return int(raw)
+
+    def choice(self, name: str, words: tuple[str, ...]) -> str:
+        """The setting as one of `words`; raises CallerError naming the variable otherwise."""
+        raw = self.text(name)
+        if raw not in words:
+            raise CallerError(f"{raw[:40]!r} is not one of {', '.join(words)}", where=_BY_NAME[name].variable)
+        return raw
 
     @property
     def home(self) -> Path:

@@ -11,10 +11,10 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import decisions, opa, records
+from governance.entrypoints.http import admission, decisions, opa, records
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
-from governance.entrypoints.http.signin import ANONYMOUS, developer, signed_in
+from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
 from governance.entrypoints.http.worker import Worker, prepare_process
 from governance.errors import (
     CallerError,
@@ -41,6 +41,7 @@ _EVERYBODY: frozenset[str] = frozenset({"platform", "citizen", "compliance", "au
 _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_RULES = frozenset({"platform", "service"})
+_ADMITS = frozenset({"service"})
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -93,6 +94,10 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/data/{path*}", opa.data, _ASKS_RULES, "OPA Data API, version 1", "http.data"),
     Route("GET", "/v1/data/{path*}", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),
     Route("POST", "/v0/data/{path*}", opa.data_v0, _ASKS_RULES, "OPA Data API, version 0", "http.data"),
+    Route(
+        "POST", "/admission/validate", admission.validate, _ADMITS, "Kubernetes AdmissionReview v1", "webhook.validate"
+    ),
+    Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
     Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
@@ -224,6 +229,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return ANONYMOUS
     if worker.is_dev:
         return developer(call)
+    if route.roles is _ADMITS and worker.admits_without_key:
+        return API_SERVER
     identity = signed_in(worker.keys, call)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from governance.platform.keys import KeyStore
 
 ANONYMOUS = Identity("anonymous", "", "")
+# The API server has no key to send; the network, and TLS with a client certificate at the door, say that it is the one.
+API_SERVER = Identity("kube-apiserver", "service", "")
 DEVELOPER = Identity("dev:loopback", "service", "")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

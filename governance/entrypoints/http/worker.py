@@ -41,6 +41,7 @@ class Worker:
         self.max_body = settings.number("max_body_bytes")
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
+        self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(

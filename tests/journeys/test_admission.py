@@ -1,0 +1,171 @@
+"""The admission webhook as the API server speaks to it: reviews in, reviews out, and a no for whatever went wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+
+import httpx
+import pytest
+import yaml
+
+from governance.model.patch import patched
+from tests.journeys.service import EXAMPLES, Service
+
+pytestmark = pytest.mark.xdist_group("admission")
+
+GOOD = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
+BAD = yaml.safe_load((EXAMPLES / "app.yaml").read_text())
+
+
+def review(obj, operation: str = "CREATE", **request) -> dict:
+    body = {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "operation": operation, "object": obj, "oldObject": None,
+        "kind": {"group": "microapps.internal", "version": "v1alpha1", "kind": "MicroApp"}, "namespace": "apps",
+        "name": "where2eat", "userInfo": {"username": "dev@example.com", "groups": ["devs"]}, "dryRun": False,
+    }  # fmt: skip
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {**body, **request}}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    running = Service(tmp_path_factory.mktemp("admission") / "home", GOVERNANCE_ADMISSION="open").start()
+    yield running
+    running.stop()
+
+
+def ask(service: Service, body: object, path: str = "validate", **params: str) -> dict:
+    answer = httpx.post(f"{service.url}/admission/{path}", json=body, params=params)
+    assert answer.status_code == 200, answer.text
+    whole = answer.json()
+    assert (whole["apiVersion"], whole["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    assert whole["response"]["uid"] == "705ab4f5-6393-11e8-b7cc-42010a800002"
+    return whole["response"]
+
+
+def test_a_bad_app_is_refused_with_rules_places_and_remedies(service):
+    response = ask(service, review(BAD))
+    assert response["allowed"] is False
+    assert response["status"]["code"] == 403
+    for rule in ("DATA-007", "EGR-004", "OAUTH-002", "RUN-002"):
+        assert rule in response["status"]["message"]
+    assert "/spec/runtime/caps/memoryMiB" in response["status"]["message"]
+    assert response["auditAnnotations"]["decision-id"] in response["status"]["message"]
+
+
+def test_a_good_app_is_admitted_and_on_record_under_the_user_who_asked(service):
+    response = ask(service, review(GOOD))
+    assert response["allowed"] is True
+    assert "patch" not in response
+    decision_id = response["auditAnnotations"]["decision-id"]
+    record = next(r for r in service.records() if r["public"]["decision_id"] == decision_id)
+    assert record["public"]["entry_point"] == "webhook.validate"
+    assert record["public"]["actor"] == "kube-apiserver"
+    assert record["opened"]["input"]["subject"]["id"] == "dev@example.com"
+
+
+def test_mutation_writes_the_obligations_once(service):
+    response = ask(service, review(GOOD), "mutate")
+    assert (response["allowed"], response["patchType"]) == (True, "JSONPatch")
+    changed = patched(GOOD, json.loads(base64.b64decode(response["patch"])))
+    annotations = changed["metadata"]["annotations"]
+    assert json.loads(annotations["microapps.internal/runtime-class"]) == ["wasm"]
+    assert json.loads(annotations["microapps.internal/egress-allow"]) == [
+        "api.hris.example.com",
+        "api.recommender.example.com",
+    ]
+    assert "patch" not in ask(service, review(changed), "mutate")
+    refused = ask(service, review(BAD), "mutate")
+    assert refused["allowed"] is False
+    assert "patch" not in refused
+
+
+def test_a_dry_run_is_recorded_as_such_and_leaves_nothing_behind(service):
+    app = {**GOOD, "metadata": {"name": "only-tried"}}
+    response = ask(service, review(app, dryRun=True))
+    assert response["allowed"] is True
+    record = next(
+        r for r in service.records() if r["public"]["decision_id"] == response["auditAnnotations"]["decision-id"]
+    )
+    assert record["public"]["dry_run"] is True
+    assert not (service.home / "apps" / "only-tried.json").exists()
+
+
+def test_deleting_an_app_is_a_lifecycle_step_that_policy_decides(service):
+    ask(service, review(GOOD))
+    response = ask(service, review(None, "DELETE", oldObject=GOOD))
+    assert response["allowed"] is False
+    assert "LIFE" in response["auditAnnotations"]["rules"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"object": {**GOOD, "kind": "Microapp"}},
+        {"object": {**GOOD, "spec": None}},
+        {"object": {**GOOD, "metadata": None}},
+        {"object": {}},
+        {"object": None},
+        {"operation": "CONNECT", "object": None},
+        {"subResource": "status"},
+        {"userInfo": None},
+    ],
+)
+def test_an_odd_object_is_never_admitted_unevaluated(service, change):
+    body = review(GOOD)
+    body["request"].update(change)
+    response = ask(service, body)
+    if response["allowed"]:
+        assert change == {"userInfo": None}
+    else:
+        assert response["status"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b'{"kind": "AdmissionReview"}', b"\xff",
+        json.dumps({**review(GOOD), "apiVersion": "admission.k8s.io/v1beta1"}).encode(),
+        json.dumps(review(GOOD, uid="")).encode(), json.dumps(review(GOOD, uid=None)).encode(),
+        json.dumps(review(GOOD, uid="x" * 300)).encode(), json.dumps(review(GOOD, operation="EXPLODE")).encode(),
+        json.dumps(review([1])).encode(), json.dumps(review(GOOD, userInfo="root")).encode(),
+        json.dumps(review(GOOD)).encode()[:-40], b'{"kind":"AdmissionReview","kind":"AdmissionReview"}',
+        json.dumps(review({"a": "x" * (2 << 20)})).encode(), b"[" * 5000,
+    ],
+    ids=lambda body: body[:20].decode("latin-1") + str(len(body)),
+)  # fmt: skip
+def test_what_is_no_review_is_an_error_that_the_api_server_s_failure_policy_handles(service, body):
+    answer = httpx.post(f"{service.url}/admission/validate", content=body, headers={"content-type": "application/json"})
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["effect"] == "deny"
+    assert '"allowed":true' not in answer.text.replace(" ", "")
+
+
+def test_without_the_setting_a_service_key_is_needed(tmp_path):
+    closed = Service(tmp_path / "home").start()
+    try:
+        assert httpx.post(f"{closed.url}/admission/validate", json=review(GOOD)).status_code == 401
+        with closed.client("citizen") as citizen:
+            assert citizen.post("/admission/validate", json=review(GOOD)).status_code == 403
+        with closed.client("service") as server:
+            assert server.post("/admission/validate", json=review(GOOD)).json()["response"]["allowed"] is True
+    finally:
+        closed.stop()
+
+
+def test_without_a_durable_record_nothing_is_admitted(tmp_path):
+    service = Service(tmp_path / "home", GOVERNANCE_ADMISSION="open", GOVERNANCE_RECORD_TIMEOUT_MS="1000").start()
+    try:
+        (writer,) = service.children("writer_main")
+        os.kill(writer, signal.SIGSTOP)
+        response = ask(service, review(GOOD), timeout="5s")
+        assert response["allowed"] is False
+        assert response["status"]["reason"] == "record_not_durable"
+        quick = ask(service, review(GOOD), timeout="1s")
+        assert (quick["allowed"], quick["status"]["reason"]) == (False, "no_answer")
+        os.kill(writer, signal.SIGCONT)
+        service.wait_until(lambda: ask(service, review(GOOD))["allowed"], 20)
+    finally:
+        service.stop()
