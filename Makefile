@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check fix bench conformance serve clean
+.PHONY: help setup demo test test-all test-kube check fix bench conformance serve clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -27,6 +27,10 @@ test: setup ## the tests (under ten minutes on two cores)
 
 test-all: setup ## the tests and the heavy ones (kill -9 in the hundreds, large logs)
 	@$(BIN)/python -m pytest -m 'not kube'
+
+test-kube: setup ## the webhook behind a real kube-apiserver (needs Go and Debian's etcd-server)
+	@$(BIN)/python tests/kube/build.py
+	@$(BIN)/python -m pytest -n 0 -m kube tests/kube
 
 check: setup ## lint, formats, types, import contracts, lint of the rules
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ TENANT_LABEL = "microapps.internal/tenant"
 _OPERATIONS = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "CONNECT": "connect"}
 _OURS = {"MicroApp": "deploy", "AppTemplate": "template"}
 _LONGEST_UID = 253
+_WRITTEN = ("name", "version", "labels", "annotations")
 
 
 class Review(NamedTuple):
@@ -83,7 +84,14 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
         change = {"app": _name(subject), "change": {"to": "deleted"}}
         return {**document, "kind": "lifecycle", "action": "transition", "resource": change}
     # A manifest says itself whose it is.
-    return {**document, "kind": kind, "tenant": ""}
+    return {**document, "kind": kind, "tenant": "", "resource": _manifest(subject)}
+
+
+def _manifest(subject: dict[str, Json]) -> dict[str, Json]:
+    """The object as its author wrote it: without what the API server adds (uid, generation, managedFields, status …)."""
+    metadata = _object(subject, "metadata")
+    kept = {name: metadata[name] for name in _WRITTEN if name in metadata}
+    return {**{name: value for name, value in subject.items() if name != "status"}, "metadata": kept}
 
 
 def _is_ours(subject: dict[str, Json]) -> bool:

@@ -39,6 +39,7 @@ class Service:
         self.options = options
         self.env = env
         self.url = ""
+        self.is_tls = "--tls-cert" in options
         self._process: subprocess.Popen[bytes] | None = None
         self.log = home.parent / f"{home.name}.log"
 
@@ -46,13 +47,13 @@ class Service:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http{'s' * self.is_tls}://127.0.0.1:{port}"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", MAIN, "serve", "--port", str(port), *self.options],
                 env=environment(self.home, **self.env), cwd=ROOT, stderr=log, stdout=log, start_new_session=True,
             )  # fmt: skip
-        self.wait_until(lambda: httpx.get(f"{self.url}/readyz").status_code == 200)
+        self.wait_until(lambda: httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200)
         return self
 
     def wait_until(self, holds, seconds: float = 60.0) -> None:
@@ -95,7 +96,7 @@ class Service:
 
     def client(self, role: str = "", tenant: str = "") -> httpx.Client:
         headers = {"authorization": f"Bearer {self.key(role, tenant)}"} if role else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=not self.is_tls)
 
     def records(self, **filters: str) -> list[dict]:
         with self.client("auditor") as auditor:

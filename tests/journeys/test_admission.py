@@ -66,6 +66,18 @@ def test_a_good_app_is_admitted_and_on_record_under_the_user_who_asked(service):
     assert record["opened"]["input"]["subject"]["id"] == "dev@example.com"
 
 
+def test_what_the_api_server_adds_to_an_object_is_not_held_against_it(service):
+    added = {
+        "uid": "1",
+        "generation": 1,
+        "creationTimestamp": "2026-03-01T10:00:00Z",
+        "namespace": "apps",
+        "managedFields": [],
+    }
+    response = ask(service, review({**GOOD, "metadata": {**GOOD["metadata"], **added}, "status": {"phase": "new"}}))
+    assert response["allowed"] is True
+
+
 def test_mutation_writes_the_obligations_once(service):
     response = ask(service, review(GOOD), "mutate")
     assert (response["allowed"], response["patchType"]) == (True, "JSONPatch")
