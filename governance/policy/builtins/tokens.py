@@ -6,10 +6,10 @@ expiry, audience and issuer checked calls `decode_verify`, which answers `[valid
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from governance.policy.builtins import clock
 from governance.policy.builtins.base64_text import decode_url
 from governance.policy.builtins.json_text import parse_object
 from governance.policy.builtins.jws import is_signed
@@ -154,7 +154,7 @@ def _constraints(wanted: dict[Any, Any]) -> Constraints:
     for name in (*_TEXT_CONSTRAINTS, "cert"):
         if name in wanted and not isinstance(wanted[name], str):
             raise BuiltinError(f"{name} constraint: must be a string")
-    moment = wanted.get("time", clock.now_ns())
+    moment = wanted.get("time", time.time_ns())
     if type_name(moment) != "number" or moment < 0:
         raise BuiltinError("token time constraint: must be a number that is not negative")
     secret = wanted.get("secret", "")

@@ -8,7 +8,6 @@ calls were hoisted: a call that fails has to take the statement with it that it 
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from governance.policy.builtins.registry import ATTEMPT, available
@@ -16,6 +15,7 @@ from governance.policy.builtins.signatures import signatures
 from governance.policy.compiler.checks import functions_of
 from governance.policy.rego.printer import term_text
 from governance.policy.rego.syntax import Call, Infix, Literal, Ref, Scalar, With
+from governance.policy.rego.walk import rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,23 +34,15 @@ def guard(trees: Sequence[Module]) -> None:
     guarded = _Guard(known - _mocked(trees))
     for tree in trees:
         for rule in tree.rules:
-            guarded.inside(rule)
+            rewritten(rule, guarded.change)
 
 
 class _Guard:
     def __init__(self, names: AbstractSet[str]) -> None:
         self._names = names
 
-    def inside(self, node: Any) -> Any:
-        """The node with every call below it, and itself, guarded."""
-        if isinstance(node, list):
-            return [self.inside(item) for item in node]
-        if isinstance(node, tuple):
-            return tuple(self.inside(item) for item in node)
-        if not is_dataclass(node):
-            return node
-        for field in fields(node):
-            setattr(node, field.name, self.inside(getattr(node, field.name)))
+    def change(self, node: Any) -> Any:
+        """A node whose inner calls are guarded, guarded itself."""
         if isinstance(node, Literal):
             self._output(node)
         return self._wrapped(node)
@@ -79,13 +71,12 @@ def _attempt(name: str, args: list[Any], at: Call | Infix) -> Ref:
 def _mocked(trees: Sequence[Module]) -> set[str]:
     """Names that some `with` replaces: those calls have to keep their names."""
     found: set[str] = set()
-    todo: list[Any] = list(trees)
-    while todo:
-        node = todo.pop()
+
+    def note(node: Any) -> Any:
         if isinstance(node, With):
             found.add(term_text(node.target))
-        if isinstance(node, list | tuple):
-            todo.extend(node)
-        elif is_dataclass(node):
-            todo.extend(getattr(node, field.name) for field in fields(node))
+        return node
+
+    for tree in trees:
+        rewritten(tree.rules, note)
     return found

@@ -6,19 +6,26 @@ What it and its neighbours call by short names is then written out in full.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from governance.errors import RuleError
 from governance.policy.rego.cursor import ALWAYS, NEW
-from governance.policy.rego.syntax import Call, Head, Module, Ref, Scalar, Var
-from governance.policy.rego.walk import terms_of_rule
+from governance.policy.rego.syntax import Call, Every, Module, Ref, Scalar, Var
+from governance.policy.rego.walk import (
+    bodies,
+    bodies_of_rule,
+    declared_in,
+    pattern_variables,
+    rewritten,
+    statements_of,
+    terms_of_rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from governance.policy.rego.syntax import Rule
+    from governance.policy.rego.syntax import Literal, Rule
 
 _KEYWORDS = ALWAYS | NEW
 
@@ -54,11 +61,12 @@ def _split(tree: Module, keywords: AbstractSet[str], names: AbstractSet[str]) ->
         else:
             own.append(rule)
     place = [Scalar(f'"{part}"') for part in tree.package]
-    result = [Module(tree.file, tree.package, tree.imports, _Rooted(place, keywords).inside(own), tree.is_v0)]
+    left = rewritten(own, _Rooted(place, keywords).change, heads=False)
+    result = [Module(tree.file, tree.package, tree.imports, left, tree.is_v0)]
     for keyword, rules in moved.items():
-        rewritten = _Rooted(place, keywords | names).inside(rules)
+        gone = rewritten(rules, _Rooted(place, keywords | names).change, heads=False)
         package = [*tree.package, keyword]
-        result.append(Module(f"{tree.file}#{keyword}", package, tree.imports, rewritten, tree.is_v0))
+        result.append(Module(f"{tree.file}#{keyword}", package, tree.imports, gone, tree.is_v0))
     return result
 
 
@@ -75,12 +83,22 @@ def _names(trees: Sequence[Module], package: Sequence[str]) -> set[str]:
 
 def _refuse_shadows(rule: Rule, names: AbstractSet[str], file: str) -> None:
     """A local variable of a rule's name could not be told from the rule once names are written out."""
-    for term in terms_of_rule(rule):
-        if isinstance(term, Var) and term.name in names and term.name not in _KEYWORDS:
-            raise RuleError(
-                f"{term.name} is named bare in a rule that starts with a keyword", where=f"{file}:{rule.line}",
-                hint=f"write data.….{term.name}, or rename one of the two",
-            )  # fmt: skip
+    local = set().union(*(pattern_variables(argument) for argument in rule.head.args or ()))
+    tops = [*bodies_of_rule(rule), *(body for term in terms_of_rule(rule) for body in bodies(term))]
+    for body in tops:
+        local |= declared_in(body)
+        for inner in _everies(body):
+            local |= declared_in(inner.body) | {name.name for name in (inner.key, inner.value) if name is not None}
+    shadows = sorted(local & names)
+    if shadows:
+        raise RuleError(
+            f"{shadows[0]} is a rule's name and a variable in a rule that starts with a keyword",
+            where=f"{file}:{rule.line}", hint="rename one of the two",
+        )  # fmt: skip
+
+
+def _everies(body: Sequence[Literal]) -> list[Every]:
+    return [literal.expr for literal in statements_of(list(body)) if isinstance(literal.expr, Every)]
 
 
 class _Rooted:
@@ -90,19 +108,13 @@ class _Rooted:
         self._place = place
         self._names = names
 
-    def inside(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return [self.inside(item) for item in node]
-        if isinstance(node, tuple):
-            return tuple(self.inside(item) for item in node)
-        if not is_dataclass(node):
-            return node
-        for field in fields(node):
-            if not (isinstance(node, Head) and field.name == "ref"):
-                setattr(node, field.name, self.inside(getattr(node, field.name)))
-        if isinstance(node, Ref) and isinstance(node.head, Var) and node.head.name in self._names:
-            node.args = [*self._place, Scalar(f'"{node.head.name}"'), *node.args]
-            node.head = Var("data", node.line, node.column)
-        elif isinstance(node, Call) and node.name.partition(".")[0] in self._names:
+    def change(self, node: Any) -> Any:
+        if isinstance(node, Var) and node.name in self._names:
+            place = [*self._place, Scalar(f'"{node.name}"')]
+            return Ref(Var("data", node.line, node.column), place, node.line, node.column)
+        if isinstance(node, Ref) and isinstance(node.head, Ref):
+            inner = node.head
+            node.head, node.args = inner.head, [*inner.args, *node.args]
+        if isinstance(node, Call) and node.name.partition(".")[0] in self._names:
             node.name = ".".join(["data", *(part.text[1:-1] for part in self._place), node.name])
         return node

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 from governance.policy.rego.syntax import (
     Array,
@@ -10,6 +11,7 @@ from governance.policy.rego.syntax import (
     Comprehension,
     Every,
     Expr,
+    Head,
     Infix,
     Literal,
     Member,
@@ -25,7 +27,7 @@ from governance.policy.rego.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def subterms(expr: Expr) -> Iterator[Term]:
@@ -142,3 +144,20 @@ def pattern_variables(term: Term) -> set[str]:
             return set().union(*(pattern_variables(value) for _, value in pairs))
         case _:
             return set()
+
+
+def rewritten(node: Any, change: Callable[[Any], Any], *, heads: bool = True) -> Any:
+    """The tree below `node` with every node replaced by `change(node)`, innermost first, in place where it can be.
+
+    `heads=False` leaves the names of rules as they are.
+    """
+    if isinstance(node, list):
+        return [rewritten(item, change, heads=heads) for item in node]
+    if isinstance(node, tuple):
+        return tuple(rewritten(item, change, heads=heads) for item in node)
+    if not is_dataclass(node):
+        return node
+    for field in fields(node):
+        if heads or not (isinstance(node, Head) and field.name == "ref"):
+            setattr(node, field.name, rewritten(getattr(node, field.name), change, heads=heads))
+    return change(node)

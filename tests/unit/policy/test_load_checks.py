@@ -256,3 +256,14 @@ def test_what_does_not_parse_is_refused_with_its_place(text):
     with pytest.raises(RuleError) as caught:
         load(text)
     assert caught.value.where.startswith("m.rego")
+
+
+def test_a_rule_that_starts_with_a_keyword_lies_where_opa_puts_it():
+    from governance.policy.eval import Question, evaluate
+
+    text = "package t\n\nleast := 3\n\nif.allowed if input.n > least\n\nif.limit := least + 1\n\nmain if if.allowed\n"
+    for query, value in (("data.t.if.allowed", True), ('data.t["if"].limit', 4), ("data.t.main", True)):
+        question = Question(f"x := {query}", {"t.rego": text}, None, {"n": 5}, has_input=True)
+        assert evaluate(question) == [{"x": value}]
+    below = Question("x := data.t.main", {"t.rego": text}, None, {"n": 2}, has_input=True)
+    assert evaluate(below) == []

@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from governance.policy.builtins.signatures import signatures
+from governance.policy.engine import knows_function
 from governance.policy.eval import Failure, Question, evaluate
 
 TEXT = json.dumps
@@ -208,3 +210,9 @@ def test_a_template_cannot_run_for_ever():
 def test_globs_of_many_stars_are_answered_at_once():
     pattern = "a*" * 200
     assert value("regex.globs_match(input.p, input.q)", p=pattern + "b", q=pattern + "c") is False
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in signatures().items() if not row.infix and row.args))
+def test_the_table_says_rightly_what_the_engine_has(name):
+    if name not in {"print", "internal.print"}:
+        assert knows_function(name, len(signatures()[name].args)) == signatures()[name].is_native
