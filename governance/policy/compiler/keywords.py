@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from governance.policy.rego.syntax import Literal, Rule
+    from governance.policy.rego.syntax import Literal, Rule, Term
 
 _KEYWORDS = ALWAYS | NEW
 
@@ -110,7 +110,7 @@ class _Rooted:
 
     def change(self, node: Any) -> Any:
         if isinstance(node, Var) and node.name in self._names:
-            place = [*self._place, Scalar(f'"{node.name}"')]
+            place: list[Term] = [*self._place, Scalar(f'"{node.name}"')]
             return Ref(Var("data", node.line, node.column), place, node.line, node.column)
         if isinstance(node, Ref) and isinstance(node.head, Ref):
             inner = node.head
