@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
+from governance.model.pointer import to_segments
 
 if TYPE_CHECKING:
     from governance.model.decision import Answer, Decision, Violation
@@ -27,11 +28,11 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     resource, hidden = masked(request.resource, facts.values)
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": Canonical(facts.text),
+        "facts": _scrub(facts.values, hidden) if hidden else Canonical(facts.text),
         "answer": {
             "reason": _without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
-            "obligations": [o._asdict() for o in decision.obligations],
+            "obligations": _scrub([o._asdict() for o in decision.obligations], hidden),
         },
     }
     public = {
@@ -94,10 +95,21 @@ def masked(resource: Json, facts: Json) -> tuple[Json, tuple[str, ...]]:
 
     A member whose name says that it is a credential is masked with or without a finding.
     """
-    places = {finding["pointer"]: finding["entity"] for key in ("secrets", "pii") for finding in facts.get(key, ())}
+    found = [finding for key in ("secrets", "pii") for finding in facts.get(key, ())]
+    places = {finding["pointer"]: finding["entity"] for finding in found if "member" not in finding}
     hidden: list[str] = []
+    for finding in found:
+        if "member" in finding:
+            name = list(_at(resource, finding["pointer"]))[finding["member"]]
+            hidden += [name, name.replace("~", "~0").replace("/", "~1")]
     copy = _mask_at(resource, "", places, hidden)
     return copy, tuple(sorted({v for v in hidden if len(v) >= _SHORTEST_VALUE_TO_SEARCH}, key=len, reverse=True))
+
+
+def _at(value: Json, pointer: str) -> Json:
+    for segment in to_segments(pointer):
+        value = value[int(segment)] if isinstance(value, list) else value[segment]
+    return value
 
 
 def _mask_at(value: Json, pointer: str, places: dict[str, str], hidden: list[str]) -> Json:
@@ -170,7 +182,7 @@ def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:
         "mode": violation.mode,
         "effect": violation.effect,
         "severity": violation.severity,
-        "path": violation.path,
+        "path": _without(violation.path, hidden),
         "message": _without(violation.message, hidden),
         "waived_by": violation.waived_by,
         "controls": list(violation.controls),

@@ -126,7 +126,7 @@ class ScanFacts:
     name = "pii"
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """`[{pointer, entity, score}]` each, in the order of the document."""
+        """`[{pointer, entity, score}]` each, in the order of the document; findings in names of members last, with `member`."""
         pii: list[Json] = []
         secrets: list[Json] = []
         is_data = request.kind in {"data_flow", "connector_call"}
@@ -135,6 +135,13 @@ class ScanFacts:
             for entity, score in found_in(hint, text, hints=is_data):
                 finding = {"pointer": to_pointer(path), "entity": entity, "score": score}
                 (secrets if entity in _SECRET_ENTITIES else pii).append(finding)
+        for path, place, entity, score in in_names(request.resource):
+            # The name itself is what must not leave, so the finding points at the object that has it.
+            finding = {"pointer": to_pointer(path), "score": score, "member": place}
+            if entity in _SECRET_ENTITIES:
+                secrets.append({**finding, "entity": "SECRET_IN_NAME"})
+            else:
+                pii.append({**finding, "entity": "MEMBER_NAME"})
         return {"pii": pii, "secrets": secrets}
 
 
@@ -184,8 +191,23 @@ def _plain(text: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
 
 
+def in_names(value: Json) -> Iterator[tuple[tuple[str | int, ...], int, str, float]]:
+    """(path of the object, which of its members, entity, score) for names of members that a pattern finds something in."""
+    todo: list[tuple[tuple[str | int, ...], Json]] = [((), value)]
+    while todo:
+        path, node = todo.pop()
+        if isinstance(node, dict):
+            for place, (key, item) in enumerate(node.items()):
+                if isinstance(item, dict | list):
+                    todo.append(((*path, key), item))
+                if _WORTH_A_LOOK.search(key):
+                    yield from ((path, place, entity, score) for entity, score in found_in("", key, hints=False))
+        elif isinstance(node, list):
+            todo.extend(((*path, i), item) for i, item in enumerate(node) if isinstance(item, dict | list))
+
+
 def leaves(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    """(path, nearest member name, text) of every text and number; member names themselves are not looked at."""
+    """(path, nearest member name, text) of every text and number."""
     todo: list[tuple[tuple[str | int, ...], str, Json]] = [((), "", value)]
     while todo:
         path, name, node = todo.pop()

@@ -33,7 +33,8 @@ class Facts(NamedTuple):
       regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
-    - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource
+    - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource. What stands in
+      the name of a member is `MEMBER_NAME` or `SECRET_IN_NAME` at its object, `member` saying which, and cannot be masked
     - `schema_errors`: `[{pointer, message}]`
     - `review`: `{status: "done", findings[{pointer, severity, title}]}`; absent when nobody asked for one
     - `usage`: `{calls_today{connector: n}}`; absent where no meter runs

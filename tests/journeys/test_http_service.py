@@ -8,6 +8,7 @@ import re
 
 import httpx
 import pytest
+import yaml
 
 from tests.journeys.service import EXAMPLES, governance
 
@@ -297,3 +298,20 @@ def _page(client: httpx.Client, **params) -> dict:
     answer = client.get("/v1/audit/records", params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+class TestPersonalDataInNames:
+    """A person's address as the name of a member is as personal as one in a value."""
+
+    def test_it_does_not_leave_and_is_not_stored(self, platform, service, app_key):
+        for kind, file in (("template", "template.yaml"), ("deploy", "app-fixed.yaml")):
+            resource = yaml.safe_load((EXAMPLES / file).read_text())
+            assert platform.post("/v1/decisions", json={"kind": kind, "resource": resource}).json()["effect"] == "allow"
+        assert platform.post("/v1/decisions", json=FLOW).json()["effect"] == "allow"
+        hidden = json.loads(json.dumps(FLOW))
+        hidden["resource"]["payload"] = {"votes": {"ada.example@example.com": "+49 30 901820"}}
+        decision = platform.post("/v1/decisions", json=hidden).json()
+        assert decision["effect"] == "deny"
+        record = platform.get(f"/v1/decisions/{decision['decision_id']}").text
+        assert "ada.example" not in record
+        assert "901820" not in record

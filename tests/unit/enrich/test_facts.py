@@ -218,3 +218,9 @@ def test_an_enricher_that_fails_is_named_and_the_others_go_on():
     assert facts.values["unavailable"] == ["broken"]
     assert facts.values["pii"]
     assert json.loads(facts.text) == facts.values
+
+
+def test_what_stands_in_the_name_of_a_member_is_found_at_its_object():
+    facts = ScanFacts().facts(flow({"by": {"x": 1, "ada.example@example.com": 7}, SECRETS["AWS_ACCESS_KEY"]: [1]}))
+    assert [(f["entity"], f["pointer"], f["member"]) for f in facts["pii"]] == [("MEMBER_NAME", "/payload/by", 1)]
+    assert [(f["entity"], f["pointer"], f["member"]) for f in facts["secrets"]] == [("SECRET_IN_NAME", "/payload", 1)]
