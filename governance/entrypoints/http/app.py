@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, decisions, opa, records
+from governance.entrypoints.http import admission, authzen, decisions, opa, records
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -94,6 +94,9 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/data/{path*}", opa.data, _ASKS_RULES, "OPA Data API, version 1", "http.data"),
     Route("GET", "/v1/data/{path*}", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),
     Route("POST", "/v0/data/{path*}", opa.data_v0, _ASKS_RULES, "OPA Data API, version 0", "http.data"),
+    Route("POST", authzen.EVALUATION, authzen.evaluation, _DECIDES, "AuthZEN 1.0: one evaluation", "http.authzen"),
+    Route("POST", authzen.EVALUATIONS, authzen.evaluations, _DECIDES, "AuthZEN 1.0: several", "http.authzen"),
+    Route("GET", "/.well-known/authzen-configuration", authzen.configuration, _OPEN, "AuthZEN 1.0: metadata"),
     Route(
         "POST", "/admission/validate", admission.validate, _ADMITS, "Kubernetes AdmissionReview v1", "webhook.validate"
     ),

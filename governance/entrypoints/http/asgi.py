@@ -82,12 +82,14 @@ class Call:
         "path",
         "query_string",
         "said_twice",
+        "scheme",
         "trace",
     )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.scheme: str = scope.get("scheme", "http")
         self.query_string: bytes = scope.get("query_string", b"")
         headers = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(headers)
