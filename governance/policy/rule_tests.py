@@ -98,6 +98,14 @@ def run_tests(source: str, *, only: str = "") -> Report:
     return Report(tuple(outcomes), tuple(_coverage(engine, bundle, compiled.origins)))
 
 
+def outcomes_of(bundle: Bundle, tests: Sequence[Module], cases: Sequence[Case]) -> list[Outcome]:
+    """What these tests and cases say of these rules; raises RuleError where they do not compile together."""
+    engine = engine_for(compile_policy([*bundle.modules, *tests], data=bundle.data, strict=True))
+    trees = [parse_module(module.text, module.path) for module in tests]
+    told = [_run_one(engine, tree, rule) for tree in trees for rule in tree.rules if _is_test(rule)]
+    return told + [_run_case(engine, bundle, case) for case in cases]
+
+
 def test_modules(source: str) -> list[Module]:
     """The Rego files below `tests`."""
     found = []

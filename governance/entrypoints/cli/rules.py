@@ -1,4 +1,4 @@
-"""`governance rules …`: test, lint, list, explain, coverage, eval."""
+"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         return _test(source, options, stdout)
     if options.verb == "coverage":
         return _coverage(source, stdout)
+    if options.verb == "mutate":
+        return _mutate(source, options, stdout)
     if options.verb == "lint":
         return _lint(source, options, stdout)
     if options.verb == "list":
@@ -83,6 +85,22 @@ def _coverage(source: str, stdout: TextIO) -> int:
         missed = f"  missed: {', '.join(map(str, row.missed))}" if row.missed else ""
         stdout.write(f"{share:>3} %  {row.file}{missed}\n")
     return 1 if any(row.missed for row in report.coverage) else 0
+
+
+def _mutate(source: str, options: argparse.Namespace, stdout: TextIO) -> int:
+    from governance.policy.mutation import mutate, score
+
+    mutants = mutate(source, only=options.only)
+    reached = score(mutants)
+    counted = sum(mutant.status != "invalid" for mutant in mutants)
+    survivors = [mutant for mutant in mutants if mutant.status == "survived"]
+    if options.format == "json":
+        rows = [mutant._asdict() for mutant in mutants]
+        stdout.write(json.dumps({"score": reached, "mutants": rows}, indent=2, ensure_ascii=False) + "\n")
+    else:
+        stdout.writelines(f"{m.file}:{m.line}: no test notices: {m.change}\n" for m in survivors)
+        stdout.write(f"{counted} mutants, {counted - len(survivors)} noticed: {reached:.1f} %\n")
+    return 1 if reached < options.least or not counted else 0
 
 
 def _junit(report: Report) -> str:
@@ -170,6 +188,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("coverage", help="lines of each rule that tests reach")
     linting = verbs.add_parser("lint", help="what makes a rule hard to trust")
     linting.add_argument("--format", choices=("text", "json"), default="text")
+    mutating = verbs.add_parser("mutate", help="change rules in one place each: their tests have to notice")
+    mutating.add_argument("only", nargs="?", default="", help="only rules whose file contains this")
+    mutating.add_argument("--least", type=float, default=90.0, metavar="PERCENT", help="exit 1 below this (default 90)")
+    mutating.add_argument("--format", choices=("text", "json"), default="text")
     listing = verbs.add_parser("list", help="every rule")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     explain = verbs.add_parser("explain", help="what one rule is for, with its cases and its text")
