@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import NotDurable
+from audit.errors import NotDurable, RecordTooLarge
 from audit.flight import FlightSlot
 from audit.record import Receipt, text_of
 from audit.writer import LONGEST_LINE, SOCKET
@@ -42,21 +42,24 @@ class Client:
 
     async def aappend(self, entry: Entry) -> Receipt:
         """Return once the entry is durable. Raises NotDurable when the writer is gone, slow or refuses."""
-        writer = await self._connected()
         self._number += 1
         number = self._number
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        line = _line(number, entry)
         try:
-            texts = {name: text_of(value) for name, value in entry.sealed.items()}
-            line = _ENCODER.encode([number, entry.kind, entry.time, entry.public, texts, entry.subject])
-            self._send(writer, line.encode("utf-8", "surrogatepass") + b"\n")
             async with asyncio.timeout(self._timeout_s):
-                return await future
+                return await self._asked(number, line)
         except TimeoutError as error:
             raise NotDurable(f"the audit writer did not answer within {self._timeout_s:g} s") from error
         except ConnectionError as error:
             raise NotDurable(f"the audit writer went away: {error}") from error
+
+    async def _asked(self, number: int, line: bytes) -> Receipt:
+        writer = await self._connected()
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            self._send(writer, line)
+            return await future
         finally:
             self._waiting.pop(number, None)
 
@@ -98,7 +101,7 @@ class Client:
             try:
                 reader, writer = await asyncio.open_unix_connection(self._socket, limit=LONGEST_LINE)
             except OSError as error:
-                raise NotDurable(f"the audit writer cannot be reached: {error.strerror}") from error
+                raise NotDurable(f"the audit writer cannot be reached: {error.strerror or error}") from error
             writer.write(json.dumps(["slot", str(self.flight.path)]).encode() + b"\n")
             self._writer = writer
             self._reading = asyncio.create_task(self._read(reader, writer))
@@ -112,7 +115,8 @@ class Client:
             pass
         finally:
             writer.close()
-            self._writer = None
+            if self._writer is writer:
+                self._writer = None
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(NotDurable("the audit writer went away before the record was durable"))
@@ -125,3 +129,16 @@ class Client:
             future.set_exception(NotDurable(f"{answer[1]}: {answer[2]}"))
         else:
             future.set_result(Receipt(*answer[1:]))
+
+
+def _line(number: int, entry: Entry) -> bytes:
+    """What the writer reads; refused here when it could not, since there it would cost everybody's connection."""
+    try:
+        texts = {name: text_of(value) for name, value in entry.sealed.items()}
+        text = _ENCODER.encode([number, entry.kind, entry.time, entry.public, texts, entry.subject])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotDurable(f"not JSON: {error}") from error
+    line = text.encode("utf-8", "surrogatepass") + b"\n"
+    if len(line) > LONGEST_LINE:
+        raise RecordTooLarge(f"a record of {len(line)} bytes; the writer takes at most {LONGEST_LINE}")
+    return line

@@ -14,6 +14,7 @@ _ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
 
 # Extended coordinates (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z.
 _Point = tuple[int, int, int, int]
+_NEUTRAL: _Point = (0, 1, 1, 0)
 
 
 def is_valid(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -23,6 +24,8 @@ def is_valid(public: bytes, message: bytes, signature: bytes) -> bool:
     key, commitment = _decoded(public), _decoded(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")
     if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _equal(_times(8, key), _NEUTRAL):  # of small order: one signature would fit many messages
         return False
     challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _ORDER
     return _equal(_times(scalar, _BASE), _sum(commitment, _times(challenge, key)))
@@ -38,7 +41,7 @@ def _sum(a: _Point, b: _Point) -> _Point:
 
 
 def _times(scalar: int, point: _Point) -> _Point:
-    result: _Point = (0, 1, 1, 0)
+    result = _NEUTRAL
     while scalar:
         if scalar & 1:
             result = _sum(result, point)

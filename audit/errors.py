@@ -33,6 +33,18 @@ class LogTorn(AuditError):
     code = "log_torn"
 
 
+class LogUnusable(AuditError):
+    """The log may be whole, but the disk or its rights keep it from being opened."""
+
+    code = "log_unusable"
+
+
+class BadFilter(AuditError):
+    """A search that cannot be understood; guessing would leave records out."""
+
+    code = "bad_filter"
+
+
 class RecordTooLarge(AuditError):
     """A leaf over 65,535 bytes cannot be in a C2SP entry bundle."""
 

@@ -6,6 +6,7 @@ and first on landing, so that a reader never sees half a text as whole.
 
 from __future__ import annotations
 
+import errno
 import json
 import mmap
 import os
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE = 4096
+_IDS = ("decision_id", "actor", "app")
 _LENGTH = struct.Struct("<I")
 
 
@@ -25,17 +27,21 @@ class FlightSlot:
     def __init__(self, path: Path) -> None:
         self.path = path
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.ftruncate(descriptor, SIZE)
-        self._map = mmap.mmap(descriptor, SIZE)
-        os.close(descriptor)
+        try:
+            # Written, not only sized: on a full disk a hole in a mapped file would kill the process when it is filled.
+            if os.write(descriptor, bytes(SIZE)) != SIZE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            self._map = mmap.mmap(descriptor, SIZE)
+        finally:
+            os.close(descriptor)
 
     def take_off(self, public: dict[str, Any], time: str) -> None:
         """Note what is being decided; a text that does not fit is cut down to its ids."""
         raw = json.dumps([public, time]).encode()
         if len(raw) > SIZE - _LENGTH.size:
-            raw = json.dumps(
-                [{k: str(v)[:200] for k, v in public.items() if k in {"decision_id", "actor", "app"}}, time]
-            ).encode()
+            # 600 characters of at most 6 bytes, with the names and the time, stay below the size of a slot.
+            ids = {name: str(public[name])[:200] for name in _IDS if name in public}
+            raw = json.dumps([ids, time[:40]], ensure_ascii=False).encode("utf-8", "surrogatepass")
         self._map[_LENGTH.size : _LENGTH.size + len(raw)] = raw
         self._map[: _LENGTH.size] = _LENGTH.pack(len(raw))
 

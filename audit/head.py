@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from audit.errors import LogTorn
+from audit.errors import LogRolledBack, LogTorn
 from audit.notes import BadNote, Checkpoint, VerifierKey, opened, parse_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from audit.store import Store
 
 SLOT = 1024
 
@@ -45,13 +47,10 @@ class HeadFile:
 
         Raises LogTorn when something is written there and nothing of it verifies.
         """
-        raw = os.pread(self._file, 2 * SLOT, 0)
-        found = [(c, slot) for slot in (0, 1) if (c := _checkpoint(raw[slot * SLOT : (slot + 1) * SLOT], key))]
-        if not found:
-            if raw.strip(b"\0"):
-                raise LogTorn(f"{self._path}: no checkpoint in it verifies with this log's key")
+        found = _newest(os.pread(self._file, 2 * SLOT, 0), key, self._path)
+        if found is None:
             return None
-        newest, slot = max(found, key=lambda pair: pair[0].size)
+        newest, slot = found
         self._turn = 1 - slot
         return newest
 
@@ -60,8 +59,53 @@ class HeadFile:
         os.close(self._file)
 
 
-def _checkpoint(slot: bytes, key: VerifierKey) -> Checkpoint | None:
+def read_head(path: Path, key: VerifierKey) -> Checkpoint | None:
+    """The same for somebody who does not write; None also where there is no file."""
     try:
-        return parse_checkpoint(opened(slot.rstrip(b"\0").decode(), key))
-    except (BadNote, UnicodeDecodeError):
+        found = _newest(path.read_bytes()[: 2 * SLOT], key, path)
+    except FileNotFoundError:
         return None
+    return found[0] if found else None
+
+
+def check_against_head(store: Store, head: Checkpoint | None, folder: Path) -> None:
+    """Raise LogTorn or LogRolledBack unless the store holds everything that `head`, read before it, speaks of."""
+    size = store.size()
+    if head is None:
+        if size:
+            raise LogTorn(
+                f"{folder}/head is missing beside a log of {size} records: "
+                "restore it from the machine or backup the database came from"
+            )
+        return
+    if size < head.size:
+        raise LogRolledBack(
+            f"the log holds {size} records, its signed head says {head.size}: an older copy of the database, or its "
+            "write-ahead log lost its end. Restore the newest copy; do not delete the head file"
+        )
+    try:
+        root = store.frontier(head.size).root()
+    except KeyError as error:
+        raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
+    if root != head.root:
+        raise LogTorn(f"the first {head.size} records are not those the signed head speaks of: restore the database")
+
+
+def _newest(raw: bytes, key: VerifierKey, path: Path) -> tuple[Checkpoint, int] | None:
+    """(checkpoint, slot) of the larger valid one."""
+    slots = [raw[:SLOT], raw[SLOT:]]
+    # The one that claims more first: when it verifies, the other need not.
+    for slot in sorted((0, 1), key=lambda slot: _claimed_size(slots[slot]), reverse=True):
+        try:
+            return parse_checkpoint(opened(slots[slot].rstrip(b"\0").decode(), key)), slot
+        except (BadNote, UnicodeDecodeError):
+            continue
+    if raw.strip(b"\0"):
+        raise LogTorn(f"{path}: no checkpoint in it verifies with this log's key")
+    return None
+
+
+def _claimed_size(slot: bytes) -> int:
+    """What an unverified slot says; -1 where it says nothing."""
+    digits = slot.split(b"\n", 2)[1:2]
+    return int(digits[0]) if digits and digits[0].isdigit() and len(digits[0]) < 20 else -1

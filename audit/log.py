@@ -6,6 +6,7 @@ of is covered by the signed head, and at start the database may be ahead of the 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -15,14 +16,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
-from audit.head import HeadFile
+from audit.head import HeadFile, check_against_head
 from audit.keys import SigningKey, load_or_make
-from audit.notes import BadNote, Checkpoint, checkpoint_text, opened, parse_checkpoint, signed
+from audit.notes import BadNote, opened, parse_checkpoint
 from audit.openings import Vault
 from audit.reader import LogReader, check_leaves
 from audit.record import Entry, Receipt, Sealed, leaf_of, seal
-from audit.store import Batch, Row, Store
-from audit.tree import Frontier, leaf_hash
+from audit.store import Batch, Row, Store, opening_failure
+from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ MOST_IN_A_BATCH = 4096
 MOST_QUEUED = 50_000
 # Up to this size the whole log is hashed again at start; beyond it only its tail, and `verify_self` does the rest.
 CHECKED_AT_START = 50_000
+_NOT_JSON = (ValueError, TypeError, RecursionError)
 _CLOCK_SLACK = 19  # characters of RFC 3339 up to the second: jumps below that are not worth a note
 
 
@@ -52,22 +54,28 @@ class AuditLog:
         folder = home / "audit"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
-        self._lock = _locked(folder)
-        try:
-            self._key: SigningKey = load_or_make(folder / "key", origin)
-            self._store = Store(folder / "log.db")
-            self._head = HeadFile(folder / "head")
-            self._frontier = self._checked()
-        except BaseException as error:
-            os.close(self._lock)
-            if isinstance(error, sqlite3.DatabaseError):
-                raise LogTorn(f"{folder}/log.db cannot be read ({error}): restore the database") from error
-            raise
+        with contextlib.ExitStack() as opened_so_far:
+            self._lock = _locked(folder)
+            opened_so_far.callback(os.close, self._lock)
+            try:
+                self._key: SigningKey = load_or_make(folder / "key", origin, may_make=not _has_records(folder))
+                self._head = HeadFile(folder / "head")
+                opened_so_far.callback(self._head.close)
+                self._frontier = self._checked()
+                self._store = Store(folder / "log.db")
+                opened_so_far.callback(self._store.close)
+                if self._frontier.size == 0:
+                    # Before the first record: killed between that one's commit and its head, the log still opens.
+                    self._head.write(self._key.checkpoint(0, EMPTY_ROOT))
+                self.reader = LogReader(home, origin=origin, is_checked=True)
+            except sqlite3.DatabaseError as error:
+                raise opening_failure(error, folder / "log.db") from error
+            self._give_back = opened_so_far.pop_all()
         self._vault = Vault(self._store)
-        self.reader = LogReader(home, origin=origin)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_QUEUED)
+        self._is_closing = False
         self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
         self._thread.start()
 
@@ -82,8 +90,10 @@ class AuditLog:
 
     def submit(self, entry: Entry) -> Future[Receipt]:
         """Queue an entry; the future is done when it is durable. Raises NotDurable when the queue is full."""
-        job = _Job(entry, {name: seal(value) for name, value in entry.sealed.items()}, Future())
-        if not self._thread.is_alive():
+        job = _Job(entry, _sealed(entry), Future())
+        # A caller that gave up must not be able to take its answer away from the thread that is about to give it.
+        job.done.set_running_or_notify_cancel()
+        if self._is_closing or not self._thread.is_alive():
             raise NotDurable("the log is closed")
         try:
             self._jobs.put_nowait(job)
@@ -93,13 +103,18 @@ class AuditLog:
 
     def close(self) -> None:
         """Write what is queued, then close."""
+        if self._is_closing:
+            return
+        self._is_closing = True
         if self._thread.is_alive():
             self._jobs.put(None)
             self._thread.join()
+        while not self._jobs.empty():  # queued behind the end by a thread that had just seen the log open
+            late = self._jobs.get_nowait()
+            if late is not None:
+                late.done.set_exception(NotDurable("the log is closed"))
         self.reader.close()
-        self._store.close()
-        self._head.close()
-        os.close(self._lock)
+        self._give_back.close()
 
     def __enter__(self) -> Self:
         return self
@@ -132,12 +147,14 @@ class AuditLog:
 
     def _write(self, batch: list[_Job]) -> None:
         """Write one batch; on any failure nobody in it is told yes, and the state is what it was."""
+        last_time = self._last_time
         try:
             receipts = self._commit(batch)
         except Exception as error:  # noqa: BLE001  whatever the disk did, the callers must hear a no
             # Whether the batch reached the database is the database's to say: what memory guessed is dropped.
             self._sequences.clear()
             self._vault.forget_unwritten()
+            self._last_time = last_time
             failure = NotDurable(f"the log could not be written: {error}")
             for job in batch:
                 job.done.set_exception(failure)
@@ -157,7 +174,7 @@ class AuditLog:
         for job in batch:
             try:
                 row = self._row(job, frontier.size)
-            except (RecordTooLarge, ValueError, TypeError) as error:
+            except (RecordTooLarge, *_NOT_JSON) as error:
                 refused.append((job, error if isinstance(error, AuditError) else NotDurable(f"not JSON: {error}")))
                 continue
             digest = leaf_hash(row.leaf)
@@ -165,7 +182,7 @@ class AuditLog:
             rows.append(row)
             placed.append((job, row, digest))
         if rows:
-            note = self._note(frontier)
+            note = self._key.checkpoint(frontier.size, frontier.root())
             self._store.append(Batch(rows, nodes, self._vault.take_new_keys(), frontier.size, note))
             # From here on the batch is in the database: it stays, whether or not the head file takes it.
             self._frontier = frontier
@@ -185,9 +202,7 @@ class AuditLog:
         commitments = {name: sealed.commitment for name, sealed in job.sealed.items()}
         leaf = leaf_of(entry, commitments, index=index, app_sequence=sequence, clock_back=back)
         opening = self._vault.sealed(entry.subject, index, job.sealed) if job.sealed else b""
-        self._sequences[app] = sequence
-        self._last_time = max(self._last_time, entry.time)
-        return Row(
+        row = Row(
             index=index,
             leaf=leaf,
             kind=entry.kind,
@@ -202,47 +217,56 @@ class AuditLog:
             subject=entry.subject,
             opening=opening,
         )
-
-    def _note(self, frontier: Frontier) -> str:
-        text = checkpoint_text(Checkpoint(self._key.verifier.name, frontier.size, frontier.root()))
-        return signed(text, self._key.verifier, self._key.sign(text.encode()))
+        row.check_storable()
+        self._sequences[app] = sequence
+        self._last_time = max(self._last_time, entry.time)
+        return row
 
     # -- opening -----------------------------------------------------------------------------------------------------
 
     def _checked(self) -> Frontier:
-        """The right edge after the start-up check."""
-        size, head = self._store.size(), self._head.newest(self._key.verifier)
-        if head is None and size == 0:
-            return Frontier()
-        if head is None:
-            raise LogTorn(
-                f"{self._folder}/head is missing beside a log of {size} records: "
-                "restore it from the machine or backup the database came from"
-            )
-        if size < head.size:
-            raise LogRolledBack(
-                f"the log holds {size} records, its signed head says {head.size}: an older copy of the database, or its "
-                "write-ahead log lost its end. Restore the newest copy; do not delete the head file"
-            )
-        try:
-            self._check_hashes(size, head)
-        except KeyError as error:
-            raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
-        return self._store.frontier(size)
+        """The right edge after the start-up check.
 
-    def _check_hashes(self, size: int, head: Checkpoint) -> None:
-        if self._store.frontier(head.size).root() != head.root:
-            raise LogTorn(
-                f"the first {head.size} records are not those the signed head speaks of: restore the database"
-            )
+        Looks through a connection that cannot write: closing one that can would fold a damaged write-ahead log into the
+        database and remove it, and with it whatever could still be saved.
+        """
+        head = self._head.newest(self._key.verifier)
+        if not (self._folder / "log.db").exists():
+            if head is not None and head.size:
+                raise LogRolledBack(f"{self._folder}/log.db is missing, its signed head says {head.size} records")
+            return Frontier()
+        with contextlib.closing(Store(self._folder / "log.db", read_only=True)) as store:
+            check_against_head(store, head, self._folder)
+            size = store.size()
+            try:
+                if size:
+                    self._check_hashes(store, size)
+                return store.frontier(size)
+            except KeyError as error:
+                raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
+
+    def _check_hashes(self, store: Store, size: int) -> None:
         try:
-            own = parse_checkpoint(opened(self._store.head_note(), self._key.verifier))
+            own = parse_checkpoint(opened(store.head_note(), self._key.verifier))
         except BadNote as error:
             raise LogTorn(f"the checkpoint in the database is not this log's: {error}") from error
-        if own.size != size or self._store.frontier(size).root() != own.root:
+        if own.size != size or store.frontier(size).root() != own.root:
             raise LogTorn(f"the database's {size} records do not fit its own checkpoint of {own.size}: restore it")
         start = 0 if size <= CHECKED_AT_START else size - CHECKED_AT_START
-        check_leaves(self._store, start, size)
+        check_leaves(store, start, size)
+
+
+def _sealed(entry: Entry) -> dict[str, Sealed]:
+    try:
+        return {name: seal(value) for name, value in entry.sealed.items()}
+    except _NOT_JSON as error:
+        raise NotDurable(f"not JSON: {error}") from error
+
+
+def _has_records(folder: Path) -> bool:
+    """Whether something is there that a key was used for; a second key would only hide that the first is lost."""
+    head = folder / "head"
+    return (folder / "log.db").exists() or (head.exists() and head.stat().st_size > 0)
 
 
 def _locked(folder: Path) -> int:

@@ -55,7 +55,7 @@ def parse_verifier_key(text: str) -> VerifierKey:
     except (IndexError, ValueError) as error:
         raise BadNote(f"{text[:60]!r} is not a verifier key (name+hash+key)") from error
     key = verifier_key(name, raw[1:])
-    if raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:
+    if not name or raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:
         raise BadNote(f"verifier key {name!r} is not an Ed25519 key with a fitting hash")
     return key
 
@@ -73,10 +73,12 @@ def signed(text: str, key: VerifierKey, signature: bytes) -> str:
 def opened(note: str, key: VerifierKey) -> str:
     """The text of a note that `key` signed; raises BadNote otherwise. Lines of other signers are passed over."""
     text, separator, lines = note.rpartition("\n\n")
-    if not separator:
-        raise BadNote("not a signed note: no empty line before the signatures")
+    if not separator or not lines.endswith("\n"):
+        raise BadNote("not a signed note: an empty line, then signatures, each with its newline, are expected")
     text += "\n"
-    for line in lines.splitlines():
+    if any(letter < " " and letter != "\n" for letter in text):
+        raise BadNote("not a signed note: a control character in its text")
+    for line in lines[:-1].split("\n"):
         name, raw = _signature(line)
         if name == key.name and raw[:4] == key.key_id:
             if is_valid(key.public, text.encode(), raw[4:]):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from audit.record import opens
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,6 +50,28 @@ class Vault:
 
     def openings(self, index: int) -> dict[str, dict[str, Any]]:
         """`{field: {"salt", "value"}}`; empty where there is none or its key was erased."""
+        try:
+            return self._opened(index)
+        except (InvalidTag, ValueError):
+            return {}
+
+    def is_damaged(self, index: int, commitments: Mapping[str, str]) -> bool:
+        """Whether what is stored for a record is something else than what it committed to. Erased is not damaged."""
+        if not commitments:
+            return self._store.opening(index) is not None
+        if (found := self._store.opening(index)) is None:
+            return True
+        if self._store.subject_key(found[0]) is None:
+            return False
+        try:
+            openings = self._opened(index)
+        except (InvalidTag, ValueError):
+            return True
+        return openings.keys() != commitments.keys() or not all(
+            opens(commitments[name], opening["salt"], opening["value"]) for name, opening in openings.items()
+        )
+
+    def _opened(self, index: int) -> dict[str, dict[str, Any]]:
         found = self._store.opening(index)
         if found is None:
             return {}
@@ -55,11 +79,7 @@ class Vault:
         key = self._store.subject_key(subject)
         if key is None:
             return {}
-        try:
-            plain = AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(index))
-        except InvalidTag:
-            return {}
-        return dict(json.loads(plain))
+        return dict(json.loads(AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(index))))
 
     def values(self, index: int) -> dict[str, Any]:
         """Only the values."""

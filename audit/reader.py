@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import LogTorn
+from audit.head import check_against_head, read_head
 from audit.keys import SigningKey, load_or_make
-from audit.notes import Checkpoint, checkpoint_text, opened, parse_checkpoint, signed
+from audit.notes import BadNote, opened, parse_checkpoint
 from audit.openings import Vault
-from audit.store import Filter, Store, columns_of
+from audit.store import Filter, Store, columns_of, opening_failure
 from audit.tree import EMPTY_ROOT, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
@@ -19,13 +22,26 @@ if TYPE_CHECKING:
 class LogReader:
     """A read-only view; sees whole batches. May be used from any thread."""
 
-    def __init__(self, home: Path, *, origin: str) -> None:
-        """Raises FileNotFoundError where no log was ever written."""
+    def __init__(self, home: Path, *, origin: str, is_checked: bool = False) -> None:
+        """Raises FileNotFoundError where no log was ever written, LogRolledBack or LogTorn where it is not what was signed.
+
+        `is_checked`: the caller has just compared database and head.
+        """
         folder = home / "audit"
         if not (folder / "log.db").exists():
             raise FileNotFoundError(f"{folder}: no audit log there yet; the first recorded decision makes it")
-        self._key: SigningKey = load_or_make(folder / "key", origin)
-        self._store = Store(folder / "log.db", read_only=True)
+        self._key: SigningKey = load_or_make(folder / "key", origin, may_make=False)
+        # The writer commits first and writes the head then: read in the other order, the head is never ahead.
+        head = None if is_checked else read_head(folder / "head", self._key.verifier)
+        with contextlib.ExitStack() as opened_so_far:
+            try:
+                self._store = Store(folder / "log.db", read_only=True)
+                opened_so_far.callback(self._store.close)
+                if not is_checked:
+                    check_against_head(self._store, head, folder)
+            except sqlite3.DatabaseError as error:
+                raise opening_failure(error, folder / "log.db") from error
+            opened_so_far.pop_all()
         self._vault = Vault(self._store)
         self._lock = threading.Lock()
 
@@ -45,8 +61,7 @@ class LogReader:
             note = self._store.head_note()
         if note:
             return note
-        text = checkpoint_text(Checkpoint(self._key.verifier.name, 0, EMPTY_ROOT))
-        return signed(text, self._key.verifier, self._key.sign(text.encode()))
+        return self._key.checkpoint(0, EMPTY_ROOT)
 
     def size(self) -> int:
         """Size in the newest checkpoint."""
@@ -87,13 +102,30 @@ class LogReader:
             return inclusion_proof(index, size, self._store.node)
 
     def verify_self(self) -> int:
-        """Hash every leaf again; returns how many. Raises LogTorn naming the first that does not fit."""
-        own = parse_checkpoint(opened(self.checkpoint(), self._key.verifier))
-        with self._lock:
-            check_leaves(self._store, 0, own.size)
-            if own.size and self._store.frontier(own.size).root() != own.root:
-                raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
+        """Hash every leaf again and compare what stands beside it; returns how many.
+
+        Raises LogTorn naming the first that does not fit: a leaf, the columns by which it is found, or its opening.
+        """
+        try:
+            own = parse_checkpoint(opened(self.checkpoint(), self._key.verifier))
+            with self._lock:
+                check_leaves(self._store, 0, own.size)
+                if own.size and self._store.frontier(own.size).root() != own.root:
+                    raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
+                for index in range(own.size):
+                    self._check_beside(index)
+        except BadNote as error:
+            raise LogTorn(f"the checkpoint in the database is not this log's: {error}") from error
+        except KeyError as error:
+            raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
         return own.size
+
+    def _check_beside(self, index: int) -> None:
+        leaf = columns_of(self._store.leaf(index) or b"{}")
+        if not self._store.is_found_by(leaf):
+            raise LogTorn(f"record {index} would not be found by what it says: its columns were changed")
+        if self._vault.is_damaged(index, leaf["commitments"]):
+            raise LogTorn(f"the sealed fields of record {index} are not those that were recorded: restore the database")
 
     def close(self) -> None:
         """Close the connection."""

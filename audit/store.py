@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from audit.errors import AuditError, BadFilter, LogInUse, LogTorn, LogUnusable
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Row(NamedTuple):
     subject: str = ""
     opening: bytes = b""
 
+    def check_storable(self) -> None:
+        """Raise ValueError for text that is no UTF-8: found out in the middle of a batch, it would fail the others."""
+        for text in (*self[2:10], *self.rules, self.subject):
+            str(text).encode()
+
 
 class Batch(NamedTuple):
     """What one commit writes."""
@@ -94,7 +101,9 @@ class Store:
             self._db.executescript(_SCHEMA)
 
     def size(self) -> int:
-        """How many leaves are stored."""
+        """How many leaves are stored; none in a database whose tables were not made yet."""
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'leaves'").fetchone() is None:
+            return 0
         return int(self._db.execute("SELECT coalesce(max(idx) + 1, 0) FROM leaves").fetchone()[0])
 
     def head_note(self) -> str:
@@ -199,6 +208,20 @@ class Store:
         for (index,) in self._db.execute(sql, [*values, limit]):
             yield int(index)
 
+    def is_found_by(self, leaf: dict[str, Any]) -> bool:
+        """Whether the columns that searches use say what the leaf itself says."""
+        index, public = leaf["index"], leaf["public"]
+        row = self._db.execute(
+            "SELECT kind, time, app_sequence, decision_id, app, tenant, actor, effect FROM leaves WHERE idx = ?",
+            (index,),
+        ).fetchone()
+        named = ("decision_id", "app", "tenant", "actor", "effect")
+        said = (leaf["kind"], leaf["time"], leaf["app_sequence"], *(str(public.get(name, "")) for name in named))
+        return row == said and all(
+            self._db.execute("SELECT 1 FROM rules_hit WHERE rule = ? AND idx = ?", (str(rule), index)).fetchone()
+            for rule in public.get("rules", ())
+        )
+
     def opening(self, index: int) -> tuple[str, bytes] | None:
         """(subject, sealed bytes) of a record's opening."""
         row = self._db.execute("SELECT subject, sealed FROM openings WHERE idx = ?", (index,)).fetchone()
@@ -212,6 +235,16 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+
+def opening_failure(error: sqlite3.DatabaseError, path: Path) -> AuditError:
+    """What an error at opening means: held by another, kept away by the disk, or not a log any more."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LogInUse(f"{path}: another program holds the database ({error}); stop it")
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+        return LogUnusable(f"{path} cannot be opened ({name}: {error}): look after the disk and the folder's rights")
+    return LogTorn(f"{path} cannot be read ({error}): restore the database")
 
 
 def columns_of(leaf: bytes) -> dict[str, Any]:
@@ -228,11 +261,27 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
         if value:
             clauses.append(f"{column} = ?")
             values.append(value)
-    for clause, value in (("time >= ?", wanted.since), ("time < ?", wanted.until), ("idx < ?", wanted.before)):
-        if value:
+    for clause, moment in (("time >= ?", wanted.since), ("time < ?", wanted.until)):
+        if moment:
             clauses.append(clause)
-            values.append(value)
+            values.append(_comparable(moment))
+    if wanted.before:
+        clauses.append("idx < ?")
+        values.append(wanted.before)
     if wanted.rule:
         clauses.append("idx IN (SELECT idx FROM rules_hit WHERE rule = ?)")
         values.append(wanted.rule)
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), values
+
+
+def _comparable(moment: str) -> str:
+    """RFC 3339 (or a date) as text that sorts among the stored times.
+
+    Without its Z: "…08.5Z" sorts before "…08Z", so that a whole second would miss its own records.
+    """
+    try:
+        parsed = datetime.fromisoformat(moment)
+        utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadFilter(f"{moment[:40]!r} is not a time: write 2026-03-01T10:00:00Z, or a date") from error
+    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "")

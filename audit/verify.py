@@ -8,11 +8,13 @@ that this key is the right one. Compare it with the key you were given (`--key`)
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import sys
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from audit.errors import BadPackage
@@ -28,6 +30,7 @@ MANIFEST, MANIFEST_NOTE, CHECKPOINT, RECORDS = "manifest.json", "manifest.note",
 # A record is at most 64 KiB as a leaf; with openings and proof a line stays well below this.
 LONGEST_LINE = 32 << 20
 _SMALL = 1 << 20
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Verified(NamedTuple):
@@ -40,6 +43,8 @@ class Verified(NamedTuple):
     """How many are committed to but not in the package."""
     checkpoint: Checkpoint
     key: str
+    beside: tuple[str, ...] = ()
+    """Names that lie in the package and that nobody signed."""
 
 
 def verify_package(path: str, trusted: str = "") -> Verified:
@@ -54,15 +59,17 @@ def verify_package(path: str, trusted: str = "") -> Verified:
             raise BadPackage(f"{MANIFEST}: not an export of format {FORMAT}")
         key = _key(manifest, trusted)
         _check_manifest(package, key)
-        checkpoint = _checkpoint(package, key)
+        digests = _digests(manifest)
+        checkpoint = _checkpoint(package, key, digests)
         records = _Records(manifest, checkpoint)
         digest = hashlib.sha256()
         for number, line in enumerate(package.lines(RECORDS), 1):
             digest.update(line)
             records.check(number, line)
         records.finish(digest.hexdigest())
-        _check_views(package, manifest)
-    return Verified(records.count, records.opened, records.erased, checkpoint, str(key))
+        _check_files(package, digests)
+        beside = [name for name in package.names() if name not in {*digests, MANIFEST, MANIFEST_NOTE}]
+    return Verified(records.count, records.opened, records.erased, checkpoint, str(key), tuple(beside))
 
 
 class _Package:
@@ -79,6 +86,8 @@ class _Package:
             names = self._zip.namelist()
             if len(set(names)) != len(names):
                 raise BadPackage(f"{path}: a name stands twice in the zip")
+            if any(item.compress_type not in _METHODS for item in self._zip.infolist()):
+                raise BadPackage(f"{path}: packed by another method than deflate; pack it again")
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +99,12 @@ class _Package:
     def json(self, name: str) -> Any:
         try:
             return json.loads(self.small(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadPackage(f"{name}: not JSON: {error}") from error
 
     def small(self, name: str) -> bytes:
         """A small file, whole."""
-        with self._open(name) as file:
+        with self._open(name) as file, _readable(name):
             raw = file.read(_SMALL + 1)
         if len(raw) > _SMALL:
             raise BadPackage(f"{name}: larger than {_SMALL} bytes")
@@ -104,7 +113,11 @@ class _Package:
     def lines(self, name: str) -> Iterator[bytes]:
         """A file line by line, each with its newline."""
         with self._open(name) as file:
-            while line := file.readline(LONGEST_LINE + 1):
+            while True:
+                with _readable(name):
+                    line = file.readline(LONGEST_LINE + 1)
+                if not line:
+                    return
                 if len(line) > LONGEST_LINE:
                     raise BadPackage(f"{name}: a line is longer than {LONGEST_LINE} bytes")
                 yield line
@@ -112,10 +125,14 @@ class _Package:
     def digest(self, name: str) -> str:
         """SHA-256 of a file, hex."""
         total = hashlib.sha256()
-        with self._open(name) as file:
+        with self._open(name) as file, _readable(name):
             while piece := file.read(1 << 16):
                 total.update(piece)
         return total.hexdigest()
+
+    def names(self) -> list[str]:
+        """Everything that lies in it."""
+        return sorted(self._zip.namelist() if self._zip is not None else os.listdir(self._path))
 
     def _open(self, name: str) -> BinaryIO:
         try:
@@ -126,6 +143,15 @@ class _Package:
             raise BadPackage(f"{name}: missing or not readable") from error
 
 
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """A disk that fails, or a zip whose bytes do not unpack to what it says."""
+    try:
+        yield
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadPackage(f"{name}: cannot be read: {error}") from error
+
+
 class _Records:
     """The walk over the records."""
 
@@ -134,7 +160,7 @@ class _Records:
         self._checkpoint = checkpoint
         self._last_index = -1
         self._sequences: dict[str, int] = {}
-        self._by_app = _is_whole_app(manifest)
+        self._promises_all = _promises_all(manifest)
         self.count = self.opened = self.erased = 0
 
     def check(self, number: int, line: bytes) -> None:
@@ -146,7 +172,7 @@ class _Records:
             content = json.loads(leaf)
             name = f"{where}: record {index} (decision {content['public'].get('decision_id', '?')})"
             root = root_from_inclusion(index, self._checkpoint.size, leaf_hash(leaf), proof)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BadPackage(f"{where}: not a record with a usable proof: {error}") from error
         if root != self._checkpoint.root:
             raise BadPackage(f"{name} is not the one in the log: it, or its proof, was changed")
@@ -154,14 +180,17 @@ class _Records:
             raise BadPackage(f"{name} is out of order")
         self._last_index = index
         self._check_sequence(name, content)
-        self._check_openings(name, content, row.get("openings", {}))
+        try:
+            self._check_openings(name, content, row.get("openings", {}))
+        except (TypeError, AttributeError, RecursionError) as error:
+            raise BadPackage(f"{name}: its openings are not of the form they have to be") from error
         self.count += 1
 
     def _check_sequence(self, name: str, content: dict[str, Any]) -> None:
-        """Where the export promises everything of an app, no number of its sequence may be missing."""
-        app, sequence = content["public"].get("app", ""), content["app_sequence"]
-        last = self._sequences.get(app)
-        if self._by_app and last is not None and sequence != last + 1:
+        """Where the export promises everything of an app, no number of its sequence may be missing, the first included."""
+        app, sequence = str(content["public"].get("app", "")), content["app_sequence"]
+        last = self._sequences.get(app, 0)
+        if self._promises_all and sequence != last + 1:
             raise BadPackage(
                 f"{name}: app {app!r} goes from its record {last} to {sequence}; {sequence - last - 1} removed"
             )
@@ -187,10 +216,24 @@ class _Records:
             raise BadPackage(f"{RECORDS}: not the file that the signed manifest names")
 
 
-def _is_whole_app(manifest: dict[str, Any]) -> bool:
-    """Whether nothing but app and time narrow the export."""
-    wanted = manifest.get("filter", {})
-    return not any(wanted.get(name) for name in ("tenant", "actor", "kind", "effect", "rule"))
+def _promises_all(manifest: dict[str, Any]) -> bool:
+    """Whether nothing but the app narrows the export.
+
+    Not where time does: records are numbered in the order they reach the log, and their times are not quite in that order.
+    """
+    return not set(manifest.get("filter", {})) - {"app", "before"}
+
+
+def _digests(manifest: dict[str, Any]) -> dict[str, str]:
+    """The signed digests by name; raises BadPackage for names that lead out of the package, or that have to be there."""
+    digests: dict[str, str] = manifest.get("sha256", {})
+    for name in digests:
+        if "/" in name or "\\" in name or name in {"", ".", ".."}:
+            raise BadPackage(f"{MANIFEST}: {name!r} is not a file of this package")
+    for name in (RECORDS, CHECKPOINT):
+        if name not in digests:
+            raise BadPackage(f"{MANIFEST}: says nothing of {name}")
+    return digests
 
 
 def _key(manifest: dict[str, Any], trusted: str) -> VerifierKey:
@@ -215,7 +258,9 @@ def manifest_text(origin: str, manifest: bytes) -> str:
     return f"{origin}/export\n{hashlib.sha256(manifest).hexdigest()}\n"
 
 
-def _checkpoint(package: _Package, key: VerifierKey) -> Checkpoint:
+def _checkpoint(package: _Package, key: VerifierKey, digests: dict[str, str]) -> Checkpoint:
+    if package.digest(CHECKPOINT) != digests[CHECKPOINT]:
+        raise BadPackage(f"{CHECKPOINT}: not the one this export was made of")
     try:
         checkpoint = parse_checkpoint(_opened(package, CHECKPOINT, key))
     except BadNote as error:
@@ -232,11 +277,9 @@ def _opened(package: _Package, name: str, key: VerifierKey) -> str:
         raise BadPackage(f"{name}: {error}") from error
 
 
-def _check_views(package: _Package, manifest: dict[str, Any]) -> None:
-    """Other files (CSV …) are what the manifest says; their names may not leave the package."""
-    for name, digest in manifest.get("sha256", {}).items():
-        if "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise BadPackage(f"{MANIFEST}: {name!r} is not a file of this package")
+def _check_files(package: _Package, digests: dict[str, str]) -> None:
+    """Other files (CSV …) are what the manifest says."""
+    for name, digest in digests.items():
         if name != RECORDS and package.digest(name) != digest:
             raise BadPackage(f"{name}: changed after the export")
 
@@ -262,6 +305,8 @@ def main(argv: Sequence[str], write: Callable[[str], object], complain: Callable
         f"and in order; {done.opened} sealed fields readable as recorded, {done.erased} not included.\n"
     )
     write(f"signed by {done.key}\n")
+    if done.beside:
+        write(f"Not part of the export, whoever put it there: {', '.join(map(repr, done.beside))}\n")
     if not trusted:
         write("Compare this key with the one you were given; --key does it for you.\n")
     return 0

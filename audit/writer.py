@@ -14,7 +14,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import AuditError
+from audit.errors import AuditError, LogUnusable
 from audit.flight import read_slot
 from audit.record import Canonical, Entry
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from audit.record import Receipt
 
 SOCKET = "writer.sock"
+# What `struct sockaddr_un` holds on Linux, less its end; other systems hold less and say so themselves.
+LONGEST_PATH = 107
 # A record is at most 64 KiB in public; the sealed part is bounded by the service's body limit.
 LONGEST_LINE = 16 << 20
 
@@ -40,6 +42,8 @@ class Writer:
 
     async def start(self) -> None:
         """Listen; the folder is private to this account, and so is the socket."""
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            raise LogUnusable(f"{self._path}: longer than the {LONGEST_PATH} bytes of a socket's path; move the home")
         self._path.unlink(missing_ok=True)
         self._record_orphans()
         mask = os.umask(0o177)
@@ -58,6 +62,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         outbox: list[bytes] = []
         slot = ""
+        has_worker_gone = True
 
         def flush() -> None:
             if outbox and not writer.is_closing():
@@ -77,15 +82,26 @@ class Writer:
             async for line in reader:
                 message = json.loads(line)
                 if message[0] == "slot":
-                    slot = str(message[1])
+                    slot = self._slot(message[1])
                     continue
                 self._take(message, answered, queue_line)
-        except (ConnectionError, ValueError, TypeError, AttributeError, LookupError):
-            pass  # not our protocol, or gone: this connection ends, the others do not notice
+        except ConnectionError:
+            pass
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+            # Not our protocol, or too long: this connection ends, the others do not notice. The worker lives, hears that
+            # nothing of what it sent is recorded, and comes back: its slot stays.
+            has_worker_gone = False
         finally:
             writer.close()
-            if slot:
+            if slot and has_worker_gone:
                 self._record_lost_flight(slot)
+
+    def _slot(self, named: object) -> str:
+        """A file of ours that a worker may name: it is going to be read and removed."""
+        name = os.path.basename(str(named))
+        if not name.startswith("flight-"):
+            raise ValueError(f"{name[:40]!r} is no flight slot")
+        return str(self._path.parent / name)
 
     def _take(self, message: list[Any], answered: Any, queue_line: Any) -> None:
         number, kind, time, public, sealed, subject = message

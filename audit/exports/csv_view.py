@@ -13,7 +13,8 @@ COLUMNS = (
     "index", "time", "kind", "action", "app", "app_sequence", "tenant", "actor", "entry_point", "effect", "error",
     "rules", "waivers", "reason", "decision_id", "revision", "input_digest", "trace_id",
 )  # fmt: skip
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The wide forms count as well where a spreadsheet runs in an East Asian language.
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class CsvView:
@@ -21,8 +22,10 @@ class CsvView:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file)
+        # Half a surrogate pair in a sealed text must not end the export; records.jsonl holds it as it is.
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        # All quoted: where lists are cut at ";", an unquoted cell could end early and the next begin with a formula.
+        self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
         self._writer.writerow(COLUMNS)
 
     def add(self, leaf: dict[str, Any], openings: dict[str, Any]) -> None:
@@ -35,7 +38,8 @@ class CsvView:
     def close(self) -> str:
         """Close the file; returns its SHA-256, hex."""
         self._file.close()
-        return hashlib.sha256(self._path.read_bytes()).hexdigest()
+        with self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def safe_cell(value: Any) -> str:

@@ -57,12 +57,12 @@ def export(log: LogReader, wanted: Filter, out: Path, *, formats: Sequence[str],
     note = log.checkpoint()
     size = parse_checkpoint(opened(note, key)).size
     digests, count = _write_records(log, wanted, out, size, with_csv="csv" in formats)
+    for name, text in ((CHECKPOINT, note), ("README.txt", _README)):
+        digests[name] = _write(out / name, text.encode())
     manifest = _manifest(log, wanted, created, digests, count)
-    text = manifest_text(key.name, manifest)
+    statement = manifest_text(key.name, manifest)
     _write(out / MANIFEST, manifest)
-    _write(out / MANIFEST_NOTE, signed(text, key, log.signing_key.sign(text.encode())).encode())
-    _write(out / CHECKPOINT, note.encode())
-    _write(out / "README.txt", _README.encode())
+    _write(out / MANIFEST_NOTE, signed(statement, key, log.signing_key.sign(statement.encode())).encode())
     return Exported(out, count)
 
 
@@ -82,6 +82,8 @@ def _write_records(
             count += 1
             if view is not None:
                 view.add(json.loads(leaf), openings)
+        file.flush()
+        os.fsync(file.fileno())
     digests = {RECORDS: digest.hexdigest()}
     if view is not None:
         digests["records.csv"] = view.close()
@@ -107,8 +109,10 @@ def _manifest(log: LogReader, wanted: Filter, created: str, digests: dict[str, s
     return json.dumps(body, indent=2).encode() + b"\n"
 
 
-def _write(path: Path, raw: bytes) -> None:
+def _write(path: Path, raw: bytes) -> str:
+    """Returns the SHA-256, hex."""
     with path.open("wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
+    return hashlib.sha256(raw).hexdigest()
