@@ -129,6 +129,41 @@ def test_a_walk_compares_what_was_bound_before(query, values):
     assert [row["v"] for row in evaluate(Question(query, {}))] == values
 
 
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        ("some p, v; [p, v] = walk(x); is_string(v)", ["c"]),
+        ("[_, v] := walk(x); is_string(v)", ["c"]),
+        ("walk(x) = [_, v]; is_string(v)", ["c"]),
+        ("pair := walk(x); v := pair[1]; is_string(v)", ["c"]),
+        ("walk(x)[1] == input.c; v := 1", [1]),
+        ("v := count(walk(x)[0])", [0, 1, 2, 3]),
+        ("walk(x); v := 1", [1, 1, 1, 1]),
+        ("v := count([1 | walk(x)])", [4]),
+    ],
+)
+def test_a_walk_as_a_value_goes_through_all_pairs(body, values):
+    """The engine alone has it undefined: a rule that denies what it finds by it would never deny."""
+    module = f'package p\n\nx := {{"a": [{{"b": "c"}}]}}\n\nq := [v | {body}]\n\ndeny if {{ {body} }}\n'
+    assert evaluate(Question("y := data.p.q", {"m": module}, None, {"c": "c"}, has_input=True)) == [{"y": values}]
+    assert evaluate(Question("y := data.p.deny", {"m": module}, None, {"c": "c"}, has_input=True)) == [{"y": True}]
+
+
+def test_an_own_name_in_a_walk_is_not_compared_with_an_outer_one():
+    query = 'v := 5; w := count([1 | [_, v] := walk({"a": "b"}); v == "b"])'
+    assert evaluate(Question(query, {})) == [{"v": 5, "w": 1}]
+
+
+@pytest.mark.parametrize(
+    "rule", ["deny if not walk(input)[1] == 1", "deny := walk(input)", "deny if every r in [walk(input)] { r }"]
+)
+def test_a_walk_that_cannot_be_a_loop_is_refused_with_its_place(rule):
+    found = evaluate(Question("y := data.p.deny", {"m.rego": f"package p\n\n{rule}\n"}))
+    assert isinstance(found, Failure)
+    assert found.code == "rego_compile_error"
+    assert "m.rego:3:" in found.message
+
+
 def test_a_function_of_nobody_is_refused_at_load_with_its_place():
     found = evaluate(Question("x := no.such(1)", {}))
     assert isinstance(found, Failure)
