@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.errors import CallerError, DependencyError
+from governance.platform.certificates import is_pair, self_signed, stamp
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
+_LOOK_AT_CERTIFICATE_S = 1.0
 # Between two starts of the workers, when they died one after the other.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _QUIET_S = 0.1, 5.0, 10.0
 
@@ -39,6 +41,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["GOVERNANCE_HOME"] = str(home.resolve())
+    _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
     if options.dev:
@@ -66,11 +69,14 @@ def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
     while True:
         started = time.monotonic()
         server = _granian(options)
+        watch = _CertificateWatch(options, server, stderr)
         try:
             server.serve()
         except SystemExit:
             if not server.interrupt_children:
                 raise
+        finally:
+            watch.stop()
         if server.interrupt_signal:
             return
         pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
@@ -78,6 +84,52 @@ def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
         time.sleep(pause)
         if server.interrupt_signal:  # told while it slept
             return
+
+
+def _with_certificate(options: argparse.Namespace, home: Path, stderr: TextIO) -> None:
+    """Settle which certificate is served; raises CallerError for a pair that is none."""
+    if options.tls_self_signed:
+        if options.tls_cert or options.tls_key:
+            raise CallerError(
+                "--tls-self-signed makes a certificate, and --tls-cert names one", hint="leave out one of the two"
+            )
+        made = self_signed(home / "tls", options.tls_self_signed.split(","))
+        options.tls_cert, options.tls_key = map(str, made)
+        stderr.write(f"SELF-SIGNED certificate, for trying out: {options.tls_cert}\n")
+    if bool(options.tls_cert) != bool(options.tls_key):
+        raise CallerError("--tls-cert and --tls-key come together")
+    if options.tls_cert and not is_pair(options.tls_cert, options.tls_key):
+        raise CallerError("certificate and key are not a pair, or not readable", where=options.tls_cert)
+
+
+class _CertificateWatch:
+    """Starts new workers, one after the other, when the certificate's files were replaced: they read them anew."""
+
+    def __init__(self, options: argparse.Namespace, server: Any, stderr: TextIO) -> None:
+        self._files = (options.tls_cert, options.tls_key)
+        self._server = server
+        self._stderr = stderr
+        self._stopped = threading.Event()
+        self._seen = stamp(*self._files)
+        if options.tls_cert:
+            threading.Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> None:
+        """End watching."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_LOOK_AT_CERTIFICATE_S):
+            found = stamp(*self._files)
+            if found == self._seen:
+                continue
+            self._seen = found
+            if is_pair(*self._files):
+                self._stderr.write("the certificate was replaced; workers take the new one\n")
+                self._server.signal_handler_reload()
+            else:
+                self._stderr.write("the new certificate and key are not a pair; the old one is served on\n")
+            self._stderr.flush()
 
 
 def _granian(options: argparse.Namespace) -> Any:
@@ -98,6 +150,7 @@ def _granian(options: argparse.Namespace) -> Any:
         ssl_cert=Path(options.tls_cert) if options.tls_cert else None,
         ssl_key=Path(options.tls_key) if options.tls_key else None,
         respawn_failed_workers=True,
+        respawn_interval=0.5,
         websockets=False,
         log_access=False,
     )
@@ -148,8 +201,14 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8181)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--tls-cert", default="")
-    parser.add_argument("--tls-key", default="")
+    parser.add_argument("--tls-cert", default="", metavar="FILE", help="PEM; a new one is taken up within seconds")
+    parser.add_argument("--tls-key", default="", metavar="FILE", help="PEM, without a passphrase")
+    parser.add_argument(
+        "--tls-self-signed",
+        default="",
+        metavar="NAME[,NAME]",
+        help="make a certificate for these names, for trying out",
+    )
     parser.add_argument(
         "--bundle", action="append", default=[], metavar="PATH", help="serve somebody's own Rego and data beside ours"
     )

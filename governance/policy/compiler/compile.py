@@ -12,6 +12,7 @@ from governance.policy.compiler.checks import check_modules, functions_of
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.declarations import check_declarations
 from governance.policy.compiler.eligible import ineligible_reason
+from governance.policy.compiler.general_heads import generalise_heads
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
 from governance.policy.compiler.keywords import move_keyword_rules
@@ -69,6 +70,7 @@ def _compiled(
 ) -> CompiledPolicy:
     trees = move_keyword_rules(trees)
     check_modules(trees, deterministic=deterministic)
+    generalise_heads(trees)
     check_declarations(trees)
     check_recursion(trees)
     check_safety(trees)

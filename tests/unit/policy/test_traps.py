@@ -637,3 +637,16 @@ def test_a_comprehension_in_a_comprehension_gives_its_values():
 def test_membership_of_something_undefined_is_undefined_and_not_false(rule):
     assert both(f"main if {{ {rule} }}", {}) == UNDEFINED
     assert both(f"main if {{ {rule} }}", {"a": 2}) == TRUE
+
+
+def test_what_a_rule_with_a_variable_in_its_name_finds_is_seen_beside_one_with_a_constant():
+    """The engine answered `p.b.r` by the constant's rule alone, so a `deny` that only the other found was not there."""
+    rules = "p[x].r contains 1 if x := input.a\np.b.r contains 2 if true\nmain := p.b.r"
+    assert both(rules, {"a": "b"}) == ("value", [1, 2])
+    assert both(rules, {"a": "c"}) == ("value", [2])
+    assert both(rules, {}) == ("value", [2])
+
+
+def test_a_default_beside_a_rule_with_a_variable_in_its_name_is_refused_at_load():
+    with pytest.raises(RuleError, match="give one of the two another name"):
+        both("p[x].r := 1 if x := input.a\ndefault p.b.r := 2\nmain := p.b.r", {})
