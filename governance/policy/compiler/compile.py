@@ -11,11 +11,13 @@ from governance.policy.builtins.registry import extensions
 from governance.policy.compiler.checks import check_modules, functions_of
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.declarations import check_declarations
+from governance.policy.compiler.dotted_defaults import move_dotted_defaults
 from governance.policy.compiler.eligible import ineligible_reason
 from governance.policy.compiler.general_heads import generalise_heads
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
 from governance.policy.compiler.keywords import move_keyword_rules
+from governance.policy.compiler.mocks import name_mocked_functions
 from governance.policy.compiler.outputs import assign_outputs
 from governance.policy.compiler.recursion import check_recursion
 from governance.policy.compiler.safety import check_safety
@@ -71,9 +73,11 @@ def _compiled(
     trees = move_keyword_rules(trees)
     check_modules(trees, deterministic=deterministic)
     generalise_heads(trees)
+    move_dotted_defaults(trees)
     check_declarations(trees)
     check_recursion(trees)
     check_safety(trees)
+    name_mocked_functions(trees)
     for tree in trees:
         assign_outputs(tree)
     text = json.dumps(data if data is not None else {}, ensure_ascii=False)

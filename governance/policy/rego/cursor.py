@@ -10,6 +10,8 @@ from governance.policy.rego.tokens import RegoSyntaxError, Token, tokens_of
 ALWAYS = frozenset({"as", "default", "else", "false", "import", "null", "not", "package", "some", "true", "with"})
 NEW = frozenset({"contains", "every", "if", "in"})
 """Keywords of v1, which v0 imports by name."""
+LOGIC = frozenset({"and", "or"})
+"""Keywords that have to be imported in v1 as well."""
 
 
 class Cursor:

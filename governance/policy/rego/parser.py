@@ -1,14 +1,13 @@
 """Rego text to a syntax tree, v1 and v0: modules, imports and rules; `terms` reads what stands inside them.
 
-What this parser does not know (template strings, `and`/`or`) is a syntax error: a module that is not understood whole
-must not serve.
+What this parser does not know is a syntax error: a module that is not understood whole must not serve.
 """
 
 from __future__ import annotations
 
 import json
 
-from governance.policy.rego.cursor import NEW
+from governance.policy.rego.cursor import LOGIC, NEW
 from governance.policy.rego.syntax import (
     Else,
     Head,
@@ -24,6 +23,7 @@ from governance.policy.rego.terms import Terms
 from governance.policy.rego.tokens import RegoSyntaxError
 
 FUTURE = ["future", "keywords"]
+_IMPORTABLE = NEW | LOGIC | {"not"}
 
 
 def parse_module(text: str, file: str, *, is_v0: bool = False) -> Module:
@@ -36,8 +36,10 @@ def parse_module(text: str, file: str, *, is_v0: bool = False) -> Module:
 
 def parse_package(text: str, file: str) -> list[str]:
     """The package of a file, read as the rest of it is: however it is spelt, it names the same path."""
-    parser = _Parser(text, file, is_v0=False)
-    return parser.package()
+    try:
+        return _Parser(text, file, is_v0=False).package()
+    except RecursionError:
+        raise RegoSyntaxError("nested too deeply", where=file) from None
 
 
 def parse_query(text: str, file: str = "query", *, is_v0: bool = False) -> list[Literal]:
@@ -90,17 +92,18 @@ class _Parser(Terms):
         path = self._path()
         alias = self._name("an alias") if self._accept("as") else None
         if path[:2] == FUTURE:
-            wanted = {path[2]} if len(path) > 2 else NEW
-            unknown = wanted - NEW - {"not"}
+            # Without a name it is all of them, and since OPA 1.22 that changes what `not` means.
+            wanted = {path[2]} if len(path) > 2 else _IMPORTABLE
+            unknown = wanted - _IMPORTABLE
             if unknown:
-                raise self._error(f"keyword {min(unknown)!r} is not supported", token)
-            self._keywords |= wanted & NEW
+                raise self._error(f"keyword {min(unknown)!r} is not one of {', '.join(sorted(_IMPORTABLE))}", token)
+            self._keywords |= wanted - {"not"}
             self._negates_bodies = self._negates_bodies or "not" in wanted
         elif path == ["rego", "v1"]:
             self._keywords |= NEW
             self._is_v0 = False
         elif path == ["rego", "v2"]:
-            self._keywords |= NEW
+            self._keywords |= NEW | LOGIC
             self._is_v0, self._negates_bodies = False, True
         elif path[0] not in {"data", "input"}:
             raise self._error(f"import path must begin with one of data, future, input, rego, not {path[0]!r}", token)
@@ -162,7 +165,10 @@ class _Parser(Terms):
                 return [self._literal()]
             except RegoSyntaxError:
                 raise first from None
-        return body
+        if not self._joins():
+            return body
+        self._at = saved
+        return [self._literal()]
 
     def _head(self) -> Head:
         token = self._now

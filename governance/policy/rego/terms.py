@@ -1,4 +1,4 @@
-"""Statements and terms of Rego, by recursive descent.
+"""Terms of Rego, by recursive descent.
 
 Precedence from loosest: `:=` `=`, `in`, comparison, `|`, `&`, `+ -`, `* / %`. A bracket or brace may open several things;
 each is tried in turn. What failed at a place once fails there always, and is remembered: nested attempts would otherwise
@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from governance.policy.rego.cursor import NEW, Cursor
+from governance.policy.rego.cursor import LOGIC, NEW
+from governance.policy.rego.statements import Statements
 from governance.policy.rego.syntax import (
     Array,
     Call,
     Comprehension,
-    Every,
-    Expr,
     Infix,
     Literal,
     Member,
@@ -24,13 +23,11 @@ from governance.policy.rego.syntax import (
     Ref,
     Scalar,
     SetOf,
-    Some,
-    SomeIn,
     Term,
     Var,
-    With,
 )
-from governance.policy.rego.tokens import RegoSyntaxError, Token
+from governance.policy.rego.templates import Hole, parts_of, template_term
+from governance.policy.rego.tokens import RegoSyntaxError, Token, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,132 +43,13 @@ _LEVELS: tuple[frozenset[str], ...] = (
 _DEEPEST = 60
 
 
-class Terms(Cursor):
-    """The half of the parser below a rule's head."""
+class Terms(Statements):
+    """The half of the parser below a rule's head: statements, and what they are made of."""
 
     def __init__(self, text: str, file: str, *, is_v0: bool) -> None:
         super().__init__(text, file, is_v0=is_v0)
         self._failed: dict[int, RegoSyntaxError] = {}
         self._no_heads: set[int] = set()
-        self._are_members: dict[int, bool] = {}
-
-    def statements(self, close: str) -> list[Literal]:
-        """Statements up to `close` or the end, which stay where they are."""
-        found: list[Literal] = []
-        while True:
-            while self._accept(";"):
-                pass
-            if self._now.kind == "end" or (close and self._is(close)):
-                return found
-            if found and not (self._now.after_newline or self._tokens[self._at - 1].text == ";"):
-                raise self._error(f"{self._now.text!r} is not expected here")
-            found.append(self._literal())
-
-    def _braced(self) -> list[Literal]:
-        self._expect("{")
-        body = self.statements("}")
-        self._expect("}")
-        if not body:
-            raise self._error("a body is empty")
-        return body
-
-    def _literal(self) -> Literal:
-        start = self._now
-        if self._is("not"):
-            self._take()
-            if self._negates_bodies:
-                return self._without_solution(start)
-            expr = self._expr()
-            if isinstance(expr, Some | SomeIn | Every):
-                raise self._error("this cannot be negated", start)
-            return Literal(expr, True, self._withs(), start.line, start.column)
-        return Literal(self._expr(), False, self._withs(), start.line, start.column)
-
-    def _withs(self) -> list[With]:
-        found: list[With] = []
-        while self._is("with"):
-            self._take()
-            target = self._term()
-            self._expect("as")
-            found.append(With(target, self._term()))
-        return found
-
-    def _without_solution(self, start: Token) -> Literal:
-        """`not` as `future.keywords.not` has it: true where its body has no solution, undefined operands included."""
-        body = self._braced() if self._is("{") else [Literal(self._expr(), False, [], start.line, start.column)]
-        withs = self._withs()
-        for literal in body:
-            literal.withs = [*literal.withs, *withs]
-        none = Infix("==", Comprehension("array", None, Scalar("1"), body), Array([]), start.line, start.column)
-        return Literal(none, False, [], start.line, start.column)
-
-    def _expr(self) -> Expr:
-        if self._is("some"):
-            return self._some()
-        if self._keyword("every"):
-            return self._every()
-        token = self._now
-        left = self._term()
-        if self._is(",") and "in" in self._keywords and self._members_follow():
-            self._take()
-            value = self._infix(0)
-            self._expect("in")
-            return Member(left, value, self._infix(0), token.line, token.column)
-        if self._is(":=") or self._is("="):
-            op = self._take()
-            return Infix(op.text, left, self._term(), token.line, token.column)
-        return left
-
-    def _members_follow(self) -> bool:
-        """Whether `a, b in c` starts here; looks ahead and comes back."""
-        saved = self._at
-        if saved not in self._are_members:
-            try:
-                self._take()
-                self._infix(0)
-                self._are_members[saved] = self._keyword("in")
-            except RegoSyntaxError:
-                self._are_members[saved] = False
-            finally:
-                self._at = saved
-        return self._are_members[saved]
-
-    def _some(self) -> Expr:
-        self._expect("some")
-        first = self._infix(0)
-        if self._keyword("in"):
-            self._take()
-            return SomeIn(None, first, self._infix(0))
-        names = [first]
-        while self._accept(","):
-            names.append(self._infix(0))
-        if self._keyword("in"):
-            if len(names) != 2:
-                raise self._error("`some … in` takes one or two names")
-            self._take()
-            return SomeIn(names[0], names[1], self._infix(0))
-        variables = [name for name in names if isinstance(name, Var)]
-        if len(variables) != len(names):
-            raise self._error("`some` declares variables")
-        return Some(variables)
-
-    def _every(self) -> Expr:
-        self._take()
-        first = self._variable()
-        key = None
-        if self._accept(","):
-            key, first = first, self._variable()
-        if not self._keyword("in"):
-            raise self._error("`in` expected")
-        self._take()
-        domain = self._infix(0)
-        return Every(key, first, domain, self._braced())
-
-    def _variable(self) -> Var:
-        token = self._now
-        return Var(self._name("a variable"), token.line, token.column)
-
-    # -- terms -------------------------------------------------------------------------------------------------------
 
     def _term(self) -> Term:
         """Everything but `:=` and `=`."""
@@ -247,12 +125,29 @@ class Terms(Cursor):
             return self._string()
         if token.kind == "raw":
             return Scalar(json.dumps(self._take().text[1:-1], ensure_ascii=False))
+        if token.kind == "template":
+            return self._template()
         if token.kind == "name":
             return self._named()
         opened = {"(": self._parenthesised, "[": self._array, "{": self._braces}.get(token.text)
         if opened is not None and token.kind == "op":
             return self._remembering(opened)
         raise self._error(f"a value expected, {token.text or 'end of file'!r} found")
+
+    def _template(self) -> Term:
+        token = self._take()
+        parts = parts_of(token, self._file)
+        return template_term([self._hole(part) if isinstance(part, Hole) else part for part in parts])
+
+    def _hole(self, hole: Hole) -> Literal:
+        """The expression between two braces, read as it would be outside."""
+        saved = self._tokens, self._at, self._failed, self._no_heads, self._are_members
+        self._tokens, self._at = tokens_of(hole.text, self._file, hole.line, hole.column), 0
+        self._failed, self._no_heads, self._are_members = {}, set(), {}
+        literal = Literal(self._term(), False, self._withs(), hole.line, hole.column)
+        self.expect_end()
+        self._tokens, self._at, self._failed, self._no_heads, self._are_members = saved
+        return literal
 
     def _remembering(self, parse: Callable[[], Term]) -> Term:
         at = self._at
@@ -274,7 +169,7 @@ class Terms(Cursor):
         if token.text == "set" and self._is("(") and self._ahead().text == ")":
             self._at += 2
             return SetOf([])
-        if token.text in self._keywords and not (token.text in NEW and self._is("(")):
+        if token.text in self._keywords and not (token.text in NEW | LOGIC and self._is("(")):
             raise self._error(f"keyword {token.text!r} is not expected here", token)
         return Var(token.text, token.line, token.column)
 

@@ -64,7 +64,7 @@ def test_every_construct_prints_to_what_reads_the_same(line):
         ('package a\n\np := "\\x"\n', "m.rego:3:"),
         ("package a\n\np := `x\n", "m.rego:3:"),
         ('package a\n\np := "x\n"\n', "m.rego:3:"),
-        ("package a\n\np := $`x`\n", "m.rego:3:"),
+        ("package a\n\np := $`x\n", "m.rego:3:"),
         ("package a\n\nimport system.x\n", "m.rego:3:"),
         ("package a\n\nimport future.keywords.maybe\n", "m.rego:3:"),
         ("package a\n\np if { a and b }\n", "m.rego:3:"),
