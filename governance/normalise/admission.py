@@ -37,6 +37,8 @@ class Review(NamedTuple):
 
     request: dict[str, Json]
     """As it was sent."""
+    standard: dict[str, Json]
+    """Context that the door adds."""
     document: dict[str, Json]
     """A native request."""
     target: dict[str, Json]
@@ -69,25 +71,30 @@ def asked_of(body: Json) -> Asked:
     return Asked(str(version), uid)
 
 
-def review_of(body: Json) -> Review:
-    """Read a review; raises CallerError naming the member that is wrong."""
+def review_of(body: Json, standard: dict[str, Json] | None = None) -> Review:
+    """Read a review; raises CallerError naming the member that is wrong.
+
+    `standard`: `profile` and `pss_version` where the door that was knocked at names them; they become context.
+    """
     if asked_of(body).api_version != API_VERSION:
         raise CallerError(f"{body['apiVersion']!r} is refused, not read", where="/apiVersion", hint=_HINT)
     request = body["request"]
     operation = request.get("operation")
     if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise CallerError(f"operation {str(operation)[:20]!r} is none", where="/request/operation")
-    return _review(request, _object(request, "object"))
+    return _review(request, _object(request, "object"), standard or {})
 
 
 def with_target(review: Review, target: dict[str, Json]) -> Review:
     """The same question about a changed object."""
-    return _review(review.request, target)
+    return _review(review.request, target, review.standard)
 
 
-def _review(request: dict[str, Json], target: dict[str, Json]) -> Review:
+def _review(request: dict[str, Json], target: dict[str, Json], standard: dict[str, Json]) -> Review:
     subject = target or _object(request, "oldObject")
-    return Review(request, _native(request, subject, _OPERATIONS[request["operation"]]), target)
+    document = _native(request, subject, _OPERATIONS[request["operation"]])
+    document["context"] = {**document["context"], **standard}
+    return Review(request, standard, document, target)
 
 
 def request_of(review: Review, source: Source) -> Request:

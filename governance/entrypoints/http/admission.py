@@ -82,7 +82,7 @@ async def _outcome(
     """The decision, or why there is none; whatever went wrong is a reason, never an exception."""
     try:
         async with asyncio.timeout_at(deadline):
-            review = review_of(body)
+            review = review_of(body, _standard(call))
             request = request_of(review, source)
             patch: Json = None
             if is_patching:
@@ -180,6 +180,13 @@ def _warnings(decision: Decision) -> list[str]:
 def _warning(text: str) -> str:
     plain = " ".join(text.split())
     return plain if len(plain) <= _LONGEST_WARNING else plain[: _LONGEST_WARNING - 1] + "…"
+
+
+def _standard(call: Call) -> dict[str, Json]:
+    """Which Pod Security profile and version the path and query name; whether there is such a one is for a rule to say."""
+    if not call.params:
+        return {}
+    return {"profile": call.params[0], "pss_version": ",".join(call.query().get("version", ["latest"]))}
 
 
 def _timeout_s(call: Call) -> float:
