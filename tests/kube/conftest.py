@@ -79,6 +79,7 @@ class Cluster:
             f"--secure-port={self.port}", "--bind-address=127.0.0.1", f"--cert-dir={self.folder}/certs",
             "--service-cluster-ip-range=10.0.0.0/24", f"--token-auth-file={self.folder}/tokens", "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",
+            "--allow-privileged=true",
         )  # fmt: skip
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline:

@@ -79,7 +79,6 @@ POD_CHANGES = [
     step(f"{POD}/volumes", [{"name": "v", "hostPath": {"path": "/"}}]),
     step(f"{POD}/volumes", [{"name": "v", "emptyDir": {}}]),
     step(f"{POD}/volumes", [{"name": "v", "nfs": {"server": "nfs.example.com", "path": "/"}}]),
-    step(f"{POD}/securityContext/windowsOptions", {"hostProcess": True}),
 ]
 
 
