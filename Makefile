@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-kube check fix bench conformance serve clean
+.PHONY: help setup demo test test-all test-kube demo-kube check fix bench fuzz conformance serve clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -46,6 +46,9 @@ fix: setup ## format and mend what can be mended mechanically
 
 bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+
+fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record
+	@$(BIN)/python tests/fuzz/run.py
 
 conformance: setup ## OPA's public conformance cases, where Go is present
 	@$(BIN)/python tests/conformance/run.py
