@@ -32,6 +32,10 @@ test-kube: setup ## the webhook behind a real kube-apiserver (needs Go and Debia
 	@$(BIN)/python tests/kube/build.py
 	@$(BIN)/python -m pytest -n 0 -m kube tests/kube
 
+demo-kube: setup ## the same webhook in kubectl's words: refused, mutated and admitted, killed and still refused
+	@$(BIN)/python tests/kube/build.py
+	@$(BIN)/python tests/kube/demo.py
+
 check: setup ## lint, formats, types, import contracts, lint of the rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

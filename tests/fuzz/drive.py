@@ -68,7 +68,8 @@ def _judge(sent: Sent, status: int, body: bytes, told: Told) -> None:
     told.counts[str(status)] += 1
     answer = json.loads(body)
     if status != 200:
-        if not 400 <= status < 500 or '"allowed":true' in body.decode().replace(" ", ""):
+        # 503 says that there was no time for a decision; 500 that something broke.
+        if not (400 <= status < 500 or status == 503) or '"allowed":true' in body.decode().replace(" ", ""):
             told.wrong.append(f"{status}: {_quoted(sent)}")
         return
     response = answer["response"]

@@ -143,8 +143,7 @@ def install(cluster: Cluster, service: Service, cert: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="session")
-def platform(cluster):
+def prepare(cluster: Cluster) -> None:
     """What `deploy/kubernetes` brings beside the webhook: definitions, runtime classes and the net under it, in force."""
     files = [*sorted((MANIFESTS / "crds").glob("*.yaml")), MANIFESTS / "runtimeclasses.yaml", MANIFESTS / "policy.yaml"]
     for path in files:
@@ -161,6 +160,22 @@ def platform(cluster):
     deadline = time.monotonic() + 60
     while "ValidatingAdmissionPolicy" not in cluster.apply(bad, flags=("--dry-run=server",)).stderr:
         assert time.monotonic() < deadline, "the policy did not come into force"
+
+
+def let_go_on(cluster: Cluster) -> None:
+    """As deploy/README.md says for an emergency: what the net does not refuse is stored while nobody can decide."""
+    for kind in ("validatingwebhookconfiguration", "mutatingwebhookconfiguration"):
+        hooks = yaml.safe_load(cluster.kubectl("get", kind, "microapp-governance", "-o", "yaml").stdout)["webhooks"]
+        patch = [
+            {"op": "replace", "path": f"/webhooks/{i}/failurePolicy", "value": "Ignore"} for i in range(len(hooks))
+        ]
+        done = cluster.kubectl("patch", kind, "microapp-governance", "--type=json", "-p", yaml.safe_dump(patch))
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def platform(cluster):
+    prepare(cluster)
     return cluster
 
 

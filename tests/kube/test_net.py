@@ -13,7 +13,7 @@ import yaml
 
 from governance.model.patch import patched
 from tests.journeys.service import EXAMPLES
-from tests.kube.conftest import MANIFESTS, install
+from tests.kube.conftest import MANIFESTS, install, let_go_on
 from tests.kube.workloads import BAD_DEPLOYMENT, GOOD_DEPLOYMENT, needs_workload_rules, review
 
 pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube")]
@@ -191,14 +191,3 @@ def test_with_the_webhook_killed_a_bad_deployment_is_still_refused(platform, web
     finally:
         webhook.start()
         install(platform, webhook, certificate_files[0])
-
-
-def let_go_on(cluster) -> None:
-    """As deploy/README.md says for an emergency."""
-    for kind in ("validatingwebhookconfiguration", "mutatingwebhookconfiguration"):
-        hooks = yaml.safe_load(cluster.kubectl("get", kind, "microapp-governance", "-o", "yaml").stdout)["webhooks"]
-        patch = [
-            {"op": "replace", "path": f"/webhooks/{i}/failurePolicy", "value": "Ignore"} for i in range(len(hooks))
-        ]
-        done = cluster.kubectl("patch", kind, "microapp-governance", "--type=json", "-p", yaml.safe_dump(patch))
-        assert done.returncode == 0, done.stderr
