@@ -124,7 +124,7 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
         return document
     if action == "delete":
         change = {"app": _name(subject), "change": {"to": "deleted"}}
-        return {**document, "kind": "lifecycle", "action": "transition", "resource": change}
+        return {**document, "kind": "lifecycle", "action": "change", "resource": change}
     # A manifest says itself whose it is.
     return {**document, "kind": kind, "tenant": "", "resource": _manifest(subject)}
 
