@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-kube check fix bench conformance serve clean
+.PHONY: help setup demo test test-all test-kube demo-kube check fix bench fuzz conformance serve clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -32,6 +32,10 @@ test-kube: setup ## the webhook behind a real kube-apiserver (needs Go and Debia
 	@$(BIN)/python tests/kube/build.py
 	@$(BIN)/python -m pytest -n 0 -m kube tests/kube
 
+demo-kube: setup ## the same webhook in kubectl's words: refused, mutated and admitted, killed and still refused
+	@$(BIN)/python tests/kube/build.py
+	@$(BIN)/python tests/kube/demo.py
+
 check: setup ## lint, formats, types, import contracts, lint of the rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -46,6 +50,9 @@ fix: setup ## format and mend what can be mended mechanically
 
 bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+
+fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record
+	@$(BIN)/python tests/fuzz/run.py
 
 conformance: setup ## OPA's public conformance cases, where Go is present
 	@$(BIN)/python tests/conformance/run.py

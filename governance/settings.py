@@ -39,6 +39,11 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("budget_ms", "1000", "wall clock a policy evaluation may take before it is killed and the answer is deny"),
     Setting("max_body_bytes", "1048576", "largest request body and manifest; more is refused with 413"),
+    Setting(
+        "max_review_bytes",
+        "4194304",
+        "largest AdmissionReview: Kubernetes stores objects of up to 1.5 MiB, and an update brings two",
+    ),
     Setting("max_depth", "64", "deepest nesting of a request or manifest"),
     Setting("body_timeout_ms", "10000", "how long a request body may take to arrive"),
     Setting("max_batch", "1000", "most requests in one batch"),

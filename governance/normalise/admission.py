@@ -19,40 +19,82 @@ TENANT_LABEL = "microapps.internal/tenant"
 _OPERATIONS = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "CONNECT": "connect"}
 _OURS = {"MicroApp": "deploy", "AppTemplate": "template"}
 _LONGEST_UID = 253
+# Refused, but in words of its own: a yes in a version that is not read here would be a guess.
+_ANSWERED = frozenset({API_VERSION, "admission.k8s.io/v1beta1"})
+_HINT = f"admissionReviewVersions: [{API_VERSION[-2:]}]"
 _WRITTEN = ("name", "version", "labels", "annotations")
 
 
-class Review(NamedTuple):
-    """What the API server asks, as far as the answer needs it."""
+class Asked(NamedTuple):
+    """Whom the answer is for."""
 
+    api_version: str
     uid: str
+
+
+class Review(NamedTuple):
+    """What the API server asks."""
+
+    request: dict[str, Json]
+    """As it was sent."""
+    standard: dict[str, Json]
+    """Context that the door adds."""
     document: dict[str, Json]
     """A native request."""
     target: dict[str, Json]
     """The object that a patch would be applied to; empty where the operation brings none."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the object is being created."""
+        return self.request.get("operation") == "CREATE"
 
-def review_of(body: Json) -> Review:
-    """Read a review; raises CallerError naming the member that is wrong."""
+    @property
+    def is_patchable(self) -> bool:
+        """Whether a patch of the object would be stored: not in a CONNECT's options, nor in a part that is a subresource."""
+        return self.request.get("operation") in {"CREATE", "UPDATE"} and not self.request.get("subResource")
+
+
+def asked_of(body: Json) -> Asked:
+    """Whom to answer, also where the rest of the review is wrong; raises CallerError for what is no review."""
     if not isinstance(body, dict) or body.get("kind") != "AdmissionReview":
         raise CallerError("not an AdmissionReview", where="/kind")
-    if body.get("apiVersion") != API_VERSION:
-        version = str(body.get("apiVersion"))[:60]
-        raise CallerError(
-            f"{version!r} is not read here", where="/apiVersion", hint=f"admissionReviewVersions: [{API_VERSION[-2:]}]"
-        )
+    version = body.get("apiVersion")
+    if version not in _ANSWERED:
+        raise CallerError(f"{str(version)[:60]!r} is not known here", where="/apiVersion", hint=_HINT)
     request = body.get("request")
     if not isinstance(request, dict):
         raise CallerError("has to be an object", where="/request")
     uid = request.get("uid")
     if not isinstance(uid, str) or not 0 < len(uid) <= _LONGEST_UID:
         raise CallerError("has to be a text that is not empty", where="/request/uid")
+    return Asked(str(version), uid)
+
+
+def review_of(body: Json, standard: dict[str, Json] | None = None) -> Review:
+    """Read a review; raises CallerError naming the member that is wrong.
+
+    `standard`: `profile` and `pss_version` where the door that was knocked at names them; they become context.
+    """
+    if asked_of(body).api_version != API_VERSION:
+        raise CallerError(f"{body['apiVersion']!r} is refused, not read", where="/apiVersion", hint=_HINT)
+    request = body["request"]
     operation = request.get("operation")
-    if operation not in _OPERATIONS:
+    if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise CallerError(f"operation {str(operation)[:20]!r} is none", where="/request/operation")
-    target = _object(request, "object")
+    return _review(request, _object(request, "object"), standard or {})
+
+
+def with_target(review: Review, target: dict[str, Json]) -> Review:
+    """The same question about a changed object."""
+    return _review(review.request, target, review.standard)
+
+
+def _review(request: dict[str, Json], target: dict[str, Json], standard: dict[str, Json]) -> Review:
     subject = target or _object(request, "oldObject")
-    return Review(uid, _native(request, subject, _OPERATIONS[str(operation)]), target)
+    document = _native(request, subject, _OPERATIONS[request["operation"]])
+    document["context"] = {**document["context"], **standard}
+    return Review(request, standard, document, target)
 
 
 def request_of(review: Review, source: Source) -> Request:
@@ -82,7 +124,7 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
         return document
     if action == "delete":
         change = {"app": _name(subject), "change": {"to": "deleted"}}
-        return {**document, "kind": "lifecycle", "action": "transition", "resource": change}
+        return {**document, "kind": "lifecycle", "action": "change", "resource": change}
     # A manifest says itself whose it is.
     return {**document, "kind": kind, "tenant": "", "resource": _manifest(subject)}
 

@@ -20,8 +20,9 @@ _DEFAULT_ACTION = {
     "deploy": "create",
     "connector_call": "call",
     "data_flow": "send",
-    "publish": "request",
-    "lifecycle": "transition",
+    "publish": "publish",
+    "lifecycle": "change",
+    "workload": "create",
 }
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63

@@ -1,7 +1,12 @@
-"""Serving certificates: one of our own for trying things out, and noticing that a file holds a new one."""
+"""Serving certificates: one of our own for trying things out, and taking up a new one.
+
+What is served is a copy of the last pair that was one. So a worker that starts while the files are half replaced, or broken,
+serves what the others serve.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 from datetime import UTC
@@ -25,8 +30,7 @@ def self_signed(folder: Path, names: Sequence[str]) -> tuple[Path, Path]:
         return certificate, key
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made, secret = _made(names)
-    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(secret)
+    _write_private(key, secret)
     certificate.write_bytes(made)
     return certificate, key
 
@@ -38,6 +42,38 @@ def is_pair(certificate: str, key: str) -> bool:
     except (OSError, ssl.SSLError):
         return False
     return True
+
+
+def taken(folder: Path, certificate: str, key: str) -> tuple[Path, Path] | None:
+    """(certificate, key): copies in `folder`, named by their content; None when the two are not a readable pair.
+
+    The newest copy before this one stays, for a worker that is just starting with it.
+    """
+    try:
+        with open(certificate, "rb") as first, open(key, "rb") as second:
+            texts = (first.read(), second.read())
+    except OSError:
+        return None
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    earlier = sorted(folder.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)[:-1]
+    name = hashlib.sha256(b"\0".join(texts)).hexdigest()
+    copies = (folder / f"{name}.crt", folder / f"{name}.key")
+    for path, text in zip(copies, texts, strict=True):
+        _write_private(path, text)
+    if not is_pair(*map(str, copies)):
+        for path in copies:
+            path.unlink()
+        return None
+    for path in earlier:
+        if path != copies[0]:
+            path.unlink()
+            path.with_suffix(".key").unlink(missing_ok=True)
+    return copies
+
+
+def _write_private(path: Path, text: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text)
 
 
 def stamp(*paths: str) -> tuple[tuple[int, int], ...]:

@@ -39,15 +39,19 @@ import yaml  # noqa: E402
 
 from governance.enrich.port import enrich_all  # noqa: E402
 from governance.model.request import Source  # noqa: E402
+from governance.normalise.admission import request_of, review_of  # noqa: E402
 from governance.normalise.requests import normalise_document  # noqa: E402
+from governance.policy.active import load_active  # noqa: E402
 from governance.policy.decide import policy_input  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.wiring import directory_of, enrichers_of, for_check  # noqa: E402
 from tests.benchmarks import load, peers  # noqa: E402
 
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
+KUBERNETES = ROOT / "deploy" / "examples" / "kubernetes"
 NOW = "2026-03-01T10:00:00Z"
 CONNECTIONS = 16
+API_SERVERS = 64
 MAIN = "from governance.entrypoints.cli.main import main; main()"
 
 
@@ -57,6 +61,10 @@ class Row(NamedTuple):
     what: str
     cpu: list[float]
     wall: list[float]
+    p99: list[float]
+    """Empty where requests were not timed one by one."""
+    note: str = ""
+    """Absolute figures of our side and theirs, for orientation: they depend on the machine."""
 
 
 def requests_of(kind: str, count: int) -> list[dict]:
@@ -124,7 +132,7 @@ def _wait(port: int, path: str, process: subprocess.Popen, log: Path) -> None:
 
 def paired(what: str, ours: Callable[[], load.Spent], theirs: Callable[[], load.Spent], rounds: int) -> Row:
     """`rounds` pairs after one that does not count; who begins alternates."""
-    cpu, wall = [], []
+    cpu, wall, p99, pairs = [], [], [], []
     for number in range(rounds + 1):
         if number % 2:
             left, right = ours(), theirs()
@@ -133,7 +141,16 @@ def paired(what: str, ours: Callable[[], load.Spent], theirs: Callable[[], load.
         if number:
             cpu.append(left.cpu / max(right.cpu, 1e-9))
             wall.append(left.wall / max(right.wall, 1e-9))
-    return Row(what, cpu, wall)
+            pairs.append((left, right))
+            if left.p99 and right.p99:
+                p99.append(left.p99 / right.p99)
+    return Row(what, cpu, wall, p99, _absolute(pairs))
+
+
+def _absolute(pairs: list[tuple[load.Spent, load.Spent]]) -> str:
+    walls = [statistics.median(side.wall for side in sides) for sides in zip(*pairs, strict=True)]
+    p99s = [1000 * statistics.median(side.p99 for side in sides) for sides in zip(*pairs, strict=True)]
+    return f"wall {walls[0]:.2f} s / {walls[1]:.2f} s, p99 {p99s[0]:.0f} ms / {p99s[1]:.0f} ms"
 
 
 def bench_http(folder: Path, rounds: int, count: int) -> Iterator[Row]:
@@ -142,7 +159,6 @@ def bench_http(folder: Path, rounds: int, count: int) -> Iterator[Row]:
     if opa is None:
         print("OPA: not measured, there is no Go to build it with")
         return
-    peers.write_policy(folder, {})
     plain = {k: v for k, v in os.environ.items() if not k.startswith("GOVERNANCE_")}
     env = {**plain, "GOVERNANCE_HOME": str(folder / "home")}
     ours = [sys.executable, "-c", MAIN, "serve", "--dev", "--port", "{port}", "--workers", "1"]
@@ -171,6 +187,62 @@ def bench_http(folder: Path, rounds: int, count: int) -> Iterator[Row]:
             yield paired(
                 f"{kind}: same input, durable record / OPA without a log", run(port, group, same), opa_plain, rounds
             )
+
+
+def bench_admission(folder: Path, rounds: int, count: int) -> Iterator[Row]:
+    """Reviews as 64 clients of the API server send them, against OPA's server with the input that each becomes."""
+    opa = peers.opa()
+    if opa is None:
+        return
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("GOVERNANCE_")}
+    env = {**plain, "GOVERNANCE_HOME": str(folder / "home"), "GOVERNANCE_ADMISSION": "open"}
+    ours = [sys.executable, "-c", MAIN, "serve", "--port", "{port}", "--workers", "1"]
+    base = [str(opa), "run", "--server", "--addr", "127.0.0.1:{port}", "--log-level", "error"]
+    theirs = [*base, str(folder / "policy"), str(folder / "data")]
+    logging = [*base, "--set", "decision_logs.console=true", str(folder / "policy"), str(folder / "data")]
+    source = Source("bench", "bench", ("service",))
+    enrichers = enrichers_of(directory_of(Settings({"home": str(folder / "home")})))
+    with (
+        server(ours, "/readyz", env, folder / "ours-admission.log") as (port, group),
+        server(theirs, "/health", plain, folder / "opa3.log") as (opa_port, opa_group),
+        server(logging, "/health", plain, folder / "opa3-log.log") as (log_port, log_group),
+    ):
+        for kind, reviews in reviews_of(count).items():
+            requests = [request_of(review_of(review), source) for review in reviews]
+            texts = [policy_input(request, enrich_all(request, enrichers), NOW) for request in requests]
+            path = f"/v1/data/platform/main/{kind}"
+            same = [load.request_bytes(path, b'{"input":' + text.encode() + b"}", {}) for text in texts]
+            mine = [load.request_bytes("/admission/validate", json.dumps(review).encode(), {}) for review in reviews]
+
+            def run(where: int, whose: int, what: list[bytes]) -> Callable[[], load.Spent]:
+                return lambda: load.run(where, whose, what, API_SERVERS)
+
+            us = run(port, group, mine)
+            what = f"{kind} review, {API_SERVERS} clients, {count} reviews: decision, durable record / OPA"
+            yield paired(f"{what} without a log", us, run(opa_port, opa_group, same), rounds)
+            yield paired(f"{what}, log on console", us, run(log_port, log_group, same), rounds)
+
+
+def reviews_of(count: int) -> dict[str, list[dict]]:
+    """Good objects under `count` names, by the kind of request they are; only kinds that the pack has rules for."""
+    found: dict[str, list[dict]] = {}
+    for kind, file in (("deploy", EXAMPLES / "app-fixed.yaml"), ("workload", KUBERNETES / "deployment-good.yaml")):
+        if load_active().rules_for(kind):
+            obj = yaml.safe_load(file.read_text())
+            found[kind] = [
+                _review({**obj, "metadata": {**obj["metadata"], "name": f"app-{number}"}}) for number in range(count)
+            ]
+    return found
+
+
+def _review(obj: dict) -> dict:
+    group, _, version = obj["apiVersion"].rpartition("/")
+    request = {
+        "uid": obj["metadata"]["name"], "operation": "CREATE", "object": obj, "oldObject": None, "dryRun": True,
+        "kind": {"group": group, "version": version, "kind": obj["kind"]}, "namespace": "apps",
+        "name": obj["metadata"]["name"], "userInfo": {"username": "dev@example.com", "groups": ["devs"]},
+    }  # fmt: skip
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
 def bench_in_process(folder: Path, rounds: int, count: int) -> Iterator[Row]:
@@ -247,18 +319,21 @@ def _command(argv: list[str], env: dict[str, str], times: int) -> load.Spent:
 
 def table(rows: list[Row]) -> str:
     """Markdown, as the README has it."""
-    lines = ["| ours / theirs | CPU | wall |", "|---|---|---|"]
-    lines += [f"| {row.what} | {_cell(row.cpu)} | {_cell(row.wall)} |" for row in rows]
+    lines = ["| ours / theirs | CPU | wall | p99 |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {_cell(row.cpu)} | {_cell(row.wall)} | {_cell(row.p99)} |" for row in rows]
     return "\n".join(lines)
 
 
 def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
     return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: for a first look")
+    parser.add_argument("--only", default="", metavar="PART", help="http, admission, in_process or check")
     parser.add_argument("--json", metavar="FILE", help="the ratios of every round")
     options = parser.parse_args()
     rounds, count = (3, 300) if options.quick else (9, 1500)
@@ -266,13 +341,16 @@ def main() -> int:
     rows: list[Row] = []
     deploy_example(folder / "home")
     try:
-        for part in (
-            bench_http(folder, rounds, count),
-            bench_in_process(folder, rounds, count),
-            bench_check(folder, rounds),
-        ):
-            for row in part:
-                print(f"{row.what}: CPU {_cell(row.cpu)}, wall {_cell(row.wall)}", flush=True)
+        peers.write_policy(folder, {})
+        parts = {
+            "http": lambda: bench_http(folder, rounds, count),
+            "admission": lambda: bench_admission(folder, rounds, count),
+            "in_process": lambda: bench_in_process(folder, rounds, count),
+            "check": lambda: bench_check(folder, rounds),
+        }
+        for name, part in parts.items():
+            for row in part() if options.only in {"", name} else ():
+                print(f"{row.what}: CPU {_cell(row.cpu)}, wall {_cell(row.wall)} ({row.note})", flush=True)
                 rows.append(row)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,6 +16,8 @@ class Spent(NamedTuple):
 
     wall: float
     cpu: float
+    p99: float = 0.0
+    """Of one request; 0 where requests were not timed one by one."""
 
 
 def cpu_of(group: int) -> float:
@@ -46,18 +48,21 @@ def request_bytes(path: str, body: bytes, headers: dict[str, str]) -> bytes:
 def run(port: int, group: int, requests: list[bytes], connections: int) -> Spent:
     """Send every request once over `connections` kept connections; raises RuntimeError for any answer but 200."""
     before, started = cpu_of(group), time.perf_counter()
-    asyncio.run(_run(port, requests, connections))
-    return Spent(time.perf_counter() - started, cpu_of(group) - before)
+    times = sorted(asyncio.run(_run(port, requests, connections)))
+    p99 = times[len(times) * 99 // 100] if times else 0.0
+    return Spent(time.perf_counter() - started, cpu_of(group) - before, p99)
 
 
-async def _run(port: int, requests: list[bytes], connections: int) -> None:
-    queue = iter(requests)
-    await asyncio.gather(*(_connection(port, queue) for _ in range(connections)))
+async def _run(port: int, requests: list[bytes], connections: int) -> list[float]:
+    queue, times = iter(requests), list[float]()
+    await asyncio.gather(*(_connection(port, queue, times) for _ in range(connections)))
+    return times
 
 
-async def _connection(port: int, queue) -> None:
+async def _connection(port: int, queue, times: list[float]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for request in queue:
+        began = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
@@ -69,4 +74,5 @@ async def _connection(port: int, queue) -> None:
         else:
             length = next(row for row in head.lower().split(b"\r\n") if row.startswith(b"content-length:"))
             await reader.readexactly(int(length.split(b":")[1]))
+        times.append(time.perf_counter() - began)
     writer.close()

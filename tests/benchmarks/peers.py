@@ -86,7 +86,9 @@ def write_policy(folder: Path, facts: object) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(module.text)
     # A kind without obligations has an empty set, over which OPA's type check refuses to iterate.
-    served = [kind for kind in sorted(KINDS) if any(kind in e.applies_to and e.obligation_type for e in entries)]
+    obliged = {kind for entry in entries if entry.obligation_type for kind in entry.applies_to}
+    ruled = {kind for entry in entries if not entry.obligation_type for kind in entry.applies_to}
+    served = sorted(KINDS & obliged & ruled)
     (folder / "policy" / "entry.rego").write_text(entry_module(entries, served))
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "data.json").write_text(json.dumps({**pack.data, "bench": {"facts": facts}}))

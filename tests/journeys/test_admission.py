@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from governance.model.patch import patched
-from tests.journeys.service import EXAMPLES, Service
+from tests.journeys.service import EXAMPLES, ROOT, Service
 
 pytestmark = pytest.mark.xdist_group("admission")
 
@@ -31,7 +32,9 @@ def review(obj, operation: str = "CREATE", **request) -> dict:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    running = Service(tmp_path_factory.mktemp("admission") / "home", GOVERNANCE_ADMISSION="open").start()
+    # A machine that does much else must not run into the budget of one evaluation.
+    home = tmp_path_factory.mktemp("admission") / "home"
+    running = Service(home, GOVERNANCE_ADMISSION="open", GOVERNANCE_BUDGET_MS="20000").start()
     yield running
     running.stop()
 
@@ -53,6 +56,37 @@ def test_a_bad_app_is_refused_with_rules_places_and_remedies(service):
         assert rule in response["status"]["message"]
     assert "/spec/runtime/caps/memoryMiB" in response["status"]["message"]
     assert response["auditAnnotations"]["decision-id"] in response["status"]["message"]
+
+
+def test_every_rule_that_is_violated_is_named_also_where_the_reasons_do_not_fit(service):
+    connectors = [{"name": f"unknown-{number}", "scopes": ["a:read"], "purpose": "x" * 60} for number in range(30)]
+    response = ask(service, review({**BAD, "spec": {**BAD["spec"], "connectors": connectors}}))
+    named = response["status"]["message"].splitlines()[0]
+    assert len(response["status"]["message"]) <= 4000
+    assert response["auditAnnotations"]["decision-id"] in response["status"]["message"]
+    rules = set(response["auditAnnotations"]["rules"].split(","))
+    assert {"CONN-001", "RUN-002"} <= rules
+    assert set(named.removeprefix("violates ").split(", ")) == rules
+
+
+def test_warnings_are_short_and_not_too_many(service, tmp_path):
+    connectors = [{"name": f"unknown-{number}", "scopes": ["a:read"], "purpose": "x" * 60} for number in range(30)]
+    app = {**BAD, "spec": {**BAD["spec"], "connectors": connectors}}
+    violated = ask(service, review(app))["auditAnnotations"]["rules"].split(",")
+    rules = tmp_path / "rules"
+    shutil.copytree(ROOT / "rules", rules)
+    modes = {"rules": {rule: {"mode": "warn"} for rule in violated}}
+    (rules / "data" / "platform" / "modes.yaml").write_text(yaml.safe_dump(modes))
+    env = {"GOVERNANCE_ADMISSION": "open", "GOVERNANCE_BUNDLE": str(rules), "GOVERNANCE_BUDGET_MS": "20000"}
+    lenient = Service(tmp_path / "home", **env).start()
+    try:
+        response = ask(lenient, review(app))
+    finally:
+        lenient.stop()
+    assert response["allowed"] is True
+    assert len(response["warnings"]) == 31
+    assert all(0 < len(warning) <= 120 and "\n" not in warning for warning in response["warnings"])
+    assert "more warnings" in response["warnings"][-1]
 
 
 def test_a_good_app_is_admitted_and_on_record_under_the_user_who_asked(service):
@@ -88,7 +122,9 @@ def test_mutation_writes_the_obligations_once(service):
         "api.hris.example.com",
         "api.recommender.example.com",
     ]
+    assert changed["metadata"]["labels"]["microapps.internal/tenant"] == GOOD["spec"]["tenant"]
     assert "patch" not in ask(service, review(changed), "mutate")
+    assert ask(service, review(changed))["allowed"] is True
     refused = ask(service, review(BAD), "mutate")
     assert refused["allowed"] is False
     assert "patch" not in refused
@@ -109,7 +145,9 @@ def test_deleting_an_app_is_a_lifecycle_step_that_policy_decides(service):
     ask(service, review(GOOD))
     response = ask(service, review(None, "DELETE", oldObject=GOOD))
     assert response["allowed"] is False
-    assert "LIFE" in response["auditAnnotations"]["rules"]
+    rules = response["auditAnnotations"]["rules"].split(",")
+    assert "LIFE-001" in rules
+    assert "REQ-001" not in rules  # it is a question that policy knows
 
 
 @pytest.mark.parametrize(
@@ -136,15 +174,46 @@ def test_an_odd_object_is_never_admitted_unevaluated(service, change):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"operation": "EXPLODE"}, {"operation": None}, {"operation": ["CREATE"]}, {"object": [1]}, {"userInfo": "root"},
+        {"object": None, "oldObject": "x"},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["validate", "mutate"])
+def test_a_broken_review_is_refused_to_the_one_who_asked(service, change, path):
+    response = ask(service, review(GOOD, **change), path)
+    assert (response["allowed"], response["status"]["code"]) == (False, 422)
+    assert "/request/" in response["status"]["message"]
+    recorded = {r["public"]["decision_id"]: r["public"] for r in service.records()}
+    assert recorded[response["auditAnnotations"]["decision-id"]]["effect"] == "deny"
+
+
+def test_another_version_is_refused_in_its_own_words(service):
+    """What reads v1beta1 would not understand v1; and what is not read here is not admitted."""
+    body = {**review(GOOD), "apiVersion": "admission.k8s.io/v1beta1"}
+    whole = httpx.post(f"{service.url}/admission/validate", json=body).json()
+    assert whole["apiVersion"] == "admission.k8s.io/v1beta1"
+    assert (whole["response"]["uid"], whole["response"]["allowed"]) == (body["request"]["uid"], False)
+    assert "admissionReviewVersions: [v1]" in whole["response"]["status"]["message"]
+
+
+def test_an_update_may_bring_two_objects_as_large_as_kubernetes_stores_them(service):
+    large = {**GOOD, "metadata": {"name": "large", "annotations": {f"a{i}": "x" * 1000 for i in range(1400)}}}
+    response = ask(service, review(large, "UPDATE", oldObject=large))
+    assert response["auditAnnotations"]["decision-id"]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"", b"{", b"[]", b"null", b'{"kind": "AdmissionReview"}', b"\xff",
-        json.dumps({**review(GOOD), "apiVersion": "admission.k8s.io/v1beta1"}).encode(),
+        json.dumps({**review(GOOD), "apiVersion": "admission.k8s.io/v2"}).encode(),
         json.dumps(review(GOOD, uid="")).encode(), json.dumps(review(GOOD, uid=None)).encode(),
-        json.dumps(review(GOOD, uid="x" * 300)).encode(), json.dumps(review(GOOD, operation="EXPLODE")).encode(),
-        json.dumps(review([1])).encode(), json.dumps(review(GOOD, userInfo="root")).encode(),
+        json.dumps(review(GOOD, uid="x" * 300)).encode(),
         json.dumps(review(GOOD)).encode()[:-40], b'{"kind":"AdmissionReview","kind":"AdmissionReview"}',
-        json.dumps(review({"a": "x" * (2 << 20)})).encode(), b"[" * 5000,
+        json.dumps(review({"a": "x" * (5 << 20)})).encode(), b"[" * 5000,
     ],
     ids=lambda body: body[:20].decode("latin-1") + str(len(body)),
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import ssl
 import threading
 
@@ -18,6 +20,11 @@ pytestmark = pytest.mark.xdist_group("tls")
 def served(service: Service) -> str:
     host, port = service.url.removeprefix("https://").split(":")
     return ssl.get_server_certificate((host, int(port)))
+
+
+def workers(service: Service) -> list[int]:
+    (writer,) = service.children("writer_main")
+    return [pid for pid in service.children("") if pid not in {service.pid, writer}]
 
 
 @pytest.fixture
@@ -38,30 +45,46 @@ def service(tmp_path):
     running.stop()
 
 
-def test_a_new_certificate_is_served_without_a_request_that_fails(service, tmp_path):
-    before = served(service)
-    cert, key = self_signed(tmp_path / "second", ["127.0.0.1"])
-    stop, failed = threading.Event(), []
+def asked_until(stop: threading.Event, ask, failed: list[str]) -> threading.Thread:
+    """Ask without a pause in a thread of its own; what fails is noted."""
 
-    def ask() -> None:
+    def run() -> None:
         while not stop.is_set():
             try:
-                if httpx.get(f"{service.url}/healthz", verify=False).status_code != 200:
-                    failed.append("status")
+                if (status := ask().status_code) != 200:
+                    failed.append(str(status))
             except httpx.TransportError as error:
                 failed.append(repr(error))
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=run)
     thread.start()
+    return thread
+
+
+def test_a_new_certificate_is_served_without_a_request_that_fails(service, tmp_path):
+    """Neither on connections that are made anew nor on ones that are kept."""
+    before, first = served(service), set(workers(service))
+    cert, key = self_signed(tmp_path / "second", ["127.0.0.1"])
+    stop, failed = threading.Event(), []
+    kept = httpx.Client(verify=False)
+    url = f"{service.url}/healthz"
+    # The context is made once: making one costs more than the request.
+    context = httpx.create_ssl_context(verify=False)
+    threads = [asked_until(stop, lambda: httpx.get(url, verify=context), failed) for _ in range(2)]
+    threads.append(asked_until(stop, lambda: kept.get(url), failed))
     for file in (cert, key):
         shutil.copy(file, tmp_path / f"{file.name}.new")
     (tmp_path / "tls.key.new").rename(tmp_path / "tls.key")
     (tmp_path / "tls.crt.new").rename(tmp_path / "tls.crt")
-    service.wait_until(lambda: served(service) != before, 30)
-    service.wait_until(lambda: all(served(service) == cert.read_text() for _ in range(4)), 30)
-    stop.set()
-    thread.join()
+    try:
+        service.wait_until(lambda: served(service) != before, 60)
+        service.wait_until(lambda: not set(workers(service)) & first, 60)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert failed == []
+    assert {served(service) for _ in range(8)} == {cert.read_text()}
 
 
 def test_one_that_is_none_leaves_the_old_one_in_place(service, tmp_path):
@@ -69,6 +92,11 @@ def test_one_that_is_none_leaves_the_old_one_in_place(service, tmp_path):
     (tmp_path / "tls.crt").write_text("not a certificate")
     service.wait_until(lambda: "not a pair" in service.log.read_text(), 20)
     assert served(service) == before
+    # What starts now has the old one too.
+    died = workers(service)
+    for pid in died:
+        os.kill(pid, signal.SIGKILL)
+    service.wait_until(lambda: bool(set(workers(service)) - set(died)) and served(service) == before, 60)
     assert httpx.get(f"{service.url}/healthz", verify=False).status_code == 200
 
 

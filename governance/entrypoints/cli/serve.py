@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import CallerError, DependencyError
-from governance.platform.certificates import is_pair, self_signed, stamp
+from governance.platform.certificates import self_signed, stamp, taken
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
     from pathlib import Path
+
+    from governance.entrypoints.http.server import Server
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
@@ -41,7 +43,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["GOVERNANCE_HOME"] = str(home.resolve())
-    _with_certificate(options, home.resolve(), stderr)
+    served = _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
     if options.dev:
@@ -53,13 +55,13 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     )
     stderr.flush()
     try:
-        _serve_until_told(options, stderr)
+        _serve_until_told(options, served, stderr)
     finally:
         writer.stop()
     return 0
 
 
-def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
+def _serve_until_told(options: argparse.Namespace, served: _Served | None, stderr: TextIO) -> None:
     """Only a signal ends the service.
 
     The server gives up when workers die one after the other. Here a worker dies whenever a rule exceeds its budget, so
@@ -68,8 +70,8 @@ def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
     pause = _FIRST_PAUSE_S
     while True:
         started = time.monotonic()
-        server = _granian(options)
-        watch = _CertificateWatch(options, server, stderr)
+        server = _server(options, served)
+        watch = _CertificateWatch(server, served, stderr)
         try:
             server.serve()
         except SystemExit:
@@ -77,16 +79,39 @@ def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
                 raise
         finally:
             watch.stop()
-        if server.interrupt_signal:
+        if server.was_told_to_stop():
             return
         pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
         stderr.write(f"workers died one after the other; starting again in {pause:g} s\n")
         time.sleep(pause)
-        if server.interrupt_signal:  # told while it slept
+        if server.was_told_to_stop():  # told while it slept
             return
 
 
-def _with_certificate(options: argparse.Namespace, home: Path, stderr: TextIO) -> None:
+class _Served:
+    """The certificate's files, and the copies of them that are served."""
+
+    def __init__(self, folder: Path, certificate: str, key: str) -> None:
+        self._folder = folder
+        self._files = (certificate, key)
+        self._seen = stamp(*self._files)
+        copies = taken(folder, *self._files)
+        if copies is None:
+            raise CallerError("certificate and key are not a pair, or not readable", where=certificate)
+        self.copies: tuple[Path, Path] = copies
+
+    def look(self) -> tuple[bool, bool]:
+        """(whether the files changed since the last look, whether what they hold now is served)."""
+        found = stamp(*self._files)
+        if found == self._seen:
+            return False, True
+        self._seen = found
+        copies = taken(self._folder, *self._files)
+        self.copies = copies or self.copies
+        return True, copies is not None
+
+
+def _with_certificate(options: argparse.Namespace, home: Path, stderr: TextIO) -> _Served | None:
     """Settle which certificate is served; raises CallerError for a pair that is none."""
     if options.tls_self_signed:
         if options.tls_cert or options.tls_key:
@@ -98,57 +123,48 @@ def _with_certificate(options: argparse.Namespace, home: Path, stderr: TextIO) -
         stderr.write(f"SELF-SIGNED certificate, for trying out: {options.tls_cert}\n")
     if bool(options.tls_cert) != bool(options.tls_key):
         raise CallerError("--tls-cert and --tls-key come together")
-    if options.tls_cert and not is_pair(options.tls_cert, options.tls_key):
-        raise CallerError("certificate and key are not a pair, or not readable", where=options.tls_cert)
+    return _Served(home / "tls" / "served", options.tls_cert, options.tls_key) if options.tls_cert else None
 
 
 class _CertificateWatch:
-    """Starts new workers, one after the other, when the certificate's files were replaced: they read them anew."""
+    """Has workers replaced, one after the other, when the certificate's files were."""
 
-    def __init__(self, options: argparse.Namespace, server: Any, stderr: TextIO) -> None:
-        self._files = (options.tls_cert, options.tls_key)
+    def __init__(self, server: Server, served: _Served | None, stderr: TextIO) -> None:
         self._server = server
         self._stderr = stderr
         self._stopped = threading.Event()
-        self._seen = stamp(*self._files)
-        if options.tls_cert:
-            threading.Thread(target=self._watch, daemon=True).start()
+        if served is not None:
+            threading.Thread(target=self._watch, args=[served], daemon=True).start()
 
     def stop(self) -> None:
         """End watching."""
         self._stopped.set()
 
-    def _watch(self) -> None:
+    def _watch(self, served: _Served) -> None:
         while not self._stopped.wait(_LOOK_AT_CERTIFICATE_S):
-            found = stamp(*self._files)
-            if found == self._seen:
-                continue
-            self._seen = found
-            if is_pair(*self._files):
+            is_changed, is_good = served.look()
+            if is_changed and is_good:
                 self._stderr.write("the certificate was replaced; workers take the new one\n")
-                self._server.signal_handler_reload()
-            else:
+                self._server.take_certificate(*served.copies)
+            elif is_changed:
                 self._stderr.write("the new certificate and key are not a pair; the old one is served on\n")
             self._stderr.flush()
 
 
-def _granian(options: argparse.Namespace) -> Any:
-    from pathlib import Path
-
-    from granian import Granian
+def _server(options: argparse.Namespace, served: _Served | None) -> Server:
     from granian.constants import Interfaces, Loops, RuntimeModes
 
-    return Granian(
-        "governance.entrypoints.http.app:application",
-        factory=True,
+    from governance.entrypoints.http.server import Server
+
+    return Server(
         interface=Interfaces.ASGI,
         address=options.host,
         port=options.port,
         workers=options.workers,
         loop=Loops.uvloop,
         runtime_mode=RuntimeModes.st,
-        ssl_cert=Path(options.tls_cert) if options.tls_cert else None,
-        ssl_key=Path(options.tls_key) if options.tls_key else None,
+        ssl_cert=served.copies[0] if served else None,
+        ssl_key=served.copies[1] if served else None,
         respawn_failed_workers=True,
         respawn_interval=0.5,
         websockets=False,
@@ -201,7 +217,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8181)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--tls-cert", default="", metavar="FILE", help="PEM; a new one is taken up within seconds")
+    parser.add_argument(
+        "--tls-cert",
+        default="",
+        metavar="FILE",
+        help="PEM; a new one is taken up within seconds, without a request that fails",
+    )
     parser.add_argument("--tls-key", default="", metavar="FILE", help="PEM, without a passphrase")
     parser.add_argument(
         "--tls-self-signed",

@@ -1,104 +1,180 @@
-"""`/admission/validate` and `/admission/mutate`: the Kubernetes admission webhook.
+"""`/admission/validate` and `/admission/mutate`: the Kubernetes admission webhook (admission.k8s.io/v1).
 
-The answer is always a review with the uid that was asked, also where the line had no answer: then it is a no with the reason.
-Only what is no review gets an HTTP error, on which the API server falls back to its failure policy.
+Whatever has a uid to answer to is answered by a review: a yes or no of the policy, or a no with the reason why there is
+none. That holds for a review in another version too (v1beta1), which is refused in its own. Only what is no review gets an
+HTTP error, on which the API server falls back to its failure policy.
+
+`mutate` decides on the object as it will be stored: what the obligations add is added first, and the result is evaluated. So
+it never patches an object into one that `validate` would refuse, and asked again about its own result it adds nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
+from governance.entrypoints.http.admission_patch import patch_of
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import body_of, digest_of, source_of
-from governance.errors import CallerError, GovernanceError, InternalError, NoAnswer
+from governance.errors import CallerError, GovernanceError, InternalError, NoAnswer, RecordNotDurable
 from governance.model.decision import ALLOW, WARN
-from governance.model.pointer import to_pointer
-from governance.normalise.admission import API_VERSION, request_of, review_of
+from governance.model.patch import BadPatch, patched
+from governance.normalise.admission import Review, asked_of, request_of, review_of, with_target
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
-    from governance.model.decision import Decision
-    from governance.model.request import Json
-    from governance.normalise.admission import Review
+    from governance.model.decision import Decision, Violation
+    from governance.model.request import Json, Request, Source
+    from governance.normalise.admission import Asked
     from governance.platform.keys import Identity
 
-# The API server shows up to this much of a warning whole.
+# The API server shows up to this much of a warning whole, and about this many.
 _LONGEST_WARNING = 120
+_MOST_WARNINGS = 30
 _LONGEST_MESSAGE = 4000
 _DEFAULT_TIMEOUT_S = 10.0
 # What is left of the API server's own deadline for the way back.
 _SHARE = 0.8
-_PREFIX = "microapps.internal/"
+# An obligation that asks for something else each time it is met would never be met.
+_MOST_ROUNDS = 3
+
+
+class _Outcome(NamedTuple):
+    """What goes into the answer."""
+
+    decision: Decision | None
+    failure: GovernanceError | None = None
+    refusal_id: str = ""
+    """Of the record, where there is no decision."""
+    patch: Json = None
 
 
 async def validate(worker: Worker, call: Call, identity: Identity) -> Answer:
     """Whether the object may be stored."""
-    review = review_of(await body_of(worker, call))
-    return _answer(review, await _decided(worker, call, identity, review), patch=None)
+    return await _answered(worker, call, source_of(call, identity, "webhook.validate"), is_patching=False)
 
 
 async def mutate(worker: Worker, call: Call, identity: Identity) -> Answer:
-    """The same decision, and for a yes the patch that carries out its obligations."""
-    review = review_of(await body_of(worker, call))
-    outcome = await _decided(worker, call, identity, review)
-    patch = None if isinstance(outcome, GovernanceError) else patch_of(review.target, outcome)
-    return _answer(review, outcome, patch)
+    """The same for the object with its obligations carried out, and the patch that does so."""
+    return await _answered(worker, call, source_of(call, identity, "webhook.mutate"), is_patching=True)
 
 
-async def _decided(worker: Worker, call: Call, identity: Identity, review: Review) -> Decision | GovernanceError:
-    """The decision, or why there is none; whatever went wrong is a reason, never an exception."""
-    source = source_of(call, identity, "webhook.mutate" if call.path.endswith("mutate") else "webhook.validate")
+async def _answered(worker: Worker, call: Call, source: Source, *, is_patching: bool) -> Answer:
+    deadline = asyncio.get_running_loop().time() + _timeout_s(call) * _SHARE
     try:
-        async with asyncio.timeout(_timeout_s(call) * _SHARE):
-            decision = await worker.line.adecide(request_of(review, source))
+        async with asyncio.timeout_at(deadline):
+            body = await body_of(worker, call, worker.max_review)
+    except TimeoutError as error:
+        raise NoAnswer("the review did not arrive within the API server's deadline") from error
+    asked = asked_of(body)
+    outcome = await _outcome(worker, call, body, source, deadline, is_patching=is_patching)
+    return _answer(asked, outcome)
+
+
+async def _outcome(
+    worker: Worker, call: Call, body: Json, source: Source, deadline: float, *, is_patching: bool
+) -> _Outcome:
+    """The decision, or why there is none; whatever went wrong is a reason, never an exception."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            review = review_of(body, _standard(call))
+            request = request_of(review, source)
+            patch: Json = None
+            if is_patching:
+                request, patch = _patched(worker, review, request, source)
+            decision = await worker.line.adecide(request)
     except TimeoutError:
-        return NoAnswer("no decision within the API server's deadline", hint="raise timeoutSeconds of the webhook")
-    except CallerError as error:
-        await worker.line.arefuse(source, error, digest_of(call.body))
-        return error
+        late = NoAnswer("no decision within the API server's deadline", hint="raise timeoutSeconds of the webhook")
+        return _Outcome(None, late)
+    except (CallerError, InternalError) as error:
+        refusal_id = ""
+        with contextlib.suppress(RecordNotDurable, AuditError):  # the answer is no either way, and names no record
+            refusal_id = await worker.line.arefuse(source, error, digest_of(call.body))
+        worker.telemetry.count("refused", "deny", error.code)
+        return _Outcome(None, error, refusal_id)
     except (GovernanceError, AuditError) as error:
-        return error if isinstance(error, GovernanceError) else InternalError(f"{error.code}: {error}")
+        return _Outcome(None, error if isinstance(error, GovernanceError) else InternalError(f"{error.code}: {error}"))
     worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
-    return decision
+    return _Outcome(decision, patch=patch)
 
 
-def _answer(review: Review, outcome: Decision | GovernanceError, patch: Json) -> Answer:
-    response: dict[str, Json] = {"uid": review.uid, "allowed": False}
-    if isinstance(outcome, GovernanceError):
-        status = 422 if isinstance(outcome, CallerError) else 503
-        response["status"] = {"code": status, "reason": outcome.code, "message": str(outcome)[:_LONGEST_MESSAGE]}
-        return _review(response)
-    response["allowed"] = outcome.is_allowed
-    response["auditAnnotations"] = {
-        "decision-id": outcome.decision_id,
-        "revision": outcome.revision,
-        "rules": ",".join(sorted({v.rule for v in outcome.violations})),
-    }
-    warnings = [_warning(f"{v.rule}: {v.message}") for v in outcome.violations if v.effect == WARN]
-    if warnings:
-        response["warnings"] = warnings
-    if not outcome.is_allowed:
-        response["status"] = {"code": 403, "reason": "Forbidden", "message": _message(outcome)}
-    elif patch:
-        response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
-    return _review(response)
+def _patched(worker: Worker, review: Review, request: Request, source: Source) -> tuple[Request, list[dict[str, Json]]]:
+    """The request about the object with its obligations carried out, and the patch that leads there.
+
+    Nothing is permitted by this: the result is what the line decides on. Raises InternalError for obligations that
+    contradict each other, or have another shape than `rules/README.md` says.
+    """
+    whole: list[dict[str, Json]] = []
+    for _ in range(_MOST_ROUNDS):
+        decision = worker.line.assess(request).decision
+        if not review.is_patchable or decision.error is not None:
+            return request, whole
+        try:
+            patch = patch_of(review.target, decision, is_new=review.is_new)
+            review = with_target(review, patched(review.target, patch))
+        except (BadPatch, KeyError, TypeError, ValueError) as error:
+            raise InternalError(f"an obligation cannot be carried out: {type(error).__name__}: {error}") from error
+        if not patch:
+            return request, whole
+        whole += patch
+        request = request_of(review, source)
+    raise InternalError(f"the obligations ask for more after each of {_MOST_ROUNDS} patches")
 
 
-def _review(response: dict[str, Json]) -> Answer:
-    return json_answer({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
+def _answer(asked: Asked, outcome: _Outcome) -> Answer:
+    response: dict[str, Json] = {"uid": asked.uid, "allowed": False}
+    decision, failure = outcome.decision, outcome.failure
+    if decision is None or failure is not None:
+        response["status"] = _status_of(failure or InternalError("no decision"))
+        if outcome.refusal_id:
+            response["auditAnnotations"] = {"decision-id": outcome.refusal_id}
+    else:
+        response["allowed"] = decision.is_allowed
+        response["auditAnnotations"] = {
+            "decision-id": decision.decision_id,
+            "revision": decision.revision,
+            "rules": ",".join(_ids(decision.violations)),
+        }
+        if warnings := _warnings(decision):
+            response["warnings"] = warnings
+        if not decision.is_allowed:
+            response["status"] = {"code": 403, "reason": "Forbidden", "message": _message(decision)}
+        elif outcome.patch:
+            response["patchType"] = "JSONPatch"
+            response["patch"] = base64.b64encode(json.dumps(outcome.patch).encode()).decode()
+    return json_answer({"apiVersion": asked.api_version, "kind": "AdmissionReview", "response": response})
+
+
+def _status_of(failure: GovernanceError) -> dict[str, Json]:
+    code = 422 if isinstance(failure, CallerError) else 503
+    return {"code": code, "reason": failure.code, "message": str(failure)[:_LONGEST_MESSAGE]}
 
 
 def _message(decision: Decision) -> str:
-    """Each reason on a line with its rule, place and remedy; the decision's id last, to look it up by."""
-    deciding = [v for v in decision.violations if v.effect not in {ALLOW, WARN}]
+    """All ids first, then each reason on a line with its rule, place and remedy; the decision's id last, to look it up by."""
+    counted = [v for v in decision.violations if v.effect != ALLOW]
+    deciding = [v for v in counted if v.effect != WARN]
+    head = f"violates {', '.join(_ids(counted))}" if counted else ""
     rows = [f"{v.rule} at {v.path or '/'}: {v.message} {v.remediation}".strip() for v in deciding] or [decision.reason]
-    return "\n".join(rows)[: _LONGEST_MESSAGE - 60] + f"\n(decision {decision.decision_id})"
+    tail = f"\n(decision {decision.decision_id})"
+    text = "\n".join([head, *rows]).strip()
+    room = max(_LONGEST_MESSAGE, len(head)) - len(tail)
+    return (text if len(text) <= room else text[: room - 1] + "…") + tail
+
+
+def _ids(violations: tuple[Violation, ...] | list[Violation]) -> list[str]:
+    return sorted({violation.rule for violation in violations})
+
+
+def _warnings(decision: Decision) -> list[str]:
+    rows = [_warning(f"{v.rule}: {v.message}") for v in decision.violations if v.effect == WARN]
+    more = len(rows) - _MOST_WARNINGS
+    return rows if more <= 0 else [*rows[:_MOST_WARNINGS], f"and {more} more warnings"]
 
 
 def _warning(text: str) -> str:
@@ -106,36 +182,11 @@ def _warning(text: str) -> str:
     return plain if len(plain) <= _LONGEST_WARNING else plain[: _LONGEST_WARNING - 1] + "…"
 
 
-def patch_of(target: dict[str, Json], decision: Decision) -> list[dict[str, Json]]:
-    """Annotations that say to the runtime what the decision's obligations demand. Asked again it changes nothing."""
-    if not decision.is_allowed or not target:
-        return []
-    wanted = _annotations(decision)
-    metadata = target.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    present: dict[str, Json] = annotations if isinstance(annotations, dict) else {}
-    patch: list[dict[str, Json]] = []
-    if wanted and not isinstance(metadata, dict):
-        patch.append({"op": "add", "path": "/metadata", "value": {}})
-    if wanted and not isinstance(annotations, dict):
-        patch.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-    return patch + [
-        {"op": "add", "path": to_pointer(["metadata", "annotations", name]), "value": value}
-        for name, value in sorted(wanted.items())
-        if present.get(name) != value
-    ]
-
-
-def _annotations(decision: Decision) -> dict[str, str]:
-    found: dict[str, list[Json]] = {}
-    for obligation in decision.obligations:
-        found.setdefault(obligation.type, []).append(obligation.value)
-    names = {"caps": "caps", "runtime_class": "runtime-class", "egress_allow": "egress-allow"}
-    return {
-        _PREFIX + names[sort]: json.dumps(sorted(values, key=json.dumps), sort_keys=True, separators=(",", ":"))
-        for sort, values in found.items()
-        if sort in names
-    }
+def _standard(call: Call) -> dict[str, Json]:
+    """Which Pod Security profile and version the path and query name; whether there is such a one is for a rule to say."""
+    if not call.params:
+        return {}
+    return {"profile": call.params[0], "pss_version": ",".join(call.query().get("version", ["latest"]))}
 
 
 def _timeout_s(call: Call) -> float:

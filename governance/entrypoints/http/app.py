@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
 from governance.entrypoints.http import admission, authzen, decisions, opa, records
@@ -115,7 +115,12 @@ ROUTES: Sequence[Route] = (
 class Application:
     """ASGI 3. One instance per worker process; its parts are made at start-up, in the event loop's own thread."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, on_start: Callable[[], None] = lambda: None, stop_accepting: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_start` is called once requests can be served; `stop_accepting` when another worker takes over (SIGUSR1)."""
+        self._on_start, self._stop_accepting = on_start, stop_accepting
+        self._is_leaving = False
         self._worker: Worker | None = None
         self._care: asyncio.Task[None] | None = None
         self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
@@ -134,6 +139,7 @@ class Application:
             if message["type"] == "lifespan.startup":
                 self._start()
                 await send({"type": "lifespan.startup.complete"})
+                self._on_start()
             elif message["type"] == "lifespan.shutdown":
                 await self._stop()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -152,7 +158,13 @@ class Application:
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
         loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+        loop.add_signal_handler(signal.SIGUSR1, self._leave)
         self._care = loop.create_task(worker.look_after())
+
+    def _leave(self) -> None:
+        """Another worker takes over: no new connections, and none kept open behind its next answer."""
+        self._is_leaving = True
+        self._stop_accepting()
 
     async def _stop(self) -> None:
         if self._care is not None:
@@ -167,6 +179,8 @@ class Application:
         else:
             with self._worker.telemetry.request(call.trace):
                 answer = await self._answer(self._worker, call)
+        if self._is_leaving and scope.get("http_version", "1.1").startswith("1"):
+            answer = answer._replace(headers=(*answer.headers, (b"connection", b"close")))
         await send_answer(send, answer, gzip=takes_gzip(call))
 
     async def _answer(self, worker: Worker, call: Call) -> Answer:
@@ -243,8 +257,3 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
 def _pattern(path: str) -> re.Pattern[str]:
     text = re.sub(r"\{\w+\*\}", "(.+)", path)
     return re.compile(re.sub(r"\{\w+\}", "([^/]+)", text))
-
-
-def application() -> Any:
-    """What the server calls to get the application."""
-    return Application()

@@ -80,13 +80,14 @@ async def decided(worker: Worker, document: Json, identity: Identity, source: So
     return decision
 
 
-async def body_of(worker: Worker, call: Call) -> Json:
-    """The body as strict JSON."""
+async def body_of(worker: Worker, call: Call, limit: int = 0) -> Json:
+    """The body as strict JSON, of at most `limit` bytes; 0 stands for the service's limit."""
+    limit = limit or worker.max_body
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind not in {"application/json", ""} and not kind.endswith("+json"):
         raise UnsupportedMedia(f"content type {kind[:60]!r} is not read here", hint="send application/json")
-    raw = await call.read(worker.max_body, worker.body_timeout_s)
-    return read_json(decoded(raw, "body", worker.max_body), "body", max_depth=worker.max_depth)
+    raw = await call.read(limit, worker.body_timeout_s)
+    return read_json(decoded(raw, "body", limit), "body", max_depth=worker.max_depth)
 
 
 def source_of(call: Call, identity: Identity, entry_point: str) -> Source:

@@ -39,6 +39,7 @@ class Worker:
         self.settings = settings
         self.is_dev = is_dev
         self.max_body = settings.number("max_body_bytes")
+        self.max_review = settings.number("max_review_bytes")
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
         self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"

@@ -1,0 +1,116 @@
+"""The HTTP server's parent process: workers that are replaced without a request that fails.
+
+As it comes, granian gives every worker a listening socket of its own (SO_REUSEPORT); when one is replaced, connections that
+the kernel or the TLS handshake had already given to it break. Here all workers accept from one socket, and a worker is
+replaced in this order: the new one starts and says so; the old one stops accepting, and answers what it has taken with
+`Connection: close`; only then is it told to end. What is left is what HTTP/1.1 leaves to every client: an idle connection
+may be closed at the moment somebody writes to it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from granian._granian import ListenerSpec
+from granian.constants import SSLProtocols
+from granian.server.mp import MPServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# A new worker loads the bundle; one that takes longer is counted on to come, and the old one goes.
+_LONGEST_START_S = 30.0
+# TLS handshake and first byte of a request on a connection that was just accepted.
+_GRACE_S = 2.0
+_AGAIN_S = 5.0
+# From "started" to "accepts".
+_SETTLE_S = 0.2
+
+
+class Server(MPServer):
+    """granian with one listening socket and workers that finish what they took."""
+
+    def __init__(self, *, address: str, port: int, **options: Any) -> None:
+        """`options` are granian's own."""
+        # Workers inherit the socket; from Python 3.14 on another method would be the default.
+        multiprocessing.set_start_method("fork", force=True)
+        super().__init__("governance", address=address, port=port, **options)
+        self._is_up = multiprocessing.Event()
+
+    def take_certificate(self, certificate: Path, key: Path) -> None:
+        """Replace the workers by ones that serve this pair; returns before that is done."""
+        self.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)
+        self.reload_signal = True
+        self.main_loop_interrupt.set()
+
+    def was_told_to_stop(self) -> bool:
+        """Whether a signal asked for the end; anything else that ends it is a fault."""
+        return self.interrupt_signal
+
+    def serve(self, *_: object, **__: object) -> None:
+        """Serve until a signal comes."""
+        super().serve(target_loader=self._load, wrap_loader=False)
+
+    def _load(self) -> Any:
+        """In the new worker: the application, which says when it has started."""
+        # What was forked still has the parent's handlers, which would swallow an end that comes before the loop's own.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        from governance.entrypoints.http.app import Application
+
+        return Application(on_start=self._is_up.set, stop_accepting=lambda: stop_accepting(self._sfd))
+
+    def _init_shared_socket(self) -> None:
+        self._shd: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
+        self._sfd: Any = self._shd.get_fd()
+        self._ssp = None
+        self._sso = socket.socket(fileno=self._sfd)
+
+    def _respawn_workers(
+        self, workers: list[int], spawn_target: Callable[..., None], target_loader: Any, delay: float = 0
+    ) -> None:
+        """Replace workers, one after the other; `delay` is for those that still live."""
+        for number in workers:
+            self.respawned_wrks[number] = time.monotonic()
+            old: Any = self.wrks.pop(number)
+            self._is_up.clear()
+            new: Any = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
+            new.start()
+            self.wrks.insert(number, new)
+            if delay and old.is_alive() and not self.was_told_to_stop():
+                self._is_up.wait(_LONGEST_START_S)
+                time.sleep(_SETTLE_S)
+                old.interrupt_by_parent = True
+                os.kill(old.inner.pid, signal.SIGUSR1)
+                time.sleep(_GRACE_S)
+            old.terminate()
+            old.join(self.workers_kill_timeout)
+        self._metrics.incr_spawn(len(workers))
+
+    def _stop_workers(self) -> None:
+        """End all workers; one that was too young to hear it is told again."""
+        living: list[Any] = list(self.wrks)
+        while living:
+            for worker in living:
+                worker.terminate()
+            living[0].join(_AGAIN_S)
+            living = [worker for worker in living if worker.is_alive()]
+        self.wrks.clear()
+
+
+def stop_accepting(listening: int) -> None:
+    """Put a socket that nobody connects to in the place of the shared one, in this process.
+
+    The shared socket goes on in the other workers, with all connections that wait on it.
+    """
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.setblocking(False)
+        nobody.bind("")  # Linux gives it a name of its own
+        nobody.listen(1)
+        os.dup2(nobody.fileno(), listening)
