@@ -33,5 +33,5 @@ def checked(raw: bytes) -> dict[str, Any] | None:
         value = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    is_ours = isinstance(value, dict) and value.get("op") in OPS
-    return value if is_ours else None
+    op = value.get("op") if isinstance(value, dict) else None
+    return value if isinstance(op, str) and op in OPS else None

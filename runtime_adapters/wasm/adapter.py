@@ -164,6 +164,8 @@ class _Run:
             status, detail = self._trapped(trap)
         except (wasmtime.WasmtimeError, OutOfBounds) as error:
             status, detail = self._failed(error)
+        except Exception as error:  # noqa: BLE001  our own end of a host call broke: the guest ends, the host does not
+            status, detail = "broker", type(error).__name__
         self.cpu_ms = (time.thread_time() - started) * 1000
         self.fuel_used = fuel - store.get_fuel()
         memory = exports.get("memory") if exports is not None else None
