@@ -203,10 +203,20 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:
     """Every runtime, by the class that a decision names."""
     from runtime_adapters.container import ContainerAdapter
+    from runtime_adapters.microvm import MicrovmAdapter
     from runtime_adapters.wasm.adapter import WasmAdapter
 
-    folder = settings.home.resolve() / "runtimes"
-    return {"wasm": WasmAdapter(folder / "wasm"), "container": ContainerAdapter(folder / "container")}
+    folder = runtime_folder(settings)
+    return {
+        "wasm": WasmAdapter(folder / "wasm"),
+        "container": ContainerAdapter(folder / "container"),
+        "microvm": MicrovmAdapter(folder / "microvm"),
+    }
+
+
+def runtime_folder(settings: Settings) -> Path:
+    """Where runtimes keep compiled code, images and the state of what runs."""
+    return settings.home.resolve() / "runtimes"
 
 
 def _shipped_templates() -> dict[str, Json]:

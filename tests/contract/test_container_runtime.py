@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import tarfile
@@ -17,55 +16,13 @@ from runtime_adapters.container import ContainerAdapter
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
 from runtime_adapters.rootfs import unpacked
+from tests.contract.roots import BUSYBOX, ECHO, answering, archive
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=8000, storage_mib=4)
-BUSYBOX = shutil.which("busybox")
 needs_runsc = pytest.mark.skipif(
     shutil.which(gvisor.RUNSC) is None or BUSYBOX is None,
     reason="needs Debian's runsc and busybox-static: apt-get install runsc busybox-static",
 )
-ECHO = """while read -r line; do b=${line#*: ?}; echo "{\\"answer\\": \\"${b%?\\}}\\"}"; done"""
-
-
-def answering(command: str) -> str:
-    """A program that answers what `command` prints."""
-    return f"""read -r line; echo "{{\\"answer\\": \\"$({{ {command}; }} 2>&1 | base64 | tr -d '\\n')\\"}}"; read -r line"""
-
-
-def archive(script: str, members=()) -> bytes:
-    """A root file system with busybox and `/app/run`."""
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-
-        def add(name, content=b"", mode=0o755, sort=tarfile.REGTYPE, link=""):
-            info = tarfile.TarInfo(name)
-            info.size, info.mode, info.type, info.linkname = len(content), mode, sort, link
-            tar.addfile(info, io.BytesIO(content))
-
-        for folder in ("bin", "app", "proc", "tmp"):
-            add(folder, sort=tarfile.DIRTYPE)
-        if BUSYBOX:
-            add("bin/busybox", Path(BUSYBOX).read_bytes())
-            for applet in (
-                "sh",
-                "cat",
-                "ls",
-                "base64",
-                "tr",
-                "sleep",
-                "dd",
-                "id",
-                "wget",
-                "mount",
-                "mkdir",
-                "touch",
-                "head",
-            ):
-                add(f"bin/{applet}", sort=tarfile.SYMTYPE, link="busybox")
-        add("app/run", f"#!/bin/sh\n{script}\n".encode())
-        for member in members:
-            add(**member)
-    return raw.getvalue()
 
 
 @pytest.fixture(scope="module")

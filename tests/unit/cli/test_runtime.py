@@ -8,7 +8,7 @@ def test_the_doctor_starts_something_in_every_runtime(cli):
     found = json.loads(done.out)
     assert found["wasm"]["is_available"] is True
     assert found["wasm"]["engine"].startswith("wasmtime ")
-    assert set(found) >= {"wasm", "container"}
+    assert set(found) >= {"wasm", "container", "microvm"}
     assert done.code == 0
 
 
