@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
+    from runtime_adapters.port import Adapter
 
 
 def active_of(settings: Settings) -> Active:
@@ -197,6 +198,25 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
     active = active_of(settings)
     with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+
+
+def runtimes_of(settings: Settings) -> dict[str, Adapter]:
+    """Every runtime, by the class that a decision names."""
+    from runtime_adapters.container import ContainerAdapter
+    from runtime_adapters.microvm import MicrovmAdapter
+    from runtime_adapters.wasm.adapter import WasmAdapter
+
+    folder = runtime_folder(settings)
+    return {
+        "wasm": WasmAdapter(folder / "wasm"),
+        "container": ContainerAdapter(folder / "container"),
+        "microvm": MicrovmAdapter(folder / "microvm"),
+    }
+
+
+def runtime_folder(settings: Settings) -> Path:
+    """Where runtimes keep compiled code, images and the state of what runs."""
+    return settings.home.resolve() / "runtimes"
 
 
 def _shipped_templates() -> dict[str, Json]:

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
     "key": Command("key", "create, list and revoke API keys"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
+    "runtime": Command("runtime", "doctor: which sandboxes this host really has"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),
     "demo": Command("demo", "the main job on real input, in words"),

@@ -1,0 +1,54 @@
+"""`governance runtime doctor|build-image`: which boundaries this host really has, found out by starting something in each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, TextIO
+
+from governance.errors import DependencyError
+from governance.settings import from_environment
+from governance.wiring import runtime_folder, runtimes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
+    """Print one row a runtime, 0 when at least one is available; or make the image that microVMs boot."""
+    options = _options(argv)
+    if options.command == "build-image":
+        return _build_image(stdout)
+    probes = {name: adapter.probe() for name, adapter in runtimes_of(from_environment(os.environ)).items()}
+    if options.format == "json":
+        stdout.write(json.dumps({name: probe._asdict() for name, probe in probes.items()}, indent=2) + "\n")
+    else:
+        for name, probe in probes.items():
+            said = "yes" if probe.is_available else "NO"
+            stdout.write(f"{name:<10} {said:<4} {probe.boundary:<8} {probe.engine or '-':<32} {probe.reason}\n")
+    return 0 if any(probe.is_available for probe in probes.values()) else 1
+
+
+def _build_image(stdout: TextIO) -> int:
+    from runtime_adapters.microvm_image import build
+    from runtime_adapters.port import RuntimeRefusal
+
+    folder = runtime_folder(from_environment(os.environ)) / "microvm"
+    try:
+        image = build(folder)
+    except RuntimeRefusal as error:
+        raise DependencyError(str(error)) from error
+    stdout.writelines(f"{name:<7} {digest}\n" for name, digest in image.digests().items())
+    return 0
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="governance runtime", description=__doc__)
+    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image")
+    doctor = commands.add_parser("doctor", help="start something small in every runtime and say what happened")
+    doctor.add_argument("--format", choices=("text", "json"), default="text")
+    commands.add_parser(
+        "build-image", help="fetch Debian's cloud kernel and busybox with apt, check their pins, unpack"
+    )
+    return parser.parse_args(argv)

@@ -1,0 +1,85 @@
+"""Root file systems from tar archives: compared with their digest, unpacked once, never outside their folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime_adapters.port import BadArtifact, NotWhatWasDecided
+
+if TYPE_CHECKING:
+    from runtime_adapters.port import Artifact
+
+LARGEST_ARCHIVE = 2 << 30
+LARGEST_CONTENT = 4 << 30
+MOST_MEMBERS = 200_000
+
+
+def unpacked(artifact: Artifact, folder: Path) -> Path:
+    """The folder that holds the archive's content, named by its digest. Raises NotWhatWasDecided, BadArtifact."""
+    wanted = artifact.sha256.removeprefix("sha256:")
+    try:
+        with open(artifact.path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_ARCHIVE:
+                raise BadArtifact(f"{artifact.path}: larger than {LARGEST_ARCHIVE} bytes")
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != wanted:
+                raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
+            root = folder / wanted
+            if root.is_dir():
+                return root
+            file.seek(0)
+            return _unpack(file, root, artifact.path)
+    except OSError as error:
+        raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
+
+
+def _unpack(file: object, root: Path, named: str) -> Path:
+    temporary = root.with_suffix(f".{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(mode=0o755, parents=True)
+    try:
+        with tarfile.open(fileobj=file) as archive:  # type: ignore[call-overload]  # a binary file, as asked for
+            _members(archive, temporary, named)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise BadArtifact(f"{named}: not a tar archive: {error}") from error
+    except BadArtifact:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    try:
+        temporary.rename(root)
+    except OSError:  # another process was faster, with the same content
+        shutil.rmtree(temporary, ignore_errors=True)
+    return root
+
+
+def _members(archive: tarfile.TarFile, root: Path, named: str) -> None:
+    total = 0
+    for number, member in enumerate(archive):
+        total += member.size
+        if number >= MOST_MEMBERS or total > LARGEST_CONTENT:
+            raise BadArtifact(f"{named}: unpacks to more than {MOST_MEMBERS} files or {LARGEST_CONTENT} bytes")
+        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            raise BadArtifact(f"{named}: {member.name[:100]!r} is a device or pipe")
+        places = [member.name, member.linkname] if member.islnk() else [member.name]
+        for place in places:
+            target = root / place.lstrip("/")
+            if ".." in Path(place).parts or not _is_inside(target.parent, root):
+                raise BadArtifact(f"{named}: {place[:100]!r} leaves the root file system")
+        member.name = member.name.lstrip("/")
+        if member.islnk():
+            member.linkname = member.linkname.lstrip("/")
+        member.mode = (member.mode or 0) & 0o755 | 0o400
+        if member.name not in {"", "."}:
+            archive.extract(member, root, set_attrs=not member.issym(), numeric_owner=True)
+
+
+def _is_inside(parent: Path, root: Path) -> bool:
+    """Whether a folder, with every link on the way followed, is still below `root`."""
+    real = os.path.realpath(parent)
+    return real == os.path.realpath(root) or real.startswith(os.path.realpath(root) + os.sep)

@@ -1,0 +1,120 @@
+"""One wasmtime engine a process: what the language may do, how instances get memory, and the clock that stops them.
+
+Everything that lets a guest reach another guest or stall the host is off: threads, shared memory. Deadlines are epochs:
+a thread of ours moves the engine's epoch every few milliseconds, and a store that is past its own is interrupted. Fuel is
+counted as well, because it is the same on every machine and can be billed.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from runtime_adapters.port import BadArtifact
+
+if TYPE_CHECKING:
+    import wasmtime
+
+TICK_MS = 5
+LARGEST_MEMORY_MIB = 512
+MOST_INSTANCES = 1000
+_TABLE_ELEMENTS = 20_000
+_ON_DEMAND, _POOLING = 0, 1
+
+
+def configuration(*, is_pooled: bool) -> wasmtime.Config:
+    """The settings under which modules are compiled and run; compiling and loading must agree on them."""
+    import wasmtime  # 30 MB of native code; only who runs modules loads it
+
+    config = wasmtime.Config()
+    config.consume_fuel = True
+    config.epoch_interruption = True
+    config.wasm_threads = False
+    config.shared_memory = False
+    config.max_wasm_stack = 512 * 1024
+    # A module's answer must not depend on the processor it ran on.
+    config.cranelift_nan_canonicalization = True
+    if is_pooled:
+        _pool(config)
+    return config
+
+
+def _pool(config: wasmtime.Config) -> None:
+    """Reserve memory for all instances once: a start then costs no system call. Not in the binding's public half."""
+    from wasmtime import _bindings as ffi
+
+    pool = ffi.wasmtime_pooling_allocation_config_new()
+    try:
+        ffi.wasmtime_pooling_allocation_config_total_core_instances_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_total_memories_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_total_tables_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 1)
+        ffi.wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, 1)
+        ffi.wasmtime_pooling_allocation_config_table_elements_set(pool, _TABLE_ELEMENTS)
+        ffi.wasmtime_pooling_allocation_config_max_memory_size_set(pool, LARGEST_MEMORY_MIB << 20)
+        ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
+    finally:
+        ffi.wasmtime_pooling_allocation_config_delete(pool)
+
+
+class Ticker:
+    """Moves an engine's epoch for as long as somebody is inside it."""
+
+    def __init__(self, engine: wasmtime.Engine) -> None:
+        self._engine = engine
+        self._inside = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._tick, name="wasm-epoch", daemon=True).start()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._inside += 1
+            self._changed.notify()
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+
+    def _tick(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._inside > 0)
+            self._engine.increment_epoch()
+            threading.Event().wait(TICK_MS / 1000)
+
+
+class Host:
+    """The engine of this process and its ticker."""
+
+    def __init__(self) -> None:
+        import wasmtime
+
+        self.engine = wasmtime.Engine(configuration(is_pooled=True))
+        self.ticker = Ticker(self.engine)
+
+
+@cache
+def host() -> Host:
+    """Made on first use; an engine is safe to share between threads, a store is not."""
+    return Host()
+
+
+def version() -> str:
+    """Name and version of the engine, as caches and attestations have it."""
+    from importlib.metadata import version as installed
+
+    return f"wasmtime {installed('wasmtime')}"
+
+
+def module_from(serialised: bytes) -> Any:
+    """A compiled module from bytes that we compiled ourselves: the engine would run others without a look.
+
+    Raises BadArtifact for one that asks for more memories or tables than an instance gets.
+    """
+    import wasmtime
+
+    try:
+        return wasmtime.Module.deserialize(host().engine, serialised)
+    except wasmtime.WasmtimeError as error:
+        raise BadArtifact(f"the module does not load: {' '.join(str(error).split())[:300]}") from error

@@ -1,0 +1,52 @@
+"""Root file systems for apps that are processes: busybox, and a shell script that speaks the line protocol."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+BUSYBOX = shutil.which("busybox")
+ECHO = """while read -r line; do b=${line#*: ?}; echo "{\\"answer\\": \\"${b%?\\}}\\"}"; done"""
+
+
+def answering(command: str) -> str:
+    """A program that answers what `command` prints."""
+    return f"""read -r line; echo "{{\\"answer\\": \\"$({{ {command}; }} 2>&1 | base64 | tr -d '\\n')\\"}}"; read -r line"""
+
+
+def archive(script: str, members=()) -> bytes:
+    """A root file system with busybox and `/app/run`."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+
+        def add(name, content=b"", mode=0o755, sort=tarfile.REGTYPE, link=""):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.type, info.linkname = len(content), mode, sort, link
+            tar.addfile(info, io.BytesIO(content))
+
+        for folder in ("bin", "app", "proc", "tmp"):
+            add(folder, sort=tarfile.DIRTYPE)
+        if BUSYBOX:
+            add("bin/busybox", Path(BUSYBOX).read_bytes())
+            for applet in (
+                "sh",
+                "cat",
+                "ls",
+                "base64",
+                "tr",
+                "sleep",
+                "dd",
+                "id",
+                "wget",
+                "mount",
+                "mkdir",
+                "touch",
+                "head",
+            ):
+                add(f"bin/{applet}", sort=tarfile.SYMTYPE, link="busybox")
+        add("app/run", f"#!/bin/sh\n{script}\n".encode())
+        for member in members:
+            add(**member)
+    return raw.getvalue()

@@ -1,0 +1,181 @@
+"""The microVM adapter on a real QEMU. Booting takes seconds and its image comes from Debian: mostly `make test-all`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import struct
+import tarfile
+
+import pytest
+
+from runtime_adapters.microvm import QEMU, MicrovmAdapter
+from runtime_adapters.microvm_image import archive_of, build, image_in, uncompressed_kernel
+from runtime_adapters.plan import Caps, RuntimePlan
+from runtime_adapters.port import Artifact, BadArtifact, NotAvailable, NotWhatWasDecided
+from tests.contract.roots import ECHO, answering, archive
+
+CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=20_000, storage_mib=4)
+
+
+def boots(test):
+    """Marks for a test that starts a virtual machine."""
+    needs = pytest.mark.skipif(
+        shutil.which(QEMU) is None or shutil.which("apt-get") is None,
+        reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
+    )
+    return pytest.mark.slow(pytest.mark.xdist_group("microvm")(needs(test)))
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("microvm")
+    try:
+        build(folder)
+    except NotAvailable as error:
+        pytest.skip(f"no image: {error}")
+    return MicrovmAdapter(folder)
+
+
+@pytest.fixture
+def started(adapter, tmp_path):
+    instances = []
+
+    def start(script, broker=lambda _raw, _left: b'{"ok":1}', caps=CAPS):
+        raw = archive(script)
+        path = tmp_path / "rootfs.tar"
+        path.write_bytes(raw)
+        plan = RuntimePlan("lunch", "marketing", "id-1", "microvm", caps, ())
+        instance = adapter.prepare(plan, Artifact(str(path), hashlib.sha256(raw).hexdigest())).start(broker)
+        instances.append(instance)
+        return instance
+
+    yield start
+    for instance in instances:
+        instance.stop()
+
+
+@boots
+def test_a_request_goes_in_and_the_answer_comes_out(started):
+    instance = started(ECHO)
+    assert [instance.call(body).output for body in (b"one", b"second call")] == [b"one", b"second call"]
+    assert instance.observe().memory_peak_mib > 0
+
+
+@boots
+def test_the_machine_has_no_network_no_disk_and_nothing_of_the_host(started):
+    outcome = started(answering("ls /sys/class/net /dev/vda /dev/sda; cat /etc/passwd; cat /proc/net/dev")).call(b"")
+    said = outcome.output.decode()
+    assert outcome.status == "done", outcome
+    assert "eth0" not in said
+    assert "root:" not in said
+    assert "/dev/vda: No such file" in said
+
+
+@boots
+def test_a_call_out_reaches_the_broker_and_comes_back(started):
+    script = """read -r line; echo '{"call": {"op": "kv.get", "key": "a"}}'; read -r answer
+echo "{\\"answer\\": \\"$(echo "$answer" | base64 | tr -d '\\n')\\"}"; read -r line"""
+    heard = []
+    outcome = started(script, lambda raw, _left: heard.append(json.loads(raw)) or b'{"ok":"outside"}').call(b"")
+    assert json.loads(outcome.output) == {"result": {"ok": "outside"}}
+    assert heard == [{"op": "kv.get", "key": "a"}]
+
+
+@boots
+def test_an_app_that_does_not_answer_is_gone_with_its_machine(started):
+    instance = started("while true; do :; done", caps=CAPS._replace(timeout_ms=1500))
+    assert instance.call(b"").status == "timeout"
+    assert instance.call(b"").status == "exit"
+
+
+@boots
+def test_the_attestation_measures_kernel_base_and_app(adapter, tmp_path):
+    raw = archive("true")
+    (tmp_path / "r.tar").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    plan = RuntimePlan("lunch", "marketing", "id-1", "microvm", CAPS, ())
+    attested = adapter.prepare(plan, Artifact(str(tmp_path / "r.tar"), digest)).attest()
+    assert set(attested.digests) == {"kernel", "initrd", "rootfs"}
+    assert attested.digests["rootfs"] == f"sha256:{digest}"
+    assert attested.boundary in {"vm-kvm", "vm-tcg"}
+    with pytest.raises(NotWhatWasDecided):
+        adapter.prepare(plan, Artifact(str(tmp_path / "r.tar"), "0" * 64))
+
+
+def test_without_an_image_nothing_is_available(tmp_path):
+    probe = MicrovmAdapter(tmp_path).probe()
+    assert not probe.is_available
+    assert "build-image" in probe.reason or QEMU in probe.reason
+
+
+def test_an_image_that_was_changed_is_not_booted(tmp_path):
+    (tmp_path / "vmlinux").write_bytes(b"kernel")
+    (tmp_path / "base.cpio.gz").write_bytes(b"base")
+    digests = {
+        name: "sha256:" + hashlib.sha256(text).hexdigest()
+        for name, text in (("kernel", b"kernel"), ("initrd", b"base"))
+    }
+    (tmp_path / "image.json").write_text(json.dumps(digests))
+    assert image_in(tmp_path).digests() == digests
+    (tmp_path / "vmlinux").write_bytes(b"kernem")
+    with pytest.raises(NotAvailable, match="was changed"):
+        image_in(tmp_path)
+
+
+def entries(cpio: bytes) -> dict[str, tuple[int, bytes]]:
+    """Names of a `newc` archive with mode and content, read as the kernel documentation has it."""
+    found, at = {}, 0
+    while at < len(cpio):
+        assert cpio[at : at + 6] == b"070701"
+        fields = [int(cpio[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
+        start = at + 110
+        name = cpio[start : start + fields[11] - 1].decode()
+        start += fields[11] + -(110 + fields[11]) % 4
+        if name == "TRAILER!!!":
+            return found
+        found[name] = (fields[1], cpio[start : start + fields[6]])
+        at = start + fields[6] + -fields[6] % 4
+    raise AssertionError("no trailer")
+
+
+def test_an_archive_becomes_what_the_kernel_unpacks():
+    found = entries(archive_of(io.BytesIO(archive("true", [{"name": "bin/su", "content": b"x", "mode": 0o4777}]))))
+    assert found["app/run"] == (0o100755, b"#!/bin/sh\ntrue\n")
+    assert found["bin/su"] == (0o100755, b"x")
+
+
+def test_an_app_cannot_bring_its_own_first_program():
+    assert "init" not in entries(archive_of(io.BytesIO(archive("true", [{"name": "init", "content": b"x"}]))))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"name": "../x", "content": b"x"},
+        {"name": "dev/mem", "sort": tarfile.CHRTYPE},
+        {"name": "p", "sort": tarfile.FIFOTYPE},
+    ],
+)
+def test_an_archive_that_reaches_outside_is_refused(member):
+    with pytest.raises(BadArtifact, match=r"leaves the root|device or pipe"):
+        archive_of(io.BytesIO(archive("true", [member])))
+
+
+def test_a_kernel_is_taken_out_of_its_image():
+    import lz4.block
+
+    kernel = b"\x7fELF" + bytes(range(256)) * 5000
+    packed = lz4.block.compress(kernel, store_size=False)
+    payload = b"\x02\x21\x4c\x18" + struct.pack("<I", len(packed)) + packed + struct.pack("<I", len(kernel))
+    image = bytearray(0x400)
+    image[0x1F1] = 1
+    struct.pack_into("<II", image, 0x248, 0, len(payload))
+    assert uncompressed_kernel(bytes(image) + payload) == kernel
+    with pytest.raises(BadArtifact):
+        uncompressed_kernel(bytes(image) + payload[:-40_0])
+    for raw in (b"", bytes(image), b"\x7fELF" * 1000):
+        with pytest.raises(BadArtifact):
+            uncompressed_kernel(raw)
