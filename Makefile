@@ -54,8 +54,9 @@ bench: setup ## ratios against the peers, paired in one run
 fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record
 	@$(BIN)/python tests/fuzz/run.py
 
-conformance: setup ## OPA's public conformance cases, where Go is present
+conformance: setup ## OPA's public conformance cases and Kubernetes' Pod Security fixtures, where Go is present
 	@$(BIN)/python tests/conformance/run.py
+	@$(BIN)/python tests/conformance/pod_security.py
 
 serve: setup ## API and health on loopback without sign-in, for trying out
 	@$(BIN)/governance serve --dev

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import CallerError
-from governance.normalise.requests import API_GROUP, normalise_document
+from governance.normalise.requests import API_GROUP, TENANT_LABEL, label_of, normalise_document
 
 if TYPE_CHECKING:
     from governance.model.request import Json, Request, Source
 
 API_VERSION = "admission.k8s.io/v1"
-TENANT_LABEL = "microapps.internal/tenant"
 _OPERATIONS = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "CONNECT": "connect"}
 _OURS = {"MicroApp": "deploy", "AppTemplate": "template"}
 _LONGEST_UID = 253
@@ -108,7 +107,7 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
     document: dict[str, Json] = {
         "kind": "workload",
         "action": action,
-        "tenant": _tenant(subject),
+        "tenant": label_of(subject, TENANT_LABEL),
         "subject": _user(request),
         "resource": subject,
         "context": {
@@ -144,12 +143,6 @@ def _user(request: dict[str, Json]) -> dict[str, Json]:
     user = _object(request, "userInfo")
     name, groups = user.get("username"), user.get("groups")
     return {"id": name if isinstance(name, str) else "", "groups": groups if isinstance(groups, list) else []}
-
-
-def _tenant(subject: dict[str, Json]) -> str:
-    labels = _object(_object(subject, "metadata"), "labels")
-    tenant = labels.get(TENANT_LABEL)
-    return tenant if isinstance(tenant, str) else ""
 
 
 def _name(subject: dict[str, Json]) -> str:

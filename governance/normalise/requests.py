@@ -12,6 +12,7 @@ from governance.model.request import KINDS, Json, Request, Source
 from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decoded, read_documents, read_json
 
 API_GROUP = "microapps.internal/"
+TENANT_LABEL, APP_LABEL = f"{API_GROUP}tenant", f"{API_GROUP}app"
 _MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
 _OUR_KINDS = frozenset({*_MANIFEST_KINDS, "Connector", "Waiver", "Tenant", "PolicyMode"})
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
@@ -134,9 +135,11 @@ def _request(
     context: Json = None,
     dry_run: bool = False,
 ) -> Request:
+    if kind == "deploy" and _is_foreign_object(resource):
+        kind = "workload"
     action = action or _DEFAULT_ACTION[kind]
     app = _app_of(kind, resource)
-    tenant = tenant or str(app.get("tenant", ""))
+    tenant = tenant or (label_of(resource, TENANT_LABEL) if kind == "workload" else str(app.get("tenant", "")))
     subject = _subject(subject or {}, source)
     parts = {
         "action": action,
@@ -176,7 +179,24 @@ def _app_of(kind: str, resource: Json) -> Json:
         metadata, spec = resource.get("metadata"), resource.get("spec")
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
         return {**(spec if isinstance(spec, dict) else {}), "name": name}
+    if kind == "workload":
+        return {"name": label_of(resource, APP_LABEL)}
     return {"name": resource.get("app", "")}
+
+
+def label_of(resource: Json, name: str) -> str:
+    """What a label of a Kubernetes object says; empty where it says nothing."""
+    metadata = resource.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    value = labels.get(name) if isinstance(labels, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _is_foreign_object(resource: Json) -> bool:
+    """Whether a resource is a Kubernetes object of another API group than ours; what is neither stays a bad manifest."""
+    version, kind = resource.get("apiVersion"), resource.get("kind")
+    is_object = isinstance(version, str) and isinstance(kind, str) and version != "" and kind != ""
+    return is_object and not str(version).startswith(API_GROUP)
 
 
 def is_app_name(name: object) -> bool:

@@ -159,7 +159,7 @@ def _judge(
         title=meta.title,
         severity=meta.severity,
         mode=mode,
-        effect=_effect(mode, meta.effect, is_waived=waiver is not None),
+        effect=_effect(mode, found.get("effect", meta.effect), is_waived=waiver is not None),
         path=resource_pointer(request.kind, found["path"]),
         message=str(found["message"]),
         remediation=meta.remediation,
@@ -169,13 +169,13 @@ def _judge(
     return violation, _patch(request.kind, found.get("fix"))
 
 
-def _effect(mode: str, asked: str, *, is_waived: bool) -> str:
-    """What a violation weighs: an unknown mode weighs as `enforce`."""
+def _effect(mode: str, asked: Json, *, is_waived: bool) -> str:
+    """What a violation weighs: what its rule says of it, else what the rule's metadata say; unknown modes and effects deny."""
     if is_waived or mode == "shadow":
         return ALLOW
     if mode == "warn":
         return WARN
-    return asked if asked in EFFECTS else DENY
+    return asked if asked in EFFECTS[1:] else DENY
 
 
 def _patch(kind: str, fix: Json) -> Json:

@@ -47,17 +47,19 @@ class _Site(NamedTuple):
     apply: Callable[[], object]
 
 
-def mutate(source: str, *, only: str = "", told: Callable[[Mutant], object] = lambda _mutant: None) -> list[Mutant]:
-    """Every mutant of the rules whose file contains `only`. `told` hears of each as it is done."""
+def mutate(source: str, *, only: str = "", jobs: int = 1) -> list[Mutant]:
+    """Every mutant of the rules whose file contains `only`, in the order of the files, from `jobs` processes."""
     bundle = load_bundle(source)
-    tests, cases = test_modules(source), cases_of(source)
-    found: list[Mutant] = []
-    for module in bundle.modules:
-        if only in module.path and metadata_of(module.text, module.path) is not None:
-            for mutant in _mutants(bundle, module, tests, cases):
-                found.append(mutant)
-                told(mutant)
-    return found
+    rules = [m for m in bundle.modules if only in m.path and metadata_of(m.text, m.path) is not None]
+    find = partial(_mutants, bundle, test_modules(source), cases_of(source))
+    if jobs < 2 or len(rules) < 2:
+        return [mutant for rule in rules for mutant in find(rule)]
+    # Only here: one process needs none of this. A fresh interpreter each, since an engine belongs to its thread.
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return [mutant for found in pool.map(find, rules) for mutant in found]
 
 
 def score(mutants: Sequence[Mutant]) -> float:
@@ -66,13 +68,15 @@ def score(mutants: Sequence[Mutant]) -> float:
     return 100.0 if not counted else 100 * sum(m.status == "killed" for m in counted) / len(counted)
 
 
-def _mutants(bundle: Bundle, module: Module, tests: Sequence[Module], cases: Sequence[Case]) -> Iterator[Mutant]:
+def _mutants(bundle: Bundle, tests: Sequence[Module], cases: Sequence[Case], module: Module) -> list[Mutant]:
+    """The mutants of one rule."""
     stem = module.path.removesuffix(".rego")
     own_tests = [m for m in tests if m.path == f"tests/{stem}_test.rego"]
     own_cases = [case for case in cases if case.file == f"tests/cases/{stem}.yaml"]
     shared = [m for m in tests if not m.path.endswith("_test.rego")]
     # Everything else that is no rule with metadata: the library that rules stand on.
     library = [m for m in bundle.modules if metadata_of(m.text, m.path) is None]
+    found: list[Mutant] = []
     near = bundle._replace(modules=(module, *library))
     for number in range(len(_sites(parse_module(module.text, module.path)))):
         tree = parse_module(module.text, module.path)
@@ -80,7 +84,8 @@ def _mutants(bundle: Bundle, module: Module, tests: Sequence[Module], cases: Seq
         site.apply()
         changed = module._replace(text=Printer().module(tree))
         status = _status(near._replace(modules=(changed, *library)), [*shared, *own_tests], own_cases)
-        yield Mutant(module.path, site.line, site.change, status)
+        found.append(Mutant(module.path, site.line, site.change, status))
+    return found
 
 
 def _status(bundle: Bundle, tests: Sequence[Module], cases: Sequence[Case]) -> str:

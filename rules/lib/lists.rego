@@ -27,3 +27,7 @@ text_of(owner, member) := text if {
 	text := object.get(owner, member, "")
 	is_string(text)
 } else := ""
+
+as_object(value) := value if {
+	is_object(value)
+} else := {}

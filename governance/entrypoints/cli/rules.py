@@ -94,7 +94,7 @@ def _coverage(source: str, stdout: TextIO) -> int:
 def _mutate(source: str, options: argparse.Namespace, stdout: TextIO) -> int:
     from governance.policy.mutation import mutate, score
 
-    mutants = mutate(source, only=options.only)
+    mutants = mutate(source, only=options.only, jobs=options.jobs)
     reached = score(mutants)
     counted = sum(mutant.status != "invalid" for mutant in mutants)
     survivors = [mutant for mutant in mutants if mutant.status == "survived"]
@@ -195,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     mutating = verbs.add_parser("mutate", help="change rules in one place each: their tests have to notice")
     mutating.add_argument("only", nargs="?", default="", help="only rules whose file contains this")
     mutating.add_argument("--least", type=float, default=90.0, metavar="PERCENT", help="exit 1 below this (default 90)")
+    mutating.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)"
+    )
     mutating.add_argument("--format", choices=("text", "json"), default="text")
     listing = verbs.add_parser("list", help="every rule")
     listing.add_argument("--format", choices=("text", "json"), default="text")

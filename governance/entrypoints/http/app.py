@@ -100,6 +100,14 @@ ROUTES: Sequence[Route] = (
     Route(
         "POST", "/admission/validate", admission.validate, _ADMITS, "Kubernetes AdmissionReview v1", "webhook.validate"
     ),
+    Route(
+        "POST",
+        "/admission/validate/{profile}",
+        admission.validate,
+        _ADMITS,
+        "The same, for one Pod Security profile: privileged, baseline or restricted; ?version=v1.N or latest",
+        "webhook.validate",
+    ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
     Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),

@@ -218,6 +218,37 @@ lifecycle := object.union(_request, {
 	"facts": {"app": _deployed},
 })
 
+_container := {
+	"image": "registry.example.com/apps/where2eat:1.4.0@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+	"resources": {"limits": {"cpu": "500m", "memory": "256Mi"}},
+	"securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+}
+
+_labels := {
+	"microapps.internal/tenant": "marketing",
+	"microapps.internal/app": "where2eat",
+	"microapps.internal/cost-center": "MK-42",
+}
+
+workload := object.union(_request, {
+	"kind": "workload",
+	"action": "create",
+	"resource": {
+		"apiVersion": "v1",
+		"kind": "Pod",
+		"metadata": {"name": "where2eat", "labels": _labels, "annotations": {}},
+		"spec": {
+			"automountServiceAccountToken": false,
+			"runtimeClassName": "gvisor",
+			"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+			"initContainers": [object.union(_container, {"name": "setup"})],
+			"containers": [object.union(_container, {"name": "web"})],
+			"volumes": [{"name": "scratch", "emptyDir": {}}],
+		},
+	},
+	"facts": {"app": {"known": false}},
+})
+
 # Approvals of this request by `who` in `role`, good for another month.
 approved_by(request, who, role) := changed(request, "/facts/approvals", [{
 	"by": who,

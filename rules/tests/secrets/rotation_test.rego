@@ -20,6 +20,10 @@ test_a_year_is_refused_and_thirty_days_proposed if {
 	_fixes(requests.changed(requests.deploy, "/app/secrets/0/rotation", "P1Y")) == {[{"op": "add", "path": ["app", "secrets", 0, "rotation"], "value": "P30D"}]}
 }
 
+test_a_second_more_is_refused if {
+	_places(requests.changed(requests.deploy, "/app/secrets/0/rotation", "P30DT1S")) == {["app", "secrets", 0, "rotation"]}
+}
+
 test_a_missing_rotation_is_refused if {
 	_places(requests.without(requests.template, "/app/secrets/0/rotation")) == {["app", "secrets", 0, "rotation"]}
 }

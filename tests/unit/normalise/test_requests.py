@@ -107,6 +107,40 @@ def test_other_groups_are_none_of_ours():
     assert manifest_kind(pod) is None
 
 
+LABELS = {"microapps.internal/tenant": "hr", "microapps.internal/app": "lunch"}
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": LABELS}, "spec": {}}
+
+
+@pytest.mark.parametrize("kind", ["deploy", "workload"])
+def test_a_deploy_of_somebody_elses_object_is_a_workload(kind):
+    request = normalise_document({"kind": kind, "resource": POD}, KEY)
+    assert (request.kind, request.action, request.tenant, request.app) == (
+        "workload",
+        "create",
+        "hr",
+        {"name": "lunch"},
+    )
+    assert normalise_document({"kind": kind, "tenant": "it", "resource": POD}, KEY).tenant == "it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"apiVersion": "microapps.internal/v1alpha1"}, {"apiVersion": ""}, {"apiVersion": None}, {"apiVersion": 1},
+        {"kind": ""}, {"kind": None}, {"kind": ["Pod"]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_object_of_somebody_else_stays_a_manifest_that_its_schema_judges(change):
+    assert normalise_document({"kind": "deploy", "resource": {**POD, **change}}, KEY).kind == "deploy"
+
+
+@pytest.mark.parametrize("metadata", [None, "x", {}, {"labels": "x"}, {"labels": dict.fromkeys(LABELS, 7)}], ids=str)
+def test_a_workload_that_does_not_say_whose_it_is_is_nobodys(metadata):
+    request = normalise_document({"kind": "workload", "resource": {**POD, "metadata": metadata}}, KEY)
+    assert (request.tenant, request.app) == ("", {"name": ""})
+
+
 def test_a_changed_resource_is_a_request_of_its_own_by_the_same_person():
     request = normalise_document(CALL, KEY)
     other = changed(request, {**request.resource, "connector": "crm"})

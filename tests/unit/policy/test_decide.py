@@ -58,6 +58,25 @@ def test_the_strictest_effect_wins_and_is_named(active, verdict, request_for):
     assert verdict(active(), request_for(owner="o", colour="green")).decision.effect == "require_approval"
 
 
+@pytest.mark.parametrize(
+    ("said", "weighs"),
+    [
+        ("warn", "warn"),
+        ("require_approval", "require_approval"),
+        ("deny", "deny"),
+        ("allow", "deny"),
+        (None, "deny"),
+        ([], "deny"),
+    ],
+)
+def test_a_violation_may_weigh_otherwise_than_its_rule_but_never_nothing(said, weighs, active, verdict, request_for):
+    found = {"rule": "APP-001", "found": {"path": ["app"], "message": "m", "effect": said}}
+    text = f"package platform.main\n\ndeploy := {json.dumps({'violations': [found], 'obligations': []})}\n"
+    compiled = compile_policy([Module("m.rego", text)])
+    decision = verdict(active()._replace(engine=Engine(compiled), compiled=compiled), request_for(**GOOD)).decision
+    assert (decision.effect, [v.effect for v in decision.violations]) == (weighs, [weighs])
+
+
 def test_the_same_question_gives_the_same_bytes(active, verdict, request_for):
     loaded = active()
     first, second = (verdict(loaded, request_for(colour="green")).decision for _ in range(2))

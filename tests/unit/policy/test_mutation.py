@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def pack(folder: Path, tests: str) -> str:
     return str(folder)
 
 
+def test_several_processes_find_the_same(tmp_path):
+    source = pack(tmp_path, WEAK)
+    for folder in ("", "tests/"):
+        file = tmp_path / folder / "own" / ("small_test.rego" if folder else "small.rego")
+        other = file.with_name(file.name.replace("small", "tiny"))
+        other.write_text(file.read_text().replace("small", "tiny").replace("OWN-001", "OWN-002"))
+    together = mutate(source, jobs=2)
+    assert {mutant.file for mutant in together} == {"own/small.rego", "own/tiny.rego"}
+    assert together == mutate(source)
+
+
 def test_tests_that_hold_a_rule_notice_every_change(tmp_path):
     mutants = mutate(pack(tmp_path, GOOD))
     assert len([m for m in mutants if m.status != "invalid"]) >= 6
@@ -76,4 +88,4 @@ def test_only_the_rules_that_were_asked_for_are_changed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_our_own_pack_notices_nine_of_ten():
-    assert score(mutate(str(RULES))) >= 90.0
+    assert score(mutate(str(RULES), jobs=os.cpu_count() or 1)) >= 90.0

@@ -1,0 +1,26 @@
+# METADATA
+# title: Container images are pinned
+# description: Every container names its image by digest, so that what runs is what was scanned.
+# custom:
+#   id: KUB-002
+#   severity: critical
+#   applies_to: [workload]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "CIS-Kubernetes-1.8:5.5.1"]
+#   remediation: "Use registry/name@sha256:digest, as the pipeline prints it."
+package platform.rules.kubernetes.image_pinned
+
+import data.platform.lib.lists
+import data.platform.lib.pods
+import data.platform.lib.workload
+
+deny contains v if {
+	pods.is_written
+	some c in pods.containers
+	image := lists.text_of(c.it, "image")
+	not regex.match(`^[a-z0-9._/:-]+@sha256:[0-9a-f]{64}$`, image)
+	v := {
+		"path": array.concat(c.path, ["image"]),
+		"message": sprintf("The image %s of the %s is not pinned by a digest.", [json.marshal(image), c.who]),
+		"effect": workload.effect,
+	}
+}

@@ -1,0 +1,25 @@
+# METADATA
+# title: No service account token by default
+# description: A pod does not carry a key to the cluster's API unless its tenant's service account is allowed to.
+# custom:
+#   id: KUB-007
+#   severity: high
+#   applies_to: [workload]
+#   controls: ["CIS-Kubernetes-1.8:5.1.6", "ISO-27001:A.8.2"]
+#   remediation: "Set automountServiceAccountToken to false in the pod's spec."
+package platform.rules.kubernetes.service_account_token
+
+import data.platform.lib.pods
+import data.platform.lib.workload
+
+deny contains v if {
+	pods.is_written
+	object.get(pods.spec, "automountServiceAccountToken", null) != false
+	account := object.get(pods.spec, "serviceAccountName", "default")
+	not account in workload.of_tenant(data.platform.kubernetes.service_accounts)
+	v := {
+		"path": array.concat(pods.spec_path, ["automountServiceAccountToken"]),
+		"message": sprintf("The pod carries the token of the service account %s.", [json.marshal(account)]),
+		"effect": workload.effect,
+	}
+}

@@ -1,0 +1,26 @@
+package tests.kubernetes.own_objects_test
+
+import data.platform.rules.kubernetes.own_objects
+import data.tests.lib.requests
+
+_found(request) := places if {
+	places := {v.path | some v in own_objects.deny} with input as request
+}
+
+_asked(changes) := object.union(requests.workload, changes)
+
+test_objects_of_others_pass if {
+	_found(requests.workload) == set()
+	_found(_asked({"resource": {"apiVersion": "apps/v1"}})) == set()
+	_found(_asked({"context": {"group_kind": {"group": "apps", "kind": "Deployment"}}})) == set()
+}
+
+test_a_misspelt_manifest_is_refused if {
+	_found(_asked({"resource": {"apiVersion": "microapps.internal/v1alpha1", "kind": "Microapp"}})) == {["resource", "apiVersion"]}
+	_found(_asked({"resource": {"apiVersion": "microapps.internal"}})) == {["resource", "apiVersion"]}
+}
+
+test_a_connection_to_one_is_refused if {
+	connect := {"action": "connect", "context": {"group_kind": {"group": "microapps.internal", "kind": "MicroApp"}}}
+	_found(_asked(connect)) == {["context", "group_kind"]}
+}
