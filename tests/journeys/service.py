@@ -56,7 +56,7 @@ class Service:
         self.wait_until(lambda: httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200)
         return self
 
-    def wait_until(self, holds, seconds: float = 60.0) -> None:
+    def wait_until(self, holds, seconds: float = 150.0) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
