@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.ed25519 import is_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ALGORITHM = b"\x01"
 
@@ -67,7 +70,12 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
 
 def signed(text: str, key: VerifierKey, signature: bytes) -> str:
     """A note: `text`, an empty line, one signature line."""
-    return f"{text}\n\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+    return f"{text}\n{signature_line(key, signature)}"
+
+
+def signature_line(key: VerifierKey, signature: bytes) -> str:
+    """One more line for a note, with its newline."""
+    return f"\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
 
 
 def opened(note: str, key: VerifierKey) -> str:
@@ -85,6 +93,25 @@ def opened(note: str, key: VerifierKey) -> str:
                 return text
             raise BadNote(f"the signature of {name!r} is wrong: the text was changed, or the key is another")
     raise BadNote(f"{key.name!r} did not sign this note")
+
+
+def is_signature(key: VerifierKey, message: bytes, encoded: str) -> bool:
+    """Whether a base64 text is `key`'s signature of a message."""
+    try:
+        return is_valid(key.public, message, base64.b64decode(encoded, validate=True))
+    except ValueError:
+        return False
+
+
+def opened_by_any(note: str, keys: Sequence[VerifierKey]) -> str:
+    """The text of a note that one of the keys signed; raises BadNote saying what the first key has against it."""
+    reasons = []
+    for key in keys:
+        try:
+            return opened(note, key)
+        except BadNote as error:
+            reasons.append(error)
+    raise reasons[0] if reasons else BadNote("no key to verify a note with")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

@@ -85,7 +85,7 @@ class TestAppendAndRead:
 
     def test_a_subject_whose_key_is_gone_cannot_be_opened_and_its_proof_still_holds(self, home):
         with sqlite3.connect(home / "audit" / "log.db") as database:
-            database.execute("DELETE FROM subject_keys")
+            database.execute("DELETE FROM subjects")
         with log_of(home) as log:
             assert log.reader.record(3)["opened"] == {}
             assert log.reader.verify_self() == 10
