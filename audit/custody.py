@@ -7,14 +7,14 @@ everything before it has gone (C2SP tlog-tiles, "Pruning").
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from audit.certificate import certificate_of, certificate_text, commitment_to
 from audit.errors import AuditError, BadFilter, HeldBack, NothingThere
 from audit.log import Amendment
+from audit.notes import signed
 from audit.record import Entry
 from audit.retention import cut_off, parse_retention
 from audit.rotation import rotation_public
@@ -90,7 +90,7 @@ class Custody:
         subject, salt = str(wanted["subject"]), os.urandom(16)
         if not subject or not wanted["reason"].strip():
             raise AuditError("an erasure names a subject and gives a reason")
-        commitment = hmac.digest(salt, subject.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+        commitment, key = commitment_to(subject, salt), self._log.key
 
         def plan(store: Store, vault: Vault, index: int) -> Amendment:
             if store.subject_key(subject) is None:
@@ -106,13 +106,15 @@ class Custody:
 
         amended = self._log.amend(plan).result(wanted["timeout_s"])
         records = [self._log.reader.record(receipt.index) for receipt in amended.receipts]
+        indexes = ",".join(record["public"]["indexes"] for record in records)
+        what = {"time": wanted["time"], "commitment": commitment, "salt": salt.hex(), "indexes": indexes}
+        by = [f"{receipt.index} {receipt.leaf_hash}" for receipt in amended.receipts]
+        text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by))
         return {
             "records": sum(record["public"]["records"] for record in records),
-            "indexes": ",".join(record["public"]["indexes"] for record in records),
-            "by": [[receipt.index, receipt.leaf_hash] for receipt in amended.receipts],
-            "subject_commitment": commitment,
-            "salt": salt.hex(),
-            "checkpoint": amended.note,
+            "indexes": indexes,
+            "by": [receipt.index for receipt in amended.receipts],
+            "certificate": signed(text, key.verifier, key.sign(text.encode())),
         }
 
     def _prune(self, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, opa, records
+from governance.entrypoints.http import admission, authzen, decisions, opa, records, tiles
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -42,6 +42,9 @@ _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
+_FOLLOWS = frozenset(
+    {"platform", "compliance", "auditor"}
+)  # an object of its own: GOVERNANCE_TILES may open these paths
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -108,7 +111,12 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/metrics", _metrics, _ASKS_RULES, "Prometheus metrics of all workers"),
     Route("GET", "/openapi.json", _openapi, _OPEN, "This document"),
     Route("GET", "/v1/audit/records", records.listing, _READS, "Audit records, newest first"),
-    Route("GET", "/checkpoint", records.checkpoint, _READS, "The audit log's newest signed checkpoint"),
+    Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
+    Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
+    Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
+    Route(
+        "GET", "/tile/{path*}", tiles.tile, _FOLLOWS, "Hash tiles and entry bundles of the audit log (C2SP tlog-tiles)"
+    ),
 )
 
 
@@ -234,6 +242,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return developer(call)
     if route.roles is _ADMITS and worker.admits_without_key:
         return API_SERVER
+    if route.roles is _FOLLOWS and worker.tiles_without_key:
+        return ANONYMOUS
     identity = signed_in(worker.keys, call)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)

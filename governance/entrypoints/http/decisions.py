@@ -99,13 +99,19 @@ def digest_of(raw: bytes) -> str:
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
-async def recorded_reading(worker: Worker, identity: Identity, what: dict[str, Any]) -> None:
-    """Who read the log, and how much of it."""
+async def recorded_reading(
+    worker: Worker, identity: Identity, what: dict[str, Any], private: dict[str, Any] | None = None
+) -> None:
+    """Who read the log, and how much of it. `private`: what was looked for, where that is about a person: sealed.
+
+    It is sealed under that person's key, so that erasing the person erases that somebody looked for them by name.
+    """
     public = {
         "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.audit", "effect": "allow",
         "app": "", "tenant": identity.tenant, "rules": [], **what,
     }  # fmt: skip
-    await worker.client.aappend(Entry("audit_read", utc_now(), public, {}))
+    private = private or {}
+    await worker.client.aappend(Entry("audit_read", utc_now(), public, private, str(private.get("subject", ""))))
 
 
 def _may_see(identity: Identity, record: dict[str, Any]) -> bool:

@@ -42,6 +42,9 @@ class Worker:
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
         self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"
+        self.tiles_without_key = settings.choice("tiles", ("key", "open")) == "open"
+        self.needs_witnesses = settings.text("witnesses_needed") != "0"
+        self.bundle_readers: dict[str, float] = {}
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.certificate import check_certificate
 from audit.custody import Custody
 from audit.errors import AuditError, BadRetention, HeldBack, LogTorn, NothingThere
 from audit.log import AuditLog
@@ -53,6 +54,11 @@ def act(log: AuditLog, verb: str, **arguments):
     return Custody(log).act(verb, {"time": NOW, "public": public, **arguments})
 
 
+def fill(log: AuditLog, entries) -> None:
+    for done in [log.submit(one) for one in entries]:
+        done.result(30)
+
+
 def proofs(log: AuditLog) -> dict[int, tuple[bytes, list[bytes]]]:
     size = log.reader.size()
     return {i: (leaf_hash(log.reader.leaf(i)), log.reader.proof(i, size)) for i in range(size)}
@@ -66,8 +72,8 @@ class TestErasure:
     def test_afterwards_no_file_holds_the_person_or_their_key_and_every_older_proof_verifies(self, tmp_path):
         """A search over every byte below the home: names and keys may stand in free pages or in the write-ahead log."""
         with log_of(tmp_path) as log:
-            for number in range(700):  # enough for pages of the key table to have been split again and again
-                log.append(entry(number, MARK if number % 7 == 0 else f"person-{number}"))
+            # Enough for pages of the key table to have been split again and again.
+            fill(log, (entry(number, MARK if number % 7 == 0 else f"person-{number}") for number in range(700)))
             before, given = log.reader.newest(), proofs(log)
             key = log._store.subject_key(MARK).key
             assert any(MARK.encode() in raw for raw in bytes_of_home(tmp_path).values())
@@ -96,10 +102,30 @@ class TestErasure:
             for number in range(6):
                 log.append(entry(number, MARK if number in {1, 2, 4} else "b"))
             done = act(log, "erase", subject=MARK, reason="asked")
-            record = log.reader.record(done["by"][0][0])
+            record = log.reader.record(done["by"][0])
         assert (record["kind"], record["public"]["indexes"], record["public"]["records"]) == ("erasure", "1-2,4", 3)
         assert MARK not in json.dumps(record)
         assert record["opened"] == {"reason": "asked"}
+
+    def test_the_certificate_is_signed_names_the_records_and_says_about_whom_only_to_who_knows(self, tmp_path):
+        with log_of(tmp_path) as log:
+            for number in range(4):
+                log.append(entry(number, MARK if number else "b"))
+            note = act(log, "erase", subject=MARK, reason="asked")["certificate"]
+            key = parse_verifier_key(log.reader.verifier_key)
+            certificate = check_certificate(note, key, MARK)
+            assert (certificate.indexes, certificate.size, certificate.root) == ("1-3", 5, log.reader.root(5))
+            assert certificate.by == (f"4 {leaf_hash(log.reader.leaf(4)).hex()}",)
+            assert MARK not in note
+            assert certificate.salt not in log.reader.leaf(4).decode()
+            for bent, whose in (
+                (note, "somebody else"),
+                (note.replace("1-3", "1-2"), MARK),
+                ("", MARK),
+                (log.reader.checkpoint(), MARK),
+            ):
+                with pytest.raises(BadNote):
+                    check_certificate(bent, key, whose)
 
     def test_what_comes_later_has_a_new_key_and_can_be_erased_again(self, tmp_path):
         with log_of(tmp_path) as log:
@@ -197,8 +223,7 @@ class TestRetention:
     def test_leaves_go_in_whole_bundles_and_older_proofs_still_verify(self, tmp_path):
         retention = {"classes": [{"keep": "P1D"}], "leaves": "P1D"}
         with log_of(tmp_path) as log:
-            for number in range(600):
-                log.append(entry(number, f"p{number % 9}"))
+            fill(log, (entry(number, f"p{number % 9}") for number in range(600)))
             before, given = log.reader.newest(), proofs(log)
             while act(log, "prune", retention=retention)["more"]:
                 pass
@@ -221,8 +246,7 @@ class TestRetention:
         import sqlite3
 
         with log_of(tmp_path) as log:
-            for number in range(300):
-                log.append(entry(number))
+            fill(log, map(entry, range(300)))
         with sqlite3.connect(tmp_path / "audit" / "log.db") as database:
             database.execute("DELETE FROM leaves WHERE idx < 256")
         with pytest.raises(LogTorn, match="record 0 is missing"):
