@@ -29,12 +29,9 @@ def who_allowed(log: LogReader, *, decision_id: str = "", app: str = "", tenant:
         found: Iterable[int] = () if index is None else (index,)
     else:
         wanted = Filter(app=app, tenant=tenant)
-        each = (
-            log.search(wanted._replace(kind=kind, effect=yes), limit=_MOST_ANSWERS)
-            for kind in _MAKE_AN_APP
-            for yes in _YES
-        )
-        found = sorted((index for indexes in each for index in indexes), reverse=True)[:_MOST_ANSWERS]
+        each = [wanted._replace(kind=kind, effect=effect) for kind in _MAKE_AN_APP for effect in _YES]
+        yeses = (index for one in each for index in log.search(one, limit=_MOST_ANSWERS))
+        found = sorted(yeses, reverse=True)[:_MOST_ANSWERS]
     records = (log.record(index) for index in found)
     return [_allowed(record) for record in records if tenant in {"", record["public"].get("tenant")}]
 

@@ -19,7 +19,8 @@ _FACTS = Canonical('{"pii":[],"secrets":[],"connectors":[]}')
 def entry(number: int) -> Entry:
     """One decision's record, of the size that the line writes."""
     public = {
-        "decision_id": f"0190f0c0-0000-7000-8000-{number:012d}", "effect": "allow", "error": None, "actor": f"key:{number % 50}",
+        "decision_id": f"0190f0c0-0000-7000-8000-{number:012d}", "effect": "allow", "error": None,
+        "actor": f"key:{number % 50}",
         "entry_point": "http.decisions", "trace_id": f"{number * 2654435761 % 2**64:032x}", "action": "call",
         "app": f"app-{number % 200}", "tenant": "marketing", "rules": [], "waivers": [], "revision": "sha256:" + "a" * 64,
         "executor": "rvm", "input_digest": "sha256:" + "b" * 64, "facts_digest": "sha256:" + "c" * 64, "dry_run": False,

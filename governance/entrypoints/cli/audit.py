@@ -101,7 +101,8 @@ def _ask(log: LogReader, options: argparse.Namespace, settings: Settings, stdout
 
 def _list(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     wanted = _filter(options)
-    indexes, before = [], options.before
+    indexes: list[int] = []
+    before = options.before
     while len(indexes) < options.limit:
         page = log.page(wanted._replace(before=before), options.limit - len(indexes))
         indexes += page.indexes
@@ -111,15 +112,12 @@ def _list(log: LogReader, options: argparse.Namespace, settings: Settings, stdou
         before = page.next
     records = [log.record(index) for index in indexes]
     private = {name: value for name, value in wanted.said().items() if name in {"subject", "text"}}
-    said = {**wanted.said(), **dict.fromkeys(private, "given")}
+    what = {"app": wanted.app, "tenant": wanted.tenant, "records": len(records)}
     # Who read, before what was read is shown: without that record there is no reading.
-    custody.record_reading(
-        settings, {"app": wanted.app, "tenant": wanted.tenant, "filter": said, "records": len(records)}, private
-    )
-    stdout.writelines(
-        (json.dumps(record, ensure_ascii=False) if options.format == "json" else _row(record)) + "\n"
-        for record in records
-    )
+    custody.record_reading(settings, {**what, "filter": {**wanted.said(), **dict.fromkeys(private, "given")}}, private)
+    for record in records:
+        line = json.dumps(record, ensure_ascii=False) if options.format == "json" else _row(record)
+        stdout.write(line + "\n")
     if before and options.format == "text":
         stdout.write(f"more: --before {before}\n")
 
@@ -186,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--format", action="append", choices=("jsonl", "csv"))
     exporting.add_argument("--out", required=True, metavar="DIR", help="a new folder")
     for verb in (listing, exporting):
-        for name in _FILTERS:
-            verb.add_argument(f"--{name.replace('_', '-')}", default="", help=_FILTERS[name])
+        for name, meaning in _FILTERS.items():
+            verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
         verb.add_argument("--since", default="", help="RFC 3339, included")
         verb.add_argument("--until", default="", help="RFC 3339, not included")
     asking = verbs.add_parser("ask", help="who-allowed, data-of").add_subparsers(dest="question", required=True)

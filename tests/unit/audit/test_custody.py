@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -361,4 +360,4 @@ def test_ranges_say_the_same_both_ways():
     assert in_ranges(texts[0], 2)
     assert not in_ranges(texts[0], 3)
     assert not in_ranges("1-x,,7-", 5)
-    assert os.path.commonprefix(ranges_text([])) == ""
+    assert ranges_text([]) == []
