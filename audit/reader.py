@@ -90,6 +90,10 @@ class LogReader:
         """Size in the newest checkpoint."""
         return self.newest().size
 
+    def size_of(self, note: str) -> int:
+        """Size that a checkpoint of this log states; raises BadNote where the log did not sign it."""
+        return self._verified(note).size
+
     def minimum(self) -> int:
         """Index of the first record that was not pruned."""
         with self._lock:

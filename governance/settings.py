@@ -58,6 +58,11 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "witnesses_needed", "0", "how many of them have to cosign before a checkpoint is served, and agree at start"
     ),
+    Setting("witness_home", ".governance-witness", "folder of `governance witness serve`: its key, and what it saw"),
+    Setting("witness_name", "governance.local/witness", "name in the witness's cosignatures"),
+    Setting(
+        "witness_logs", "", "verifier keys of the logs it cosigns, with commas between; two while a log changes its key"
+    ),
     Setting("witness_timeout_ms", "5000", "how long one witness may take to answer"),
     Setting(
         "self_audit_s", "10", "seconds between two parts of the self-audit; each hashes some thousand records again"

@@ -61,12 +61,34 @@ def _read(log: LogReader, options: argparse.Namespace, settings: Settings, stdou
         stdout.write(log.checkpoint())
     elif options.verb == "check":
         stdout.write(f"{log.verify_self()} records, each as it was written\n")
+    elif options.verb == "witness":
+        _witness(log, settings, stdout)
     elif options.verb == "show":
         _show(log, options.id, settings, stdout)
     elif options.verb == "ask":
         _ask(log, options, settings, stdout)
     else:
         _list(log, options, settings, stdout)
+
+
+def _witness(log: LogReader, settings: Settings, stdout: TextIO) -> None:
+    """What the witnesses said last, and how far the cosigned checkpoint is behind."""
+    from datetime import UTC, datetime
+
+    from audit.witnessing import STATE
+
+    try:
+        state = json.loads((settings.home / "audit" / STATE).read_text("utf-8"))
+    except FileNotFoundError:
+        stdout.write("no witness is named, or no service ran since (GOVERNANCE_WITNESSES)\n")
+        return
+    for name, said in sorted(state["witnesses"].items()):
+        when = datetime.fromtimestamp(said["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if "time" in said else "never"
+        trouble = f"; now: {said['error']}" if said["error"] else ""
+        stdout.write(f"{name}  {said['url']}  cosigned {said.get('size', 0)} at {when}{trouble}\n")
+    cosigned = log.cosigned()
+    behind = f"cosigned by enough: {log.size_of(cosigned)}" if cosigned else "no checkpoint was cosigned by enough"
+    stdout.write(f"{behind} of {log.size()} records; {state['needed']} witnesses are needed\n")
 
 
 def _show(log: LogReader, wanted: str, settings: Settings, stdout: TextIO) -> None:
@@ -172,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("key", help="the log's verifier key: give it to auditors")
     verbs.add_parser("checkpoint", help="the newest signed checkpoint")
+    verbs.add_parser("witness", help="what the witnesses said last")
     verbs.add_parser("check", help="hash every record again")
     show = verbs.add_parser("show", help="one record by index or decision id")
     show.add_argument("id")

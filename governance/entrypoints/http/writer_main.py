@@ -7,11 +7,18 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from audit.errors import AuditError
+from audit.care import Care
+from audit.errors import AuditError, LogUnusable
 from audit.log import AuditLog
+from audit.notes import BadNote
+from audit.witnessing import Witnesses, parse_peers
 from audit.writer import Writer
 from governance.settings import from_environment
+
+if TYPE_CHECKING:
+    from governance.settings import Settings
 
 
 async def _serve() -> None:
@@ -21,6 +28,11 @@ async def _serve() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     log = AuditLog(settings.home, origin=settings.text("log_origin"))
+    try:
+        care = _care(log, settings)
+    except AuditError:
+        log.close()
+        raise
     writer = Writer(log, settings.home)
     await writer.start()
     stopped = asyncio.Event()
@@ -28,7 +40,23 @@ async def _serve() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()
     await writer.stop()
+    care.stop()
     log.close()
+
+
+def _care(log: AuditLog, settings: Settings) -> Care:
+    """Witnesses and self-audit; raises AuditError for a log that its witnesses disown."""
+    try:
+        peers = parse_peers(settings.text("witnesses"))
+    except BadNote as error:
+        raise LogUnusable(f"GOVERNANCE_WITNESSES: {error}") from error
+    needed = int(settings.choice("witnesses_needed", tuple(map(str, range(100)))))
+    timeout_s = settings.number("witness_timeout_ms") / 1000
+    witnesses = Witnesses(settings.home, peers, needed, timeout_s) if peers or needed else None
+    return Care(
+        log, settings.home, origin=settings.text("log_origin"), witnesses=witnesses,
+        self_audit_s=settings.number("self_audit_s"), complain=sys.stderr.write,
+    )  # fmt: skip
 
 
 def main() -> int:
