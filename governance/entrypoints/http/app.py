@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _EVERYBODY: frozenset[str] = frozenset({"platform", "citizen", "compliance", "auditor", "service"})
 _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
+_PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
 _FOLLOWS = frozenset(
@@ -112,6 +113,9 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/openapi.json", _openapi, _OPEN, "This document"),
     Route("GET", "/v1/audit/records", records.listing, _READS, "Audit records, newest first"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
+    Route(
+        "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"
+    ),
     Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
     Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
     Route(

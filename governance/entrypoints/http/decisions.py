@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.decision import Decision
-    from governance.model.request import Json
+    from governance.model.request import Json, Request
     from governance.platform.keys import Identity
 
 SEES_ALL = frozenset({"platform", "compliance", "auditor"})
@@ -72,12 +72,17 @@ async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
 
 async def decided(worker: Worker, document: Json, identity: Identity, source: Source) -> Decision:
     """A native request through the line, for the tenant of the key."""
+    decision = await worker.line.adecide(request_of(document, identity, source))
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    return decision
+
+
+def request_of(document: Json, identity: Identity, source: Source) -> Request:
+    """A native request for the tenant of the key; raises Forbidden for another's."""
     request = normalise_document(document, source)
     if identity.tenant and request.tenant != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
-    decision = await worker.line.adecide(request)
-    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
-    return decision
+    return request
 
 
 async def body_of(worker: Worker, call: Call) -> Json:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 from audit.questions import data_of, who_allowed
+from audit.record import text_of
 from audit.store import Filter
 from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import recorded_reading
+from governance.entrypoints.http.decisions import body_of, recorded_reading, request_of, source_of
 from governance.errors import CallerError, Forbidden
 from governance.policy.metadata import rules_of_control
 
@@ -78,6 +80,15 @@ async def subject_data(worker: Worker, call: Call, identity: Identity) -> Answer
     what = {"asked_for": "data-of", "tenant": tenant, "records": found["records"]}
     await recorded_reading(worker, identity, what, {"subject": wanted["subject"]})
     return json_answer(found)
+
+
+async def mask_preview(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """A native request in; out comes what its record would hold, after the operator's masks. Decides and records nothing."""
+    request = request_of(await body_of(worker, call), identity, source_of(call, identity, "http.audit"))
+    entry = worker.line.preview(request)
+    said = {name: entry.public.get(name) for name in ("mask", "mask_error", "erased_paths", "masked_paths")}
+    sealed = {name: json.loads(text_of(value)) for name, value in entry.sealed.items()}
+    return json_answer({"sealed": sealed, **{name: value for name, value in said.items() if value is not None}})
 
 
 def _tenant(identity: Identity, asked: str) -> str:
