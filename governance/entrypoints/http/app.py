@@ -130,6 +130,7 @@ class Application:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._care: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
         self._patterns = [(_pattern(route.path), route) for route in ROUTES]
 
@@ -163,8 +164,17 @@ class Application:
         gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
-        loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._care = loop.create_task(worker.look_after())
+
+    def _reload(self) -> None:
+        import asyncio
+
+        async def reload(worker: Worker) -> None:
+            sys.stderr.write(await worker.reload() + "\n")
+
+        if self._worker is not None:
+            self._reloading = asyncio.get_running_loop().create_task(reload(self._worker))
 
     async def _stop(self) -> None:
         if self._care is not None:
