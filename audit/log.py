@@ -83,6 +83,7 @@ class AuditLog:
                 self._frontier = checked(folder, self._head.newest(self._key.verifiers), self._key.verifiers)
                 self._store = Store(folder / "log.db")
                 opened_so_far.callback(self._store.close)
+                self._store.fold()
                 if self._frontier.size == 0:
                     # Before the first record: killed between that one's commit and its head, the log still opens.
                     self._head.write(self._key.checkpoint(0, EMPTY_ROOT))

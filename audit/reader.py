@@ -47,7 +47,8 @@ class LogReader:
         if not (folder / "log.db").exists():
             raise FileNotFoundError(f"{folder}: no audit log there yet; the first recorded decision makes it")
         self._folder, self._origin = folder, origin
-        self._key: SigningKey = load_or_make(folder / "key", origin, may_make=False)
+        self._key_file, self._key_stamp = folder / "key", (0, 0)
+        self._key: SigningKey = load_or_make(self._key_file, origin, may_make=False)
         # The writer commits first and writes the head then: read in the other order, the head is never ahead.
         head = None if is_checked else read_head(folder / "head", self._key.verifiers)
         with contextlib.ExitStack() as opened_so_far:
@@ -67,11 +68,15 @@ class LogReader:
     @property
     def verifier_key(self) -> str:
         """What auditors check signatures with."""
-        return str(self._key.verifier)
+        return str(self.signing_key.verifier)
 
     @property
     def signing_key(self) -> SigningKey:
-        """For signing export manifests under the log's name."""
+        """For signing export manifests under the log's name; read again where it was changed meanwhile."""
+        status = self._key_file.stat()
+        stamp = status.st_mtime_ns, status.st_ino
+        if stamp != self._key_stamp:
+            self._key, self._key_stamp = load_or_make(self._key_file, self._origin, may_make=False), stamp
         return self._key
 
     def checkpoint(self) -> str:
@@ -107,12 +112,7 @@ class LogReader:
             return ""
 
     def _verified(self, note: str) -> Checkpoint:
-        """Where the key was changed since this was opened, the key is read again."""
-        try:
-            return parse_checkpoint(opened_by_any(note, self._key.verifiers))
-        except BadNote:
-            self._key = load_or_make(self._folder / "key", self._origin, may_make=False)
-            return parse_checkpoint(opened_by_any(note, self._key.verifiers))
+        return parse_checkpoint(opened_by_any(note, self.signing_key.verifiers))
 
     def record(self, index: int) -> dict[str, Any]:
         """A parsed leaf, with `opened` for the sealed fields that can still be read. Raises KeyError."""

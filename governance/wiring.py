@@ -186,9 +186,23 @@ def open_recorder(settings: Settings) -> Iterator[Recorder]:
     except (AuditError, OSError) as error:
         raise DependencyError(f"the audit log cannot be opened: {error}") from error
     try:
+        _ask_witnesses(settings, log)
         yield LogRecorder(log, timeout_s)
     finally:
         log.close()
+
+
+def _ask_witnesses(settings: Settings, log: AuditLog) -> None:
+    """Raises DependencyError for a log that its witnesses disown."""
+    from audit.errors import AuditError
+    from governance.platform.witnesses import log_witnesses
+
+    try:
+        witnesses = log_witnesses(settings)
+        if witnesses is not None:
+            witnesses.check_start(log.reader)
+    except AuditError as error:
+        raise DependencyError(f"the audit log cannot be opened: {error}") from error
 
 
 @contextmanager

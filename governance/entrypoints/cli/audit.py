@@ -38,7 +38,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
     from governance.wiring import open_reader
 
     settings = from_environment(os.environ)
-    if options.verb == "list" and options.control:
+    if getattr(options, "control", ""):
         options.rules = _rules_of(options.control, settings)
     try:
         if options.verb in custody.VERBS:
@@ -201,7 +201,6 @@ def _parser() -> argparse.ArgumentParser:
     listing = verbs.add_parser("list", help="records, newest first")
     listing.add_argument("--limit", type=int, default=50)
     listing.add_argument("--before", type=int, default=0, metavar="INDEX", help="go on from where a list ended")
-    listing.add_argument("--control", default="", help="of a rule that names this control, such as SOC2:CC9.2")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     exporting = verbs.add_parser("export", help="a package that verifies offline")
     exporting.add_argument("--format", action="append", choices=("jsonl", "csv"))
@@ -209,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (listing, exporting):
         for name, meaning in _FILTERS.items():
             verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
+        verb.add_argument("--control", default="", help="of a rule that names this control, such as SOC2:CC9.2")
         verb.add_argument("--since", default="", help="RFC 3339, included")
         verb.add_argument("--until", default="", help="RFC 3339, not included")
     asking = verbs.add_parser("ask", help="who-allowed, data-of").add_subparsers(dest="question", required=True)

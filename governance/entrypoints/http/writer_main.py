@@ -10,11 +10,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from audit.care import Care
-from audit.errors import AuditError, LogUnusable
+from audit.errors import AuditError
 from audit.log import AuditLog
-from audit.notes import BadNote
-from audit.witnessing import Witnesses, parse_peers
 from audit.writer import Writer
+from governance.errors import GovernanceError
+from governance.platform.witnesses import log_witnesses
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def _serve() -> None:
     log = AuditLog(settings.home, origin=settings.text("log_origin"))
     try:
         care = _care(log, settings)
-    except AuditError:
+    except (AuditError, GovernanceError):
         log.close()
         raise
     writer = Writer(log, settings.home)
@@ -46,15 +46,8 @@ async def _serve() -> None:
 
 def _care(log: AuditLog, settings: Settings) -> Care:
     """Witnesses and self-audit; raises AuditError for a log that its witnesses disown."""
-    try:
-        peers = parse_peers(settings.text("witnesses"))
-    except BadNote as error:
-        raise LogUnusable(f"GOVERNANCE_WITNESSES: {error}") from error
-    needed = int(settings.choice("witnesses_needed", tuple(map(str, range(100)))))
-    timeout_s = settings.number("witness_timeout_ms") / 1000
-    witnesses = Witnesses(settings.home, peers, needed, timeout_s) if peers or needed else None
     return Care(
-        log, settings.home, origin=settings.text("log_origin"), witnesses=witnesses,
+        log, settings.home, origin=settings.text("log_origin"), witnesses=log_witnesses(settings),
         self_audit_s=settings.number("self_audit_s"), complain=sys.stderr.write,
     )  # fmt: skip
 
@@ -63,7 +56,7 @@ def main() -> int:
     """Run until a signal; exit 1 with the reason where the log cannot be trusted."""
     try:
         asyncio.run(_serve())
-    except (AuditError, OSError) as error:
+    except (AuditError, GovernanceError, OSError) as error:
         sys.stderr.write(f"audit writer: {error}\n")
         return 1
     return 0
