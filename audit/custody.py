@@ -33,6 +33,7 @@ HELD_BY = ("app", "tenant", "actor", "kind", "connector", "subject", "since", "u
 """Members of a filter that may say what a hold covers."""
 # One commit empties at most this many records: decisions wait behind it.
 MOST_AT_ONCE = 20_000
+MOST_LEAVES_AT_ONCE = 80 * TILE_WIDTH
 
 
 class Custody:
@@ -137,6 +138,8 @@ class Custody:
                 else:
                     emptied.append(candidate)
             minimum = _minimum(store, retention.leaves, wanted["time"], held) if not emptied else 0
+            if minimum > store.minimum() + MOST_LEAVES_AT_ONCE:
+                minimum, found["more"] = store.minimum() + MOST_LEAVES_AT_ONCE, True
             found.update(records=len(emptied), minimum=minimum)
             # Leaves go in a second step, once their content has gone.
             found["more"] = found["more"] or (bool(emptied) and bool(retention.leaves))

@@ -94,7 +94,7 @@ class AuditLog:
         self._vault = Vault(self._store)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
-        self._jobs: queue.Queue[_Job | _Task | None] = queue.Queue(MOST_QUEUED)
+        self._jobs: queue.SimpleQueue[_Job | _Task | None] = queue.SimpleQueue()
         self._is_closing = False
         self._distrust = ""
         self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
@@ -154,10 +154,9 @@ class AuditLog:
             raise NotDurable(f"the log is not trusted any more: {self._distrust}")
         if self._is_closing or not self._thread.is_alive():
             raise NotDurable("the log is closed")
-        try:
-            self._jobs.put_nowait(item)
-        except queue.Full as error:
-            raise NotDurable(f"{MOST_QUEUED} records wait for the disk already") from error
+        if self._jobs.qsize() >= MOST_QUEUED:
+            raise NotDurable(f"{MOST_QUEUED} records wait for the disk already")
+        self._jobs.put(item)
 
     def close(self) -> None:
         """Write what is queued, then close."""

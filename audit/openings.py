@@ -6,6 +6,7 @@ The key is the only way in. Erasing a person is destroying the subject's key; th
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
@@ -44,7 +45,7 @@ class Vault:
     def sealed(self, subject: str, index: int, fields: Mapping[str, Sealed]) -> tuple[int, bytes]:
         """Number of the subject's key, and the openings of one record encrypted under it, bound to the record's index."""
         members = (
-            f'{json.dumps(name)}:{{"salt":"{sealed.salt}","value":{sealed.text}}}' for name, sealed in fields.items()
+            f'{_named(name)}:{{"salt":"{sealed.salt}","value":{sealed.text}}}' for name, sealed in fields.items()
         )
         plain = f"{{{','.join(members)}}}".encode("utf-8", "surrogatepass")
         nonce = random_bytes(_NONCE)
@@ -65,10 +66,8 @@ class Vault:
         """
         if not commitments:
             return self._store.opening(index) is not None
-        if (found := self._store.opening(index)) is None:
+        if self._store.opening(index) is None:
             return not self._is_rightly_gone(index)
-        if self._store.numbered_key(found[0]) is None:
-            return False
         try:
             openings = self._opened(index)
         except (InvalidTag, ValueError):
@@ -116,6 +115,12 @@ class Vault:
                 self._ciphers.clear()
             known = self._ciphers[subject] = made.number, AESGCM(made.key)
         return known
+
+
+@lru_cache(maxsize=64)
+def _named(name: str) -> str:
+    """A member's name in JSON; there are few."""
+    return json.dumps(name)
 
 
 def _bound(index: int) -> bytes:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Kinds whose yes makes an app what it is.
 _MAKE_AN_APP = ("template", "deploy", "publish", "lifecycle")
 _MOST_ANSWERS = 50
+# Records are opened one after the other; of more than that, the newest.
+_MOST_LOOKED_AT = 20_000
 _YES = frozenset({"allow", "warn"})
 _SAID = ("kind", "action", "effect", "actor", "entry_point", "app", "tenant", "rules", "waivers", "revision", "error")
 
@@ -62,7 +64,7 @@ def data_of(log: LogReader, subject: str, *, tenant: str = "") -> dict[str, Any]
         name: Counter() for name in ("apps", "connectors", "kinds", "effects", "destinations")
     }
     times: list[str] = []
-    for index in indexes:
+    for index in indexes[-_MOST_LOOKED_AT:]:
         record = log.record(index)
         public = record["public"]
         times.append(record["time"])
@@ -73,6 +75,7 @@ def data_of(log: LogReader, subject: str, *, tenant: str = "") -> dict[str, Any]
         counts["destinations"].update(_destinations(record["opened"].get("input")))
     return {
         "records": len(indexes),
+        "looked_at": len(times),
         "first": min(times, default=None),
         "last": max(times, default=None),
         **{name: dict(sorted(found.items())) for name, found in counts.items()},

@@ -55,7 +55,7 @@ class LogReader:
             try:
                 self._store = Store(folder / "log.db", read_only=True)
                 opened_so_far.callback(self._store.close)
-                if self._store.size() and self._store.is_older():
+                if self._store.has_tables() and self._store.is_older():
                     raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
                 if not is_checked:
                     check_against_head(self._store, head, folder)

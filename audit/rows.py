@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import BadFilter
@@ -147,11 +149,21 @@ def ranges_text(indexes: Iterable[int]) -> list[str]:
 
 def in_ranges(text: str, index: int) -> bool:
     """Whether `ranges_text` named an index; False also for a text that is none."""
+    firsts, lasts = _bounds(text)
+    place = bisect_right(firsts, index) - 1
+    return place >= 0 and index <= lasts[place]
+
+
+@lru_cache(maxsize=16)
+def _bounds(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the ranges of a text begin and end; a self-audit asks the same text for each record that it names."""
+    pairs = []
     for piece in text.split(","):
         first, _, last = piece.partition("-")
-        if first.isdigit() and (not last or last.isdigit()) and int(first) <= index <= int(last or first):
-            return True
-    return False
+        if not (first.isdigit() and (last or first).isdigit()):
+            return (), ()
+        pairs.append((int(first), int(last or first)))
+    return tuple(first for first, _ in pairs), tuple(last for _, last in pairs)
 
 
 def indexes_of(text: str) -> list[int]:

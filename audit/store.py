@@ -66,7 +66,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
-            if self.size() and self.is_older():
+            if self.has_tables() and self.is_older():
                 raise LogUnusable(
                     f"{path}: written by a version before {SCHEMA_VERSION} of its schema; export it with that one"
                 )
@@ -86,9 +86,13 @@ class Store:
         """Whether an earlier version of this program wrote the database."""
         return int(self._db.execute("PRAGMA user_version").fetchone()[0]) < SCHEMA_VERSION
 
+    def has_tables(self) -> bool:
+        """Whether the table for them was made."""
+        return self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'leaves'").fetchone() is not None
+
     def size(self) -> int:
         """How many leaves are stored; none in a database whose tables were not made yet."""
-        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'leaves'").fetchone() is None:
+        if not self.has_tables():
             return 0
         return int(self._db.execute("SELECT coalesce(max(idx) + 1, 0) FROM leaves").fetchone()[0])
 
