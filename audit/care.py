@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 1.0
 _ASK_AGAIN_S = 10.0
-# About 0.1 s of work.
+# A quarter of a second of work at most, on a busy machine.
 PART = 1024
 
 

@@ -110,7 +110,8 @@ class Filter(NamedTuple):
 
 def texts_of(public: dict[str, Any], name: str) -> tuple[str, ...]:
     """A list of the public part without its repetitions."""
-    return tuple(dict.fromkeys(map(str, public.get(name) or ())))
+    said = public.get(name)
+    return tuple(dict.fromkeys(map(str, said))) if said else ()
 
 
 def columns_of(leaf: bytes) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from audit.log import AuditLog
 from audit.record import Canonical, Entry
 
 _INPUT = Canonical('{"kind":"connector_call","resource":"' + "x" * 1500 + '"}')
-_FACTS = Canonical('{"pii":[],"secrets":[],"connectors":[]}')
+_FACTS = Canonical('{"connectors":[],"pii":[],"secrets":[]}')
 
 
 def entry(number: int) -> Entry:

@@ -198,6 +198,34 @@ class TestWhatDoesNotOpen:
         with pytest.raises(LogTorn, match="record 4"):
             log_of(home)
 
+    @pytest.mark.parametrize(
+        ("damage", "named"),
+        [
+            ("UPDATE tiles SET hashes = CAST(zeroblob(32) || substr(hashes, 33) AS BLOB) WHERE level = 0", "records"),
+            ("UPDATE leaves SET idx = CASE idx WHEN 3 THEN -4 ELSE -3 END WHERE idx IN (3, 4)", "record 3"),
+            (
+                "UPDATE head SET note = replace(note, char(10) || '10' || char(10), char(10) || '11' || char(10))",
+                "checkpoint",
+            ),
+            ("DELETE FROM tiles", "hashes are incomplete"),
+        ],
+        ids=["tile byte", "swapped order", "edited size", "removed hashes"],
+    )
+    def test_what_was_bent_in_the_database_is_named(self, home, damage, named):
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute(damage)
+            database.execute("UPDATE leaves SET idx = -idx WHERE idx < 0")
+        with pytest.raises(LogTorn, match=named):
+            log_of(home)
+
+    def test_a_checkpoint_that_another_key_signed_is_not_the_log_s(self, home, tmp_path):
+        with log_of(tmp_path / "other") as other:
+            forged = other.key.checkpoint(10, LogReader(home, origin=ORIGIN).root(10))
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute("UPDATE head SET note = ?", (forged,))
+        with pytest.raises(LogTorn, match="not this log's"):
+            log_of(home)
+
     def test_a_record_that_was_removed_is_named(self, home):
         with sqlite3.connect(home / "audit" / "log.db") as database:
             database.execute("DELETE FROM leaves WHERE idx = 4")

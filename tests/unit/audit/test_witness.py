@@ -79,6 +79,7 @@ class TestProtocol:
         assert (
             parse_checkpoint(opened(cosigned, log.key.verifier)).size == 5
         )  # a client that knows no witness reads it too
+        assert cosignatures(log.reader.checkpoint(), [witness.verifier]) == {}  # stripped: nobody vouches for it
         with pytest.raises(BadNote):
             cosignatures(cosigned.replace("\n5\n", "\n4\n"), [witness.verifier])
 
