@@ -29,7 +29,10 @@ COMMANDS: dict[str, Command] = {
     "decide": Command("decide", "one request through the whole line, recorded"),
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
     "bundle": Command("bundle", "build, inspect, sign, verify"),
-    "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
+    "audit": Command(
+        "audit", "list, show, ask, export, verify, checkpoint, key, hold, erase, prune, rotate-key, witness"
+    ),
+    "witness": Command("witness", "serve, key: a witness that cosigns an audit log's checkpoints"),
     "key": Command("key", "create, list and revoke API keys"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
+from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable, RecordTooLarge
 from audit.exports.package import export
 from audit.log import AuditLog
 from audit.reader import LogReader
@@ -83,12 +83,14 @@ class TestAppendAndRead:
         raw = b"".join(path.read_bytes() for path in (tmp_path / "audit").iterdir() if path.is_file())
         assert b"a very particular sentence" not in raw
 
-    def test_a_subject_whose_key_is_gone_cannot_be_opened_and_its_proof_still_holds(self, home):
+    def test_a_key_that_somebody_deleted_by_hand_opens_nothing_and_is_damage(self, home):
+        """An erasure is a record and says which records it took; this is not one."""
         with sqlite3.connect(home / "audit" / "log.db") as database:
-            database.execute("DELETE FROM subject_keys")
+            database.execute("DELETE FROM subjects")
         with log_of(home) as log:
             assert log.reader.record(3)["opened"] == {}
-            assert log.reader.verify_self() == 10
+            with pytest.raises(LogTorn, match="sealed fields of record 0"):
+                log.reader.verify_self()
 
     def test_a_clock_that_jumped_back_is_noted_in_the_record(self, home):
         with log_of(home) as log:
@@ -122,6 +124,7 @@ class TestSearch:
     def reader(self, home):
         with log_of(home) as log:
             log.append(entry(40, app="other", tenant="finance", effect="allow", rules=["R-1", "R-2"], actor="key:1"))
+            self.log = log
             yield log.reader
 
     @pytest.mark.parametrize(
@@ -141,6 +144,43 @@ class TestSearch:
     def test_filters_narrow_and_newest_comes_first(self, reader, wanted, indexes):
         assert reader.search(wanted) == indexes
 
+    @pytest.mark.parametrize(
+        ("wanted", "indexes"),
+        [
+            (Filter(trace_id="t-1"), [11]),
+            (Filter(connector="mail"), [12, 11]),
+            (Filter(subject="ann"), [12]),
+            (Filter(rules=("R-2", "R-9")), [12, 10]),
+            (Filter(text="SALT and"), [12]),
+            (Filter(text='"quoted"', connector="mail"), [12]),
+            (Filter(text="not there"), []),
+            (Filter(subject="nobody"), []),
+        ],
+    )
+    def test_by_trace_connector_person_control_and_text(self, reader, wanted, indexes):
+        self.log.append(entry(41, trace_id="t-1", connectors=["mail", "mail"]))
+        said = {"input": 'Pepper, salt and "quoted"'}
+        self.log.append(entry(42, connectors=["mail"], rules=["R-9"])._replace(sealed=said, subject="ann"))
+        assert reader.search(wanted) == indexes
+        assert reader.page(wanted, 50).indexes == indexes
+        assert reader.verify_self() == 13
+
+    def test_pages_of_a_text_search_go_on_where_they_ended(self, reader, monkeypatch):
+        monkeypatch.setattr("audit.reader.MOST_OPENED", 3)
+        found, before, pages = [], 0, 0
+        while True:
+            page = reader.page(Filter(text="Where2EAT", before=before), 2)
+            found += page.indexes
+            pages += 1
+            if page.next is None:
+                break
+            before = page.next
+        assert found == list(range(9, -1, -1))
+        assert pages > 4
+        assert (
+            reader.search(Filter(text='opened": {"input": {"n')) == []
+        )  # only values are looked at, not how they are stored
+
     def test_a_decision_is_found_by_its_id(self, reader):
         assert reader.find("d40") == 10
         assert reader.find("none") is None
@@ -156,6 +196,34 @@ class TestWhatDoesNotOpen:
             leaf = database.execute("SELECT leaf FROM leaves WHERE idx = 4").fetchone()[0]
             database.execute("UPDATE leaves SET leaf = ? WHERE idx = 4", (leaf.replace(b"deny", b"alow"),))
         with pytest.raises(LogTorn, match="record 4"):
+            log_of(home)
+
+    @pytest.mark.parametrize(
+        ("damage", "named"),
+        [
+            ("UPDATE tiles SET hashes = CAST(zeroblob(32) || substr(hashes, 33) AS BLOB) WHERE level = 0", "records"),
+            ("UPDATE leaves SET idx = CASE idx WHEN 3 THEN -4 ELSE -3 END WHERE idx IN (3, 4)", "record 3"),
+            (
+                "UPDATE head SET note = replace(note, char(10) || '10' || char(10), char(10) || '11' || char(10))",
+                "checkpoint",
+            ),
+            ("DELETE FROM tiles", "hashes are incomplete"),
+        ],
+        ids=["tile byte", "swapped order", "edited size", "removed hashes"],
+    )
+    def test_what_was_bent_in_the_database_is_named(self, home, damage, named):
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute(damage)
+            database.execute("UPDATE leaves SET idx = -idx WHERE idx < 0")
+        with pytest.raises(LogTorn, match=named):
+            log_of(home)
+
+    def test_a_checkpoint_that_another_key_signed_is_not_the_log_s(self, home, tmp_path):
+        with log_of(tmp_path / "other") as other:
+            forged = other.key.checkpoint(10, LogReader(home, origin=ORIGIN).root(10))
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute("UPDATE head SET note = ?", (forged,))
+        with pytest.raises(LogTorn, match="not this log's"):
             log_of(home)
 
     def test_a_record_that_was_removed_is_named(self, home):
@@ -222,6 +290,23 @@ class TestWhatDoesNotOpen:
         (home / "audit" / "head").write_bytes(b"x" * 2048)
         with pytest.raises(LogTorn, match="no checkpoint"):
             log_of(home)
+
+    def test_a_database_of_an_older_schema_is_named_and_not_changed(self, home):
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute("PRAGMA user_version=1")
+        with pytest.raises(LogUnusable, match="schema"):
+            log_of(home)
+        with pytest.raises(LogUnusable, match="schema"):
+            LogReader(home, origin=ORIGIN)
+
+    def test_hashes_above_the_leaves_that_were_changed_are_named(self, tmp_path):
+        with log_of(tmp_path) as log:
+            for done in [log.submit(entry(number)) for number in range(300)]:
+                done.result(30)
+            with sqlite3.connect(tmp_path / "audit" / "log.db") as database:
+                database.execute("UPDATE tiles SET hashes = zeroblob(32) WHERE level = 1")
+            with pytest.raises(LogTorn, match="hashes"):
+                log.reader.verify_part(0, 256)
 
     def test_reading_where_nothing_was_written(self, tmp_path):
         with pytest.raises(FileNotFoundError):
