@@ -6,6 +6,7 @@ violation's message quotes it. The rest of the input is sealed: committed to in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
 
+_OLD = "old_object"
 _SHORTEST_VALUE_TO_SEARCH = 4
 # Header names and members whose values are credentials whatever they look like.
 _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
@@ -146,18 +148,27 @@ def _collect(value: Json, hidden: list[str]) -> None:
 
 def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -> Json:
     """The request as it may be stored; a value that was hidden in the resource is hidden in its context as well."""
-    if not hidden and resource == request.resource:
+    if not hidden and resource == request.resource and not request.context.get(_OLD):
         return Canonical(request.text)
     rest = {
         "kind": request.kind,
         "action": request.action,
         "tenant": request.tenant,
         "subject": request.subject,
-        "context": request.context,
+        "context": _context(request.context),
         "dry_run": request.dry_run,
     }
     rest = {key: _scrub(value, hidden) for key, value in rest.items()}
     return {**rest, "resource": _scrub(resource, hidden)}
+
+
+def _context(context: Json) -> Json:
+    """What an update replaces was never scanned, so the record names it by its digest alone."""
+    old = context.get(_OLD)
+    if not old:
+        return context
+    text = json.dumps(old, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {**context, _OLD: {"digest": "sha256:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()}}
 
 
 def _scrub(value: Json, hidden: tuple[str, ...]) -> Json:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_KINDS = ("template", "deploy", "connector_call", "data_flow", "publish", "lifecycle")
+_KINDS = ("template", "deploy", "connector_call", "data_flow", "publish", "lifecycle", "workload")
 KINDS: frozenset[str] = frozenset(_KINDS)
 
 # A JSON value as json.loads gives it. `Any` because JSON is recursive and every reader narrows at once.

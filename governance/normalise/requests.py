@@ -22,6 +22,7 @@ _DEFAULT_ACTION = {
     "data_flow": "send",
     "publish": "request",
     "lifecycle": "transition",
+    "workload": "create",
 }
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
