@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, opa, records
+from governance.entrypoints.http import admission, authzen, decisions, ext_authz, opa, records
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -42,6 +42,10 @@ _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
+_ASKS_FOR_OTHERS = frozenset({"service"})
+# A route for every method.
+ANY = "*"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -84,7 +88,12 @@ async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
     from governance.entrypoints.http.openapi import document
 
-    return json_answer(document((route.method, route.path, route.summary, bool(route.roles)) for route in ROUTES))
+    rows = [
+        (method, route.path, route.summary, bool(route.roles))
+        for route in ROUTES
+        for method in (_METHODS if route.method == ANY else (route.method,))
+    ]
+    return json_answer(document(rows))
 
 
 ROUTES: Sequence[Route] = (
@@ -101,6 +110,15 @@ ROUTES: Sequence[Route] = (
         "POST", "/admission/validate", admission.validate, _ADMITS, "Kubernetes AdmissionReview v1", "webhook.validate"
     ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
+    Route(ANY, "/ext-authz/", ext_authz.ask, _ASKS_FOR_OTHERS, "Envoy ext_authz, the root path", ext_authz.ENTRY_POINT),
+    Route(
+        ANY,
+        "/ext-authz/{path*}",
+        ext_authz.ask,
+        _ASKS_FOR_OTHERS,
+        "Envoy ext_authz (HTTP service)",
+        ext_authz.ENTRY_POINT,
+    ),
     Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
@@ -186,13 +204,13 @@ class Application:
             return await _refused(worker, route, call, identity, inside)
 
     def _find(self, call: Call) -> Route:
-        exact = self._exact.get((call.method, call.path))
+        exact = self._exact.get((call.method, call.path)) or self._exact.get((ANY, call.path))
         if exact is not None:
             return exact
         methods = []
         for pattern, route in self._patterns:
             found = pattern.fullmatch(call.path)
-            if found is not None and route.method == call.method:
+            if found is not None and route.method in {call.method, ANY}:
                 call.params = found.groups()
                 return route
             if found is not None:
@@ -234,7 +252,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return developer(call)
     if route.roles is _ADMITS and worker.admits_without_key:
         return API_SERVER
-    identity = signed_in(worker.keys, call)
+    # A gateway hands over the call of somebody else, whose `authorization` is not its own.
+    identity = signed_in(worker.keys, call, is_gateway=route.entry_point == ext_authz.ENTRY_POINT)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
     return identity

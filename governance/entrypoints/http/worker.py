@@ -16,7 +16,7 @@ from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import active_of, open_reader, parts_for, waivers_of
+from governance.wiring import active_of, connectors_by_host, open_reader, parts_for, waivers_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
@@ -42,6 +42,10 @@ class Worker:
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
         self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"
+        self.ext_authz = settings.text("ext_authz").strip("/")
+        self.upstream_scheme = settings.choice("ext_authz_scheme", ("https", "http"))
+        self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
+        self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(

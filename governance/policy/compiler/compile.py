@@ -11,7 +11,7 @@ from governance.policy.builtins.registry import extensions
 from governance.policy.compiler.checks import check_modules, functions_of, ref_name
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.declarations import check_declarations
-from governance.policy.compiler.eligible import eligible_trees
+from governance.policy.compiler.eligible import eligible_trees, needed_trees
 from governance.policy.compiler.general_heads import generalise_heads
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
@@ -113,7 +113,7 @@ def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> tu
     served = tuple(path for path in entrypoints if path in rules)
     if not served:
         return (), b""
-    full, _ = _printed(eligible, full=True)
+    full, _ = _printed(needed_trees(eligible, served), full=True)
     try:
         return served, compile_program(full, data, served)
     except RuleError:

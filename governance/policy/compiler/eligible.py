@@ -49,6 +49,18 @@ def eligible_trees(trees: Sequence[Module]) -> list[Module]:
     return kept
 
 
+def needed_trees(trees: Sequence[Module], entrypoints: Sequence[str]) -> list[Module]:
+    """The modules that an entry point can reach: what nobody asks for must not keep the rest from compiling."""
+    wanted = {tuple(path.split(".")[1:]) for path in entrypoints}
+    needed: list[Module] = []
+    left = list(trees)
+    while found := [tree for tree in left if any(_touch(a, b) for a in _provided(tree) for b in wanted)]:
+        needed += found
+        left = [tree for tree in left if not any(tree is other for other in found)]
+        wanted = set().union(*map(_reached, found))
+    return [tree for tree in trees if any(tree is other for other in needed)]
+
+
 def _provided(tree: Module) -> set[tuple[str, ...]]:
     """Where in `data` the module's rules stand."""
     heads = (rule.head.ref[0] for rule in tree.rules)

@@ -77,14 +77,14 @@ def read_constraint(document: Json, template: Template, where: str) -> Constrain
     name = metadata.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise CannotImport("metadata.name is not a name", where=where)
-    spec = document.get("spec") or {}
+    spec = {} if document.get("spec") is None else document["spec"]
     _refuse_unknown(spec, _SPEC, "spec", where)
     mode, notes = _mode(spec, where)
     return Constraint(
         kind=template.kind,
         name=name,
         mode=mode,
-        match=read_match(spec.get("match") or {}, where),
+        match=read_match({} if spec.get("match") is None else spec["match"], where),
         parameters=_parameters(template, spec.get("parameters"), where),
         where=where,
         notes=notes,
