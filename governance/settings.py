@@ -47,6 +47,7 @@ TABLE: tuple[Setting, ...] = (
         "key",
         "who may ask /admission: key, a service key (in the API server's webhook kubeconfig); open, whoever reaches the port",
     ),
+    Setting("queries", "off", "whether POST and GET /v1/query evaluate queries that somebody makes up: off or on"),
     Setting(
         "ext_authz",
         "connector_call",

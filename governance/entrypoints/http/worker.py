@@ -42,6 +42,7 @@ class Worker:
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
         self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"
+        self.answers_queries = settings.choice("queries", ("off", "on")) == "on"
         self.ext_authz = settings.text("ext_authz").strip("/")
         self.upstream_scheme = settings.choice("ext_authz_scheme", ("https", "http"))
         self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
