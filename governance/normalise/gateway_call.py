@@ -6,6 +6,7 @@ nothing here can tell who wrote them. Sources: Envoy's ext_authz HTTP service; o
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -24,6 +25,7 @@ _ENVELOPE_STARTS = ("x-envoy-", "x-forwarded-", ":")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 PARTIAL = "x-envoy-auth-partial-body"
 _MOST_FIELDS = 100
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Held(NamedTuple):
@@ -55,6 +57,8 @@ def connector_call(held: Held, tenant: str, connector_of: Mapping[str, str], *, 
         raise CallerError(
             "no app is named", where="header x-app", hint="the gateway sets it from the caller's key or token"
         )
+    if not _HOST.fullmatch(held.host):
+        raise CallerError("is no host", where="header host")
     if held.is_partial:
         raise CallerError("only a part of the body was handed over", where="body", hint="raise max_request_bytes")
     if held.method in _WITH_BODY and PARTIAL not in held.headers and not held.body:

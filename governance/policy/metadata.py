@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 RULES_PREFIX, OBLIGATIONS_PREFIX = "platform.rules.", "platform.obligations."
-GATEKEEPER_PREFIX = RULES_PREFIX + "gatekeeper."
+GATEKEEPER_PREFIX = "gatekeeper.constraints."
 _BLOCK = re.compile(r"^# METADATA[^\S\n]*\n(?P<yaml>(?:#[^\n]*\n)+)", re.MULTILINE)
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{3}")
 # An imported constraint keeps its own name.
@@ -40,7 +40,7 @@ class RuleMeta(NamedTuple):
     line: int
     obligation_type: str = ""
     mode: str = ENFORCE
-    """What the rule's author starts with, where the platform's own list of modes says nothing."""
+    """What an imported constraint starts with, where the platform's own list of modes says nothing."""
 
 
 @cache
@@ -60,7 +60,7 @@ def metadata_of(text: str, file: str) -> RuleMeta | None:
     Raises RuleError with file and line for a block that is missing, is not YAML or lacks something.
     """
     package = package_of(text, file)
-    if not package.startswith((RULES_PREFIX, OBLIGATIONS_PREFIX)):
+    if not package.startswith((RULES_PREFIX, OBLIGATIONS_PREFIX, GATEKEEPER_PREFIX)):
         return None
     block = _BLOCK.search(text)
     if block is None:
@@ -94,7 +94,8 @@ def _rule(raw: dict[str, Json], package: str, file: str, line: int) -> RuleMeta:
     custom = custom if isinstance(custom, dict) else {}
     where = f"{file}:{line}"
     rule_id = _text(custom, "id", where)
-    shape, wanted = (_CONSTRAINT_ID, "Kind/name") if package.startswith(GATEKEEPER_PREFIX) else (_ID, "DOMAIN-NNN")
+    is_imported = package.startswith(GATEKEEPER_PREFIX)
+    shape, wanted = (_CONSTRAINT_ID, "Kind/name") if is_imported else (_ID, "DOMAIN-NNN")
     if not shape.fullmatch(rule_id):
         raise RuleError(f"id {rule_id!r} is not {wanted}", where=where)
     return RuleMeta(
@@ -109,7 +110,7 @@ def _rule(raw: dict[str, Json], package: str, file: str, line: int) -> RuleMeta:
         remediation=_text(custom, "remediation", where),
         file=file,
         line=line,
-        mode=_one_of({"mode": ENFORCE, **custom}, "mode", MODES, where),
+        mode=_one_of({"mode": ENFORCE, **custom}, "mode", MODES, where) if is_imported else ENFORCE,
     )
 
 

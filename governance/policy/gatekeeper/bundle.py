@@ -17,14 +17,14 @@ from governance.policy.gatekeeper import template as templates
 from governance.policy.gatekeeper.constraint import Constraint, read_constraint
 from governance.policy.gatekeeper.template import CannotImport, Template, read_template
 from governance.policy.locations import data_folder
+from governance.policy.metadata import GATEKEEPER_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from governance.model.request import Json
 
-RULES = "platform.rules.gatekeeper"
-ROOTS = ["gatekeeper", RULES.replace(".", "/")]
+ROOTS = ["gatekeeper"]
 # Groups of Gatekeeper's that have no equal here, with what they are.
 _OTHERS = {
     "mutations.gatekeeper.sh/": "a mutation; the webhook patches what obligations demand, nothing else",
@@ -71,7 +71,7 @@ def import_documents(documents: Sequence[Source], inventory: Sequence[Source] | 
             _constraint(source, by_kind, made, refused)
         elif not _is(source, templates.API_GROUP):
             refused += _other(source)
-    return Imported(tuple(found), tuple(made.values()), tuple(refused), inventory_of(inventory or []))
+    return Imported(tuple(by_kind.values()), tuple(made.values()), tuple(refused), inventory_of(inventory or []))
 
 
 def _template(source: Source, inventory: Sequence[Source] | None, refused: list[str]) -> Template | None:
@@ -141,8 +141,8 @@ def _library() -> Module:
 
 
 def _rule(constraint: Constraint, template: Template) -> Module:
-    package = f"{RULES}.{constraint.kind.lower()}.{constraint.slug}"
-    path = f"rules/{constraint.kind.lower()}/{constraint.slug}.rego"
+    package = f"{GATEKEEPER_PREFIX}{constraint.kind.lower()}.{constraint.slug}"
+    path = f"gatekeeper/constraints/{constraint.kind.lower()}/{constraint.slug}.rego"
     return Module(path, _RULE.format(
         meta=_metadata(constraint, template), package=package, template=template.package,
         match=_literal(constraint.match), parameters=_literal(constraint.parameters), id=_literal(constraint.id),

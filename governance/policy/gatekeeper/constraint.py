@@ -92,10 +92,12 @@ def read_constraint(document: Json, template: Template, where: str) -> Constrain
 
 
 def _parameters(template: Template, given: Json, where: str) -> Json:
-    parameters = {} if given is None else given
-    if not isinstance(parameters, dict):
+    if given is None:
+        # The API server fills in nothing below a member that is not there.
+        return {}
+    if not isinstance(given, dict):
         raise CannotImport("parameters has to be an object", where=where)
-    filled = with_defaults(template.schema, parameters)
+    filled = with_defaults(template.schema, given)
     found = list(problems(template.schema, filled, keeps_unknown=template.keeps_unknown))
     if found:
         raise CannotImport(f"parameters{found[0]}", where=where, hint=f"the schema stands in {template.where}")

@@ -59,7 +59,7 @@ def test_a_folder_becomes_a_bundle_that_loads(cli, library):
     done = cli("rules", "import-gatekeeper", "library", "--out", "out")
     assert done.code == 0, done.err
     assert "NeedsLabels/all (enforce)" in done.out
-    assert {module.path.split("/")[0] for module in load_bundle("out").modules} == {"gatekeeper", "rules"}
+    assert {module.path.split("/")[0] for module in load_bundle("out").modules} == {"gatekeeper"}
 
 
 def test_a_suite_passes_and_says_how_many(cli, library):
@@ -112,9 +112,9 @@ def test_nothing_is_written_when_something_is_refused_unless_that_is_wanted(cli,
 def test_an_earlier_import_is_replaced_and_nothing_else_is(cli, library):
     Path("out").mkdir()
     assert cli("rules", "import-gatekeeper", "library", "--out", "out").code == 0
-    (Path("out") / "rules" / "stale.rego").write_text("package stale")
+    (Path("out") / "gatekeeper" / "stale.rego").write_text("package stale")
     assert cli("rules", "import-gatekeeper", "library", "--out", "out").code == 0
-    assert not (Path("out") / "rules" / "stale.rego").exists()
+    assert not (Path("out") / "gatekeeper" / "stale.rego").exists()
     done = cli("rules", "import-gatekeeper", "library", "--out", "library")
     assert done.code == 2
     assert (library / "template.yaml").exists()

@@ -115,7 +115,12 @@ def template(text: str = NEEDS_LABELS, **changes: Any) -> dict:
 
 
 def constraint(kind: str = "NeedsLabels", name: str = "all", **spec: Any) -> dict:
-    return {"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": "constraints.gatekeeper.sh/v1beta1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {"parameters": {}, **spec},
+    }
 
 
 def imported(*documents: dict, inventory: list[dict] | None = None):

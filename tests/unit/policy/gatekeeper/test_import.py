@@ -36,6 +36,11 @@ class TestOnTheLine:
         assert world.decide(BARE).effect == "deny"
         assert world.decide(POD).effect == "allow"
 
+    def test_without_parameters_there_is_nothing_to_fill_in(self, world):
+        """As in the API server, which gives no default below a member that is missing."""
+        world.load(template(), constraint(parameters=None))
+        assert world.decide(BARE).effect == "allow"
+
     @pytest.mark.parametrize(
         ("spec", "mode", "effect"),
         [
