@@ -83,6 +83,15 @@ class Engine:
         text = self._evaluate(lambda engine: engine.eval_query_as_json(query), input_json, is_strict)
         return list(json.loads(text).get("result", []))
 
+    def warm(self) -> None:
+        """Load every form that a question may need, so that none has to be loaded on an evaluation's own time."""
+        self._own_thread()
+        self._loaded = self._plain
+        if self._compiled.guarded:
+            self._guarded = self._guarded or self._forgiving(self._compiled.guarded)
+        if self._compiled.mixed:
+            self._mixed = self._mixed or self._forgiving(self._compiled.mixed)
+
     def coverage(self) -> Json:
         """Lines covered since `enable_coverage`, by module path: `{path: {"covered": [], "not_covered": []}}`."""
         report = json.loads(self._plain.get_coverage_report_as_json())

@@ -54,6 +54,7 @@ class Worker:
         )
         self._budget_s = settings.number("budget_ms") / 1000
         self._active = active_of(settings)
+        self._active.engine.warm()
         self._waivers: tuple[Waiver, ...] = waivers_of(settings, self._active)
         self._reader: LogReader | None = None
         self._parent = os.getppid()
@@ -78,6 +79,7 @@ class Worker:
         """Load bundle and waivers again and swap them between two requests; what does not load changes nothing."""
         try:
             active = active_of(self.settings)
+            active.engine.warm()
             waivers = waivers_of(self.settings, active)
         except (GovernanceError, OSError) as error:
             return f"worker {os.getpid()} keeps {self._active.revision}: {error}"
