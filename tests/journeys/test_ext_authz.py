@@ -124,6 +124,17 @@ class TestConnectorCalls:
         assert answer.status_code == 200, answer.text
         assert "authorization" not in answer.json()["headers"]
 
+    def test_an_address_is_decided_on_as_it_was_sent(self, line):
+        """A path that was decoded on the way would be another one upstream."""
+        answer = call(line, "/v1/a%20b%3Fc?d=%26e")
+        record = next(r for r in line.service.records() if r["public"]["decision_id"] == answer.json()["decision_id"])
+        assert record["opened"]["input"]["resource"]["url"] == f"https://{HOST}/v1/a%20b%3Fc?d=%26e"
+
+    @pytest.mark.parametrize("host", ["api.hris.example.com@evil.example", "api.hris.example.com/x", "", "a b"])
+    def test_a_host_that_is_none_is_refused(self, line, host):
+        rows = {"x-api-key": line.service.key("service", "marketing"), "host": host, "x-app": "where2eat"}
+        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows).status_code in {400, 403}
+
     def test_who_calls_is_said_by_the_gateway_alone(self, line, upstream):
         smuggled = {
             "x-app": "somebody-else", "x-tenant": "hr", "x-connector": "salesforce", "x-scopes": "employees:write",

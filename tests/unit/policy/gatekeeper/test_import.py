@@ -36,6 +36,17 @@ class TestOnTheLine:
         assert world.decide(BARE).effect == "deny"
         assert world.decide(POD).effect == "allow"
 
+    def test_two_constraints_of_one_template_do_not_see_each_other(self, world):
+        wanted = {"first": ["owner"], "second": ["team"], "third": ["owner", "team"]}
+        world.load(
+            template(), *(constraint(name=name, parameters={"labels": labels}) for name, labels in wanted.items())
+        )
+        said = {v.rule: v.message for v in world.decide(POD).violations}
+        assert said == {
+            "NeedsLabels/second": 'labels {"team"} are missing, please',
+            "NeedsLabels/third": 'labels {"team"} are missing, please',
+        }
+
     def test_without_parameters_there_is_nothing_to_fill_in(self, world):
         """As in the API server, which gives no default below a member that is missing."""
         world.load(template(), constraint(parameters=None))
