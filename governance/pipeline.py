@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
 
+    Evaluate = Callable[[Active, str, Json], Answer | NoAnswer]
+
 
 class Recorder(Protocol):
     """The audit log as the line sees it: an entry that was accepted is durable."""
@@ -142,16 +144,19 @@ class Pipeline:
         with parts.stage("explain"):
             return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
 
-    async def aquery(self, path: str, document: Json, source: Source) -> tuple[str, Answer]:
+    async def aquery(
+        self, path: str, document: Json, source: Source, *, evaluate: Evaluate = ask
+    ) -> tuple[str, Answer]:
         """The value of any rule of any bundle for an input, recorded: (decision id, answer). Raises NoAnswer, recorded too.
 
-        This is what OPA's Data API asks. It goes without enrichment, since the caller brings the whole input.
+        This is what OPA's Data API asks. It goes without enrichment, since the caller brings the whole input. `evaluate`: how
+        the answer is found, for a question that is not the value of one path.
         """
         parts = self._parts
         request = query_request(path, document, source)
         active, decision_id = parts.active(), parts.new_id()
         with parts.watch(request), parts.stage("decide"):
-            outcome = ask(active, path, document)
+            outcome = evaluate(active, path, document)
         with parts.stage("record"):
             found = ScanFacts().facts(request)
             entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())

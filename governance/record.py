@@ -6,6 +6,7 @@ violation's message quotes it. The rest of the input is sealed: committed to in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
+
+_OLD = "old_object"
 
 
 def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
@@ -132,18 +135,27 @@ def event_of(entry: Entry) -> Json:
 
 def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -> Json:
     """The request as it may be stored; a value that was hidden in the resource is hidden in its context as well."""
-    if not hidden and resource == request.resource:
+    if not hidden and resource == request.resource and not request.context.get(_OLD):
         return Canonical(request.text)
     rest = {
         "kind": request.kind,
         "action": request.action,
         "tenant": request.tenant,
         "subject": request.subject,
-        "context": request.context,
+        "context": _context(request.context),
         "dry_run": request.dry_run,
     }
     rest = {key: scrubbed(value, hidden) for key, value in rest.items()}
     return {**rest, "resource": scrubbed(resource, hidden)}
+
+
+def _context(context: Json) -> Json:
+    """What an update replaces was never scanned, so the record names it by its digest alone."""
+    old = context.get(_OLD)
+    if not old:
+        return context
+    text = json.dumps(old, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {**context, _OLD: {"digest": "sha256:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()}}
 
 
 def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:

@@ -52,6 +52,18 @@ TABLE: tuple[Setting, ...] = (
         "key",
         "who may ask /admission: key, a service key (in the API server's webhook kubeconfig); open, whoever reaches the port",
     ),
+    Setting("queries", "off", "whether POST and GET /v1/query evaluate queries that somebody makes up: off or on"),
+    Setting(
+        "ext_authz",
+        "connector_call",
+        "what /ext-authz asks: connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
+    ),
+    Setting("ext_authz_scheme", "https", "scheme of the addresses that the gateway calls: https or http"),
+    Setting(
+        "ext_authz_obligations",
+        "header,egress_allow",
+        "obligations that the gateway carries out, comma-separated; a yes that needs another one is a no",
+    ),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
     Setting(

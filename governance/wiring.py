@@ -92,6 +92,17 @@ def enrichers_of(directory: AppDirectory) -> list[Enricher]:
     ]
 
 
+def connectors_by_host() -> dict[str, str]:
+    """The one connector that a host belongs to; a host of several is nobody's, and has to be named by who asks."""
+    from connectors_registry.load import load_registry
+
+    owners: dict[str, list[str]] = {}
+    for name, entry in load_registry().connectors.items():
+        for host in entry["hosts"]:
+            owners.setdefault(host, []).append(name)
+    return {host: names[0] for host, names in owners.items() if len(names) == 1}
+
+
 def for_check(settings: Settings) -> Pipeline:
     """A line that only advises: no log, no state of its own, and so nothing that could be permitted."""
     active = active_of(settings)

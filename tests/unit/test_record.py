@@ -47,6 +47,18 @@ def test_a_value_that_a_finding_points_at_is_nowhere_in_the_entry():
     assert entry.sealed["input"]["resource"]["payload"]["note"] == "[API_KEY]"
 
 
+def test_what_an_update_replaces_is_named_by_its_digest_since_nobody_looked_into_it():
+    old = {"kind": "Secret", "data": {"key": SECRET}}
+    asked = request(
+        {"kind": "Secret"}, kind="workload", context={"old_object": old, "namespace": "shop"}, text=json.dumps(old)
+    )
+    entry = entry_of(asked, Facts({}, "sha256:f", "{}"), decision())
+    assert SECRET not in json.dumps([entry.public, entry.sealed])
+    context = entry.sealed["input"]["context"]
+    assert context["namespace"] == "shop"
+    assert context["old_object"]["digest"].startswith("sha256:")
+
+
 def test_a_member_named_as_a_credential_is_masked_without_a_finding():
     resource, hidden = masked({"headers": {"Authorization": "Bearer abcd1234", "Accept": "text/plain"}}, {})
     assert resource == {"headers": {"Authorization": "[credential]", "Accept": "text/plain"}}

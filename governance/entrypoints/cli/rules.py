@@ -1,4 +1,4 @@
-"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval, vap."""
+"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval, vap, import-gatekeeper."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         from governance.entrypoints.cli.rules_vap import run as run_vap
 
         return run_vap(argv[1:], stdin, stdout, stderr)
+    if argv and argv[0] == "import-gatekeeper":
+        from governance.entrypoints.cli.gatekeeper import run as run_import
+
+        return run_import(argv[1:], stdin, stdout, stderr)
     options = _parser().parse_args(argv)
     source = options.rules or _rules_folder()
     if options.verb == "test":
@@ -203,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--format", choices=("text", "json"), default="text")
     explain = verbs.add_parser("explain", help="what one rule is for, with its cases and its text")
     explain.add_argument("rule", metavar="RULE")
+    verbs.add_parser("import-gatekeeper", help="constraint templates and constraints as a bundle (… --help)")
     verbs.add_parser("eval", help="any Rego query, as OPA's `opa eval` (governance rules eval --help)")
     verbs.add_parser("vap", help="for Kubernetes to check by itself, as a ValidatingAdmissionPolicy")
     return parser

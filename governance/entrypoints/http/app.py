@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, opa, records, tiles
+from governance.entrypoints.http import admission, authzen, decisions, ext_authz, opa, opa_more, records, tiles
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -43,9 +43,12 @@ _READS = frozenset({"platform", "compliance", "auditor"})
 _PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
-_FOLLOWS = frozenset(
-    {"platform", "compliance", "auditor"}
-)  # an object of its own: GOVERNANCE_TILES may open these paths
+# An object of its own: GOVERNANCE_TILES may open these paths.
+_FOLLOWS = frozenset({"platform", "compliance", "auditor"})
+_ASKS_FOR_OTHERS = frozenset({"service"})
+# A route for every method.
+ANY = "*"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -61,10 +64,8 @@ class Route(NamedTuple):
     entry_point: str = ""
     """Set where a decision is asked for: then a refusal is a deny, and recorded under this name."""
 
-    @property
-    def is_opa(self) -> bool:
-        """Whether errors have OPA's shape."""
-        return self.entry_point == "http.data"
+    is_opa: bool = False
+    """Errors have OPA's shape; those of its Data API always do."""
 
 
 async def _health(worker: Worker, call: Call, _: Identity) -> Answer:
@@ -88,7 +89,12 @@ async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
     from governance.entrypoints.http.openapi import document
 
-    return json_answer(document((route.method, route.path, route.summary, bool(route.roles)) for route in ROUTES))
+    rows = [
+        (method, route.path, route.summary, bool(route.roles))
+        for route in ROUTES
+        for method in (_METHODS if route.method == ANY else (route.method,))
+    ]
+    return json_answer(document(rows))
 
 
 ROUTES: Sequence[Route] = (
@@ -113,7 +119,30 @@ ROUTES: Sequence[Route] = (
         "webhook.validate",
     ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
-    Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route(ANY, "/ext-authz/", ext_authz.ask, _ASKS_FOR_OTHERS, "Envoy ext_authz, the root path", ext_authz.ENTRY_POINT),
+    Route(
+        ANY,
+        "/ext-authz/{path*}",
+        ext_authz.ask,
+        _ASKS_FOR_OTHERS,
+        "Envoy ext_authz (HTTP service)",
+        ext_authz.ENTRY_POINT,
+    ),
+    Route("POST", "/v1/data", opa.data, _ASKS_RULES, "OPA Data API, everything there is", "http.data"),
+    Route("GET", "/v1/data", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),
+    Route("POST", "/", opa.default_decision, _ASKS_RULES, "OPA's default decision, data.system.main", "http.data"),
+    Route("POST", "/v1/batch/data", opa_more.batch, _ASKS_RULES, "EOPA's batch, everything there is", "http.data"),
+    Route("POST", "/v1/batch/data/{path*}", opa_more.batch, _ASKS_RULES, "EOPA's batch of inputs", "http.data"),
+    Route("POST", "/v1/query", opa_more.query, _ASKS_RULES, "OPA Query API, where it is switched on", "http.data"),
+    Route("GET", "/v1/query", opa_more.query, _ASKS_RULES, "The same, query in the query string", "http.data"),
+    Route("GET", "/v1/config", opa_more.config, _ASKS_RULES | _READS, "OPA's configuration, the public part"),
+    Route("GET", "/v1/policies", opa_more.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route("GET", "/v1/policies/{id*}", opa_more.policy, _ASKS_RULES | _READS, "One module", is_opa=True),
+    *(
+        Route(method, path, opa_more.refuse_write, _ASKS_RULES, "Refused: this comes from bundles", is_opa=True)
+        for path in ("/v1/policies/{id*}", "/v1/data/{path*}", "/v1/data")
+        for method in ("PUT", "PATCH", "DELETE")
+    ),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
     Route("GET", "/readyz", _ready, _OPEN, "Decisions can be made and recorded"),
@@ -230,13 +259,13 @@ class Application:
             return await _refused(worker, route, call, identity, inside)
 
     def _find(self, call: Call) -> Route:
-        exact = self._exact.get((call.method, call.path))
+        exact = self._exact.get((call.method, call.path)) or self._exact.get((ANY, call.path))
         if exact is not None:
             return exact
         methods = []
         for pattern, route in self._patterns:
             found = pattern.fullmatch(call.path)
-            if found is not None and route.method == call.method:
+            if found is not None and route.method in {call.method, ANY}:
                 call.params = found.groups()
                 return route
             if found is not None:
@@ -250,6 +279,8 @@ async def _refused(
     worker: Worker, route: Route | None, call: Call, identity: Identity, error: GovernanceError
 ) -> Answer:
     """What the caller hears; where a decision was asked for, a deny, with the id of its record where one was written."""
+    if route is not None and route.is_opa and not route.entry_point:
+        return opa_error(error, is_decision=False)
     if route is None or not route.entry_point:
         return problem(error, call.path)
     decision_id = ""
@@ -259,7 +290,7 @@ async def _refused(
         with contextlib.suppress(RecordNotDurable):  # the answer is no either way, and names no record
             decision_id = await worker.line.arefuse(source, error, digest)
     worker.telemetry.count("refused", "deny", error.code)
-    if route.is_opa:
+    if route.entry_point == "http.data":
         return opa_error(error, decision_id=decision_id)
     return problem(error, call.path, is_decision=True, decision_id=decision_id)
 
@@ -280,7 +311,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return API_SERVER
     if route.roles is _FOLLOWS and worker.tiles_without_key:
         return ANONYMOUS
-    identity = signed_in(worker.keys, call)
+    # A gateway hands over the call of somebody else, whose `authorization` is not its own.
+    identity = signed_in(worker.keys, call, is_gateway=route.entry_point == ext_authz.ENTRY_POINT)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
     return identity

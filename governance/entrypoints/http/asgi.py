@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from governance.errors import CallerError, TooLarge
 
@@ -29,7 +29,8 @@ _MOST_FIELDS = 100
 _LISTENS = 8
 # Said twice, these would mean one thing to a proxy and another to us.
 _SAID_ONCE = frozenset(
-    [b"authorization", b"x-api-key", b"content-type", b"content-encoding", b"content-length", b"host", b"traceparent"]
+    b"authorization x-api-key content-type content-encoding content-length host traceparent"
+    b" x-app x-tenant x-connector x-scopes x-subject x-envoy-auth-partial-body".split()
 )
 # W3C Trace Context, level 1. A version above 00 may carry more after the flags.
 _TRACE_PARENT = re.compile(
@@ -83,6 +84,7 @@ class Call:
         "query_string",
         "said_twice",
         "scheme",
+        "target",
         "trace",
     )
 
@@ -91,6 +93,8 @@ class Call:
         self.path: str = scope["path"]
         self.scheme: str = scope.get("scheme", "http")
         self.query_string: bytes = scope.get("query_string", b"")
+        self.target: bytes = _target(scope)
+        """Path and query as they were sent, undecoded."""
         headers = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(headers)
         self._receive = receive
@@ -177,6 +181,12 @@ def trace_of(header: bytes | None) -> Trace:
 def _is_known(found: re.Match[str]) -> bool:
     has_ids = found["trace"].strip("0") != "" and found["parent"].strip("0") != ""
     return has_ids and (found["version"] != "00" or found["more"] is None)
+
+
+def _target(scope: Scope) -> bytes:
+    path, _, _ = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")
+    query = scope.get("query_string", b"")
+    return bytes(path + b"?" + query if query else path)
 
 
 def _said_twice(headers: list[tuple[bytes, bytes]]) -> str:

@@ -17,7 +17,7 @@ from governance.model.request import Source
 from governance.pipeline import Pipeline
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import active_of, open_reader, parts_for, waivers_of
+from governance.wiring import active_of, connectors_by_host, open_reader, parts_for, waivers_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
@@ -47,6 +47,11 @@ class Worker:
         self.tiles_without_key = settings.choice("tiles", ("key", "open")) == "open"
         self.needs_witnesses = settings.text("witnesses_needed") != "0"
         self.bundle_readers: dict[str, float] = {}
+        self.answers_queries = settings.choice("queries", ("off", "on")) == "on"
+        self.ext_authz = settings.text("ext_authz").strip("/")
+        self.upstream_scheme = settings.choice("ext_authz_scheme", ("https", "http"))
+        self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
+        self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(
@@ -54,6 +59,7 @@ class Worker:
         )
         self._budget_s = settings.number("budget_ms") / 1000
         self._active = active_of(settings)
+        self._active.engine.warm()
         self._waivers: tuple[Waiver, ...] = waivers_of(settings, self._active)
         self._reader: LogReader | None = None
         self._parent = os.getppid()
@@ -78,6 +84,7 @@ class Worker:
         """Load bundle and waivers again, record that, and swap them between two requests; what fails changes nothing."""
         try:
             active = active_of(self.settings)
+            active.engine.warm()
             waivers = waivers_of(self.settings, active)
             if (active.revision, waivers) != (self._active.revision, self._waivers):
                 source = Source("signal.reload", f"os:{os.getuid()}")

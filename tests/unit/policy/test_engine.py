@@ -107,7 +107,7 @@ def test_a_compiled_policy_goes_to_bytes_and_back():
         lambda raw: raw + b"x",
         lambda raw: b"",
         lambda raw: b"{}\n",
-        lambda raw: raw.replace(b"compiled/1", b"compiled/0"),
+        lambda raw: raw.replace(b"compiled/2", b"compiled/0"),
         lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:],
     ],
 )
