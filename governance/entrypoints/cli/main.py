@@ -27,8 +27,9 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "check": Command("check", "decide on every file that is recognised, as pre-commit and CI do"),
     "decide": Command("decide", "one request through the whole line, recorded"),
-    "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
-    "bundle": Command("bundle", "build, inspect, sign, verify"),
+    "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval, impact"),
+    "bundle": Command("bundle", "build, inspect, sign, verify; list, activate"),
+    "waiver": Command("waiver", "add, list and revoke waivers"),
     "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
     "key": Command("key", "create, list and revoke API keys"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),

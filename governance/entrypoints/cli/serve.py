@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from governance.platform.bundles.keeper import Keeper
+    from governance.platform.bundles.releases import Release
+    from governance.settings import Settings
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
+_COMPANION_PAUSE_S = 0.5
 _LOOK_AT_CERTIFICATE_S = 1.0
 # Between two starts of the workers, when they died one after the other.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _QUIET_S = 0.1, 5.0, 10.0
@@ -34,29 +39,69 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     for bundle in options.bundle:
         known = os.environ.get("GOVERNANCE_EXTRA_BUNDLES", "")
         os.environ["GOVERNANCE_EXTRA_BUNDLES"] = f"{known},{bundle}".lstrip(",")
-    from governance.wiring import active_of
+    from governance.wiring import keeper_of
 
-    # Compiles and proves once, before workers start, and refuses a bad bundle by name.
-    active = active_of(from_environment(os.environ))
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["GOVERNANCE_HOME"] = str(home.resolve())
+    settings = from_environment(os.environ)
+    # Compiles and proves once, before workers start, and refuses a bad bundle by name.
+    keeper = keeper_of(settings, lambda text: _say(stderr, f"bundles: {text}"))
+    release = keeper.first()
+    _check_waivers(settings, keeper, release)
     _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
+    companions = [Companion(module) for module in companions_of(settings)]
     if options.dev:
         stderr.write("DEV MODE: no sign-in; everybody on this machine may ask. Not for real data.\n")
         os.environ["GOVERNANCE_SERVE_DEV"] = "1"
     scheme = "https" if options.tls_cert else "http"
-    stderr.write(
-        f"serving {len(active.rules)} rules ({active.revision[:19]}) on {scheme}://{options.host}:{options.port}\n"
-    )
-    stderr.flush()
     try:
+        if release is not None:
+            keeper.put_in_force(release, "start")
+        _say(stderr, f"serving {_told(keeper)} on {scheme}://{options.host}:{options.port}")
+        for companion in companions:
+            companion.start()
         _serve_until_told(options, stderr)
     finally:
+        for companion in companions:
+            companion.stop()
         writer.stop()
     return 0
+
+
+def _check_waivers(settings: Settings, keeper: Keeper, release: Release | None) -> None:
+    """Refuse to start with a waiver file that must not count: whoever wrote it believes that it does."""
+    from governance.policy.active import activated
+    from governance.policy.waivers import load_waivers
+
+    packed = keeper.shelf.packed(release.id) if release is not None else None
+    if settings.text("waivers") and packed is not None:
+        load_waivers(settings.text("waivers"), activated(packed).rules)
+
+
+def companions_of(settings: Settings) -> list[str]:
+    """Modules of the processes that work beside the workers."""
+    found = ["governance.entrypoints.http.keeper_main"]
+    if settings.text("candidate_bundle"):
+        found.append("governance.entrypoints.http.candidate_main")
+    if settings.text("decision_log_url"):
+        found.append("governance.entrypoints.http.upload_main")
+    return found
+
+
+def _say(stderr: TextIO, text: str) -> None:
+    stderr.write(f"{text}\n")
+    stderr.flush()
+
+
+def _told(keeper: Keeper) -> str:
+    """What is in force for these settings."""
+    standing = keeper.shelf.standing()
+    if standing is None or standing.release.config != keeper.plan.config:
+        return "NO BUNDLE YET: everything is denied until every source was reached,"
+    return f"{standing.release.rules} rules ({standing.release.revision[:19]})"
 
 
 def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:
@@ -154,6 +199,36 @@ def _granian(options: argparse.Namespace) -> Any:
         websockets=False,
         log_access=False,
     )
+
+
+class Companion:
+    """Keeps one process beside the workers running; it starts again when it ends, at most once in a while."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Start it."""
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def stop(self) -> None:
+        """End it; whatever it was doing, it can do again."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            self._process = subprocess.Popen([sys.executable, "-m", self._module])  # noqa: S603  a module of ours
+            self._process.wait()
+            self._stopping.wait(_COMPANION_PAUSE_S)
 
 
 class WriterProcess:

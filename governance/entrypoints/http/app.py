@@ -7,11 +7,10 @@ import gc
 import os
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, opa, records
+from governance.entrypoints.http import admission, authzen, bundles, decisions, opa, records, waivers
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -42,6 +41,7 @@ _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
+_RULES: frozenset[str] = frozenset({"platform", "compliance"})
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -72,8 +72,9 @@ async def _live(_worker: Worker, _call: Call, _: Identity) -> Answer:
 
 
 async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
-    if not await worker.is_ready():
-        raise DependencyError("the audit log cannot be reached", hint="nothing is allowed until it is back")
+    why = await worker.unready()
+    if why:
+        raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
     return json_answer({"status": "ready", "revision": worker.active.revision})
 
 
@@ -102,6 +103,14 @@ ROUTES: Sequence[Route] = (
     ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
     Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route("GET", "/v1/bundles", bundles.listing, _READS, "Bundles and the releases made of them"),
+    Route("GET", "/v1/bundles/{revision}", bundles.show, _READS, "One release"),
+    Route("GET", "/v1/status", bundles.status, _READS | _ASKS_RULES, "OPA's status: how each bundle fares"),
+    Route("GET", "/v1/waivers", waivers.listing, _READS, "Waivers, those that do not count included"),
+    Route("POST", "/v1/waivers", waivers.propose, _RULES, "Propose a waiver; it counts once somebody else approved it"),
+    Route("POST", "/v1/waivers/{name}/approval", waivers.approve, _RULES, "Approve a waiver of somebody else"),
+    Route("GET", "/v1/waivers/{name}", waivers.show, _READS, "One waiver"),
+    Route("DELETE", "/v1/waivers/{name}", waivers.revoke, _RULES, "Revoke a waiver"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
     Route("GET", "/readyz", _ready, _OPEN, "Decisions can be made and recorded"),
@@ -151,7 +160,7 @@ class Application:
         gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
-        loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+        loop.add_signal_handler(signal.SIGHUP, worker.ask_to_rebuild)
         self._care = loop.create_task(worker.look_after())
 
     async def _stop(self) -> None:
