@@ -14,7 +14,7 @@ from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
-from governance.policy.active import Extra, load_active
+from governance.policy.active import Extra, activated, compiled_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 
 def active_of(settings: Settings) -> Active:
+    """The bundle that the settings name, ready to answer; see `packed_of`."""
+    return activated(packed_of(settings))
+
+
+def packed_of(settings: Settings) -> bytes:
     """The bundle that the settings name: folders here compiled or from the cache, others as the home has them.
 
     Where a bundle has to be fetched, or somebody has pinned a release, it is the release in force in this home; the first time
@@ -42,21 +47,19 @@ def active_of(settings: Settings) -> Active:
     named = settings.text("bundle") + settings.text("extra_bundles")
     if "://" in named or "git+" in named or _has_releases(settings):
         return _released(settings)
-    return load_active(settings.text("bundle"), extras_of(settings), bundle_key=bundle_key_of(settings))
+    return compiled_bytes(settings.text("bundle"), extras_of(settings), bundle_key=bundle_key_of(settings))
 
 
 def _has_releases(settings: Settings) -> bool:
     return os.path.exists(os.path.join(settings.text("home"), "bundles", "active.json"))
 
 
-def _released(settings: Settings) -> Active:
-    from governance.policy.active import activated
-
+def _released(settings: Settings) -> bytes:
     plan, keeper = plan_of(settings), keeper_of(settings, lambda _: None)
     standing = keeper.shelf.standing()
     in_force = standing if standing is not None and standing.release.config == plan.config else None
     if not plan.has_remote and (in_force is None or not in_force.is_pinned):
-        return load_active(settings.text("bundle"), extras_of(settings), bundle_key=plan.key)
+        return compiled_bytes(settings.text("bundle"), extras_of(settings), bundle_key=plan.key)
     if in_force is None:
         release = keeper.first()
         if release is None:
@@ -70,7 +73,7 @@ def _released(settings: Settings) -> Active:
             where=str(keeper.shelf.folder),
             hint="fetch it again: serve",
         )
-    return activated(packed)
+    return packed
 
 
 def plan_of(settings: Settings) -> Plan:

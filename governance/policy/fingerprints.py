@@ -11,6 +11,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.policy.bundle import united_data
 from governance.policy.engine import engine_version
 from governance.policy.rego.parser import parse_module
 from governance.policy.rego.syntax import Array, Call, Comprehension, Ref, Scalar, Var
@@ -60,13 +61,14 @@ def prints_of(bundles: Sequence[Bundle], rules: Sequence[RuleMeta], modes: Json)
     modules = [_reached(tree, text, accessors) for tree, text in trees]
     rows = modes.get("rules") if isinstance(modes, dict) else None
     mode_of = rows if isinstance(rows, dict) else {}
+    data = united_data(bundles)
     found = {}
     for meta in rules:
         reached, reads = _closure(tuple(meta.package.split(".")), modules)
         parts = [
             engine_version(),
             sorted(modules[index].text for index in reached),
-            [[path, [_at(b.data, path[1:]) for b in bundles]] for path in sorted(p for p in reads if p[0] == "data")],
+            [[path, _at(data, path[1:])] for path in sorted(p for p in reads if p[0] == "data")],
             meta._replace(file="", line=0),
             mode_of.get(meta.id),
         ]

@@ -1,4 +1,4 @@
-"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval."""
+"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval, impact."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         from governance.entrypoints.cli.rules_eval import run as run_eval
 
         return run_eval(argv[1:], stdin, stdout, stderr)
+    if argv and argv[0] == "impact":
+        from governance.entrypoints.cli.rules_impact import run as run_impact
+
+        return run_impact(argv[1:], stdin, stdout, stderr)
     options = _parser().parse_args(argv)
     source = options.rules or _rules_folder()
     if options.verb == "test":
@@ -196,5 +200,6 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--format", choices=("text", "json"), default="text")
     explain = verbs.add_parser("explain", help="what one rule is for, with its cases and its text")
     explain.add_argument("rule", metavar="RULE")
+    verbs.add_parser("impact", help="what a candidate would have decided (governance rules impact --help)")
     verbs.add_parser("eval", help="any Rego query, as OPA's `opa eval` (governance rules eval --help)")
     return parser
