@@ -48,7 +48,7 @@ def _job(options: argparse.Namespace, settings: Settings) -> Job:
     extras = extras_of(settings)
     if any(kind_of(extra.path) != "local" for extra in extras):
         raise CallerError("a bundle beside ours that is fetched cannot be compared", where="GOVERNANCE_EXTRA_BUNDLES")
-    key = b"" if os.path.isdir(options.candidate) else bundle_key_of(settings)
+    key = bundle_key_of(settings)
     return job_of(
         packed_of(settings), options.candidate, extras, key,
         home=settings.home, origin=settings.text("log_origin"), full=options.full,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
-_COMPANION_PAUSE_S = 0.5
+_COMPANION_PAUSE_S, _COMPANION_LONGEST_S = 0.5, 30.0
 _LOOK_AT_CERTIFICATE_S = 1.0
 # Between two starts of the workers, when they died one after the other.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _QUIET_S = 0.1, 5.0, 10.0
@@ -225,10 +225,16 @@ class Companion:
                 process.kill()
 
     def _keep(self) -> None:
+        pause = _COMPANION_PAUSE_S
         while not self._stopping.is_set():
+            started = time.monotonic()
             self._process = subprocess.Popen([sys.executable, "-m", self._module])  # noqa: S603  a module of ours
             self._process.wait()
-            self._stopping.wait(_COMPANION_PAUSE_S)
+            # One that cannot begin says why each time: seldom enough to be read.
+            pause = (
+                _COMPANION_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _COMPANION_LONGEST_S)
+            )
+            self._stopping.wait(pause)
 
 
 class WriterProcess:

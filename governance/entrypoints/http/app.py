@@ -25,6 +25,7 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.platform.candidate import candidate_metrics
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    return Answer(200, worker.telemetry.text().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+    text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
+    return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.platform.bundles.releases import Release, Shelf
+from governance.platform.candidate import candidate_status
+from governance.platform.upload import upload_status
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -45,15 +47,14 @@ async def status(worker: Worker, _call: Call, _identity: Identity) -> Answer:
     """OPA's `GET /v1/status`: bundles by name, each with its revision, its last successes and its last error."""
     found: dict[str, Any] = Shelf(worker.settings.home).status()
     why = await worker.unready()
-    plugins = {"bundle": {"state": "NOT_READY" if worker.serving.missing() else "OK"}}
+    plugins: dict[str, Any] = {"bundle": {"state": "NOT_READY" if worker.serving.missing() else "OK"}}
     labels = {"version": _version(), "id": worker.settings.text("log_origin")}
-    result = {
-        "labels": labels,
-        "bundles": found.get("bundles", {}),
-        "plugins": plugins,
-        "ready": not why,
-        "reason": why,
-    }
+    if worker.settings.text("decision_log_url"):
+        plugins["decision_logs"] = upload_status(worker.settings.home)
+    if worker.settings.text("candidate_bundle"):
+        plugins["candidate"] = candidate_status(worker.settings.home)
+    bundles = found.get("bundles", {})
+    result = {"labels": labels, "bundles": bundles, "plugins": plugins, "ready": not why, "reason": why}
     return json_answer({"result": result})
 
 

@@ -58,7 +58,11 @@ class Report(NamedTuple):
 def job_of(
     base: bytes, candidate: str, extras: Sequence[Extra], key: bytes, *, home: Path, origin: str, full: bool
 ) -> Job:
-    """Compile the candidate, whole and with the changed rules alone. `full`: treat every rule as changed."""
+    """Compile the candidate, whole and with the changed rules alone. `full`: treat every rule as changed.
+
+    An archive has to be signed where there is a `key`; a folder is what somebody is still writing.
+    """
+    key = b"" if os.path.isdir(candidate) else key
     whole = build(candidate, extras, key)
     left, right = activated(base), activated(whole)
     changed = changed_between(left, right)
