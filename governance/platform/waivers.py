@@ -18,7 +18,7 @@ from governance.platform.bundles.http_source import write_whole
 from governance.policy.waivers import is_expired, read_waiver, waiver_files, waiver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from governance.model.request import Json
@@ -52,14 +52,16 @@ class Excuses:
     def __init__(self, home: Path, folder: str) -> None:
         self._folders = [*([folder] if folder else []), str(home / "waivers")]
         self._stamp: object = None
+        self._rules: object = None
         self.valid: tuple[Waiver, ...] = ()
         self.problems: tuple[str, ...] = ()
 
-    def refresh(self, rules: Collection[str], *, is_new: bool = False) -> tuple[str, ...]:
-        """Read what changed; `is_new`: the rules did. Returns the problems where it was read, and nothing where not."""
+    def refresh(self, rules: Mapping[str, object]) -> tuple[str, ...]:
+        """Read what changed, files or rules. Returns the problems where it was read, and nothing where not."""
         stamp = [_stamp(folder) for folder in self._folders]
-        if stamp == self._stamp and not is_new:
+        if stamp == self._stamp and rules is self._rules:
             return ()
+        self._rules = rules
         found: list[Waiver] = []
         problems: list[str] = []
         for path in (path for folder in self._folders for path in _files(folder)):
@@ -106,7 +108,9 @@ class WaiverStore:
             raise NotFound(f"no waiver {name[:80]!r} waits for an approval") from error
 
     def approved_spec(self, proposal: Proposal, approver: str) -> dict[str, Json]:
-        """The whole specification; raises Forbidden where the author approves their own."""
+        """The whole specification; raises Forbidden where the author approves their own, Conflict where the name is taken."""
+        if self._path(proposal.name).exists():
+            raise Conflict(f"a waiver {proposal.name!r} is in force already", hint="revoke it first")
         if approver.casefold() in {proposal.author.casefold(), str(proposal.spec.get("owner", "")).strip().casefold()}:
             raise Forbidden("nobody approves their own waiver", hint="somebody else has to, with a key of their own")
         return {**proposal.spec, "approver": approver}

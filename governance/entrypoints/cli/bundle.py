@@ -155,7 +155,7 @@ def _activate(options: argparse.Namespace, stdout: TextIO) -> int:
 
 def _built_here(path: str, keeper: Keeper) -> Release:
     """The main bundle at `path`, verified and compiled with what serves beside it."""
-    from governance.platform.bundles.keeper import build_apart
+    from governance.platform.bundles.keeper import build_apart, revisions_of
     from governance.platform.bundles.releases import Part
 
     extras = keeper.plan.sources[1:]
@@ -166,7 +166,9 @@ def _built_here(path: str, keeper: Keeper) -> Release:
     rows = [(os.path.abspath(path), False, ""), *((source.location, source.v0, "") for source in extras)]
     packed = build_apart(rows, keeper.plan.key, keeper.plan.build_timeout_s)
     keeper.shelf.prepare()
-    parts = [Part("main", os.path.abspath(path), ""), *(Part(s.name, s.location, "") for s in extras)]
+    locations = [os.path.abspath(path), *(source.location for source in extras)]
+    revisions = revisions_of(packed, len(rows))
+    parts = [Part(s.name, at, r) for s, at, r in zip(keeper.plan.sources, locations, revisions, strict=True)]
     return keeper.shelf.add(packed, keeper.plan.config, parts)
 
 

@@ -51,7 +51,7 @@ class Worker:
         self._budget_s = settings.number("budget_ms") / 1000
         self.serving = serving_of(settings)
         self.excuses = Excuses(settings.home, settings.text("waivers"))
-        self.excuses.refresh(self.serving.active.rules)
+        self.refresh()
         self._reader: LogReader | None = None
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
@@ -77,12 +77,13 @@ class Worker:
 
     def refresh(self) -> None:
         """Take up another release and changed waivers, between two requests."""
-        before = self.serving.active
         said = self.serving.refresh()
         if said:
             sys.stderr.write(f"worker {os.getpid()} {said}\n")
             sys.stderr.flush()
-        for problem in self.excuses.refresh(self.serving.active.rules, is_new=self.serving.active is not before):
+        rules = self.serving.active.rules
+        # Without rules everything is denied, and no waiver could name one.
+        for problem in self.excuses.refresh(rules) if rules else ():
             sys.stderr.write(f"a waiver that does not count: {problem}\n")
             sys.stderr.flush()
 

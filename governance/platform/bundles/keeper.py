@@ -72,7 +72,7 @@ class Keeper:
         self._news: queue.Queue[_News] = queue.Queue()
         self._rows: dict[str, dict[str, Any]] = {}
         self._good = {source.name: self._remembered(source) for source in plan.sources if source.is_remote}
-        self._refused: set[str] = set()
+        self._refused: dict[str, tuple[str, str]] = {}
         # A release that could not be recorded yet, and when to try again.
         self._waiting: tuple[Release, str] | None = None
         self._asked = self._asked_stamp()
@@ -203,9 +203,11 @@ class Keeper:
             return False
         digest = hashlib.sha256(fetched.content).hexdigest()
         if digest in self._refused:
+            code, reason = self._refused[digest]
+            row |= {"code": code, "message": reason}
             return False
         good = self._good[news.source.name]
-        if good.get("digest") == digest:
+        if good.get("digest") == digest and good["revision"] == fetched.revision:
             self._remember(news.source, {**good, "etag": fetched.etag})
             row |= {"code": "", "message": ""}
             return False
@@ -228,7 +230,7 @@ class Keeper:
                 return None
             rows.append((str(self._folder(source) / f"{held['digest']}.tar.gz"), source.v0, held["revision"]))
         packed = build_apart(rows, self.plan.key, self.plan.build_timeout_s)
-        revisions = _revisions(packed, len(rows))
+        revisions = revisions_of(packed, len(rows))
         parts = [Part(s.name, s.location, r) for s, r in zip(self.plan.sources, revisions, strict=True)]
         release = self.shelf.add(packed, self.plan.config, parts)
         for source in self.plan.sources:
@@ -249,7 +251,7 @@ class Keeper:
             if "next" in held or not (has_new or source.is_remote):
                 self._rows[source.name] |= {"code": error.code, "message": reason}
             if "next" in held:
-                self._refused.add(held.pop("next")["digest"])
+                self._refused[held.pop("next")["digest"]] = (error.code, reason)
         standing = self.shelf.standing()
         self._say(f"keeps {standing.release.revision if standing else 'nothing'}: {reason}")
 
@@ -327,7 +329,8 @@ def build_apart(rows: Sequence[tuple[str, bool, str]], key: bytes, timeout_s: in
         raise BadBundle(reason)
 
 
-def _revisions(packed: bytes, count: int) -> list[str]:
+def revisions_of(packed: bytes, count: int) -> list[str]:
+    """The revision of each of the `count` bundles that a release was made of."""
     names = str(json.loads(packed.partition(b"\n")[0])["revision"]).split("+")
     # A manifest may have a "+" in its revision: then the parts cannot be told apart, and each gets the whole.
     return names if len(names) == count else ["+".join(names)] * count

@@ -65,12 +65,12 @@ class Serving:
     def refresh(self) -> str:
         """Take up what has changed on disk; says what was taken up, or why not, and is empty where nothing is new."""
         said = self._reload()
-        self._stale = None
-        stale = self.stale_sources()
-        if stale and self._loaded.revision != NOTHING:
-            self._stale = silent(
-                f"{', '.join(stale)} was not fetched for more than {self._max_age_s} s", self._loaded.revision
-            )
+        stale = self.stale_sources() if self._loaded.revision != NOTHING else []
+        if not stale:
+            self._stale = None
+        elif self._stale is None:
+            reason = f"{', '.join(stale)} was not fetched for more than {self._max_age_s} s"
+            self._stale = silent(reason, self._loaded.revision)
         return said
 
     def missing(self) -> list[str]:
