@@ -33,10 +33,10 @@ def effective_mode(rule: str, tenant: str, now: str, modes: Json) -> str:
     tenants = row.get("tenants", {})
     if not isinstance(tenants, dict):
         return ENFORCE
-    own = tenants.get(tenant)
-    if isinstance(own, dict):
+    own = tenants.get(tenant, row.get("mode"))
+    if tenant in tenants and isinstance(own, dict):
         return _mode_of(own, own.get("mode"), now)
-    return _mode_of(row, own if own is not None else row.get("mode"), now)
+    return _mode_of(row, own, now)
 
 
 def _mode_of(row: dict[str, Json], mode: Json, now: str) -> str:
