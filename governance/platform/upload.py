@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from governance.errors import CallerError, DependencyError
 from governance.model.moment import utc_now
 from governance.platform.bundles.http_source import bearer, write_whole
+from governance.platform.bundles.sources import LOOPBACK
 from governance.platform.decision_events import event_of, without_contents
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _LOOK_S = 0.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _TIMEOUT_S = 30
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class UploadFailed(DependencyError):
@@ -52,7 +52,7 @@ class Collector(NamedTuple):
     def check(self) -> None:
         """Raise CallerError for an address that decisions must not be sent to."""
         parts = urlsplit(self.url)
-        is_here = parts.hostname in _LOOPBACK
+        is_here = parts.hostname in LOOPBACK
         if parts.scheme not in {"https", "http"} or not parts.hostname or (parts.scheme == "http" and not is_here):
             raise CallerError("has to be an https address", where="GOVERNANCE_DECISION_LOG_URL")
         if parts.username or parts.password:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.policy.bundle import united_data
 from governance.policy.engine import engine_version
 from governance.policy.rego.parser import parse_module
-from governance.policy.rego.syntax import Array, Call, Comprehension, Ref, Scalar, Var
-from governance.policy.rego.walk import bodies, bodies_of_rule, subterms, terms_of_rule
+from governance.policy.rego.syntax import Array, Call, Comprehension, Every, Ref, Scalar, Var
+from governance.policy.rego.walk import bodies, bodies_of_rule, declared_in, statements_of, subterms, terms_of_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +42,8 @@ class _Scope(NamedTuple):
 
     names: dict[str, _Path]
     package: _Path
-    accessors: dict[_Path, int]
-    """Functions that look up `input` at a path they are given, and which argument that is."""
+    accessors: dict[_Path, set[int]]
+    """Functions that look up `input` at a path they are given, and which arguments may be that path."""
     parameters: frozenset[str] = frozenset()
 
 
@@ -57,7 +57,9 @@ class _Reached(NamedTuple):
 def prints_of(bundles: Sequence[Bundle], rules: Sequence[RuleMeta], modes: Json) -> str:
     """JSON text `{id: {digest, reads}}` for every rule and obligation."""
     trees = [(parse_module(m.text, m.path, is_v0=m.v0), f"{m.v0}:{m.text}") for b in bundles for m in b.modules]
-    accessors = {place: index for tree, _ in trees for place, index in _accessors(tree)}
+    accessors: dict[_Path, set[int]] = {}
+    for place, index in (found for tree, _ in trees for found in _accessors(tree)):
+        accessors.setdefault(place, set()).add(index)
     modules = [_reached(tree, text, accessors) for tree, text in trees]
     rows = modes.get("rules") if isinstance(modes, dict) else None
     mode_of = rows if isinstance(rows, dict) else {}
@@ -120,11 +122,25 @@ def _at(data: Json, path: _Path) -> Json:
 def _accessors(tree: Tree) -> Iterator[tuple[_Path, int]]:
     """Functions with `object.get(input, <a parameter>, …)` in them."""
     for rule in tree.rules:
-        parameters = [arg.name if isinstance(arg, Var) else "" for arg in rule.head.args or ()]
+        open_ones = _parameters(rule)
+        parameters = [
+            arg.name if isinstance(arg, Var) and arg.name in open_ones else "" for arg in rule.head.args or ()
+        ]
         for term in terms_of_rule(rule):
             place = _looked_up(term)
             if isinstance(place, Var) and place.name in parameters and isinstance(rule.head.ref[0], Var):
                 yield (*tree.package, rule.head.ref[0].name), parameters.index(place.name)
+
+
+def _parameters(rule: Rule) -> frozenset[str]:
+    """Names that stand for what a caller hands in, wherever in the rule they are: those that nothing in it declares anew."""
+    names = {arg.name for arg in rule.head.args or () if isinstance(arg, Var)}
+    inside = [body for term in terms_of_rule(rule) for body in bodies(term)]
+    for literal in (literal for body in [*bodies_of_rule(rule), *inside] for literal in statements_of(body)):
+        names -= declared_in([literal])
+        if isinstance(literal.expr, Every):
+            names -= {name.name for name in (literal.expr.key, literal.expr.value) if name is not None}
+    return frozenset(names)
 
 
 def _looked_up(expr: Expr) -> Term | None:
@@ -135,7 +151,7 @@ def _looked_up(expr: Expr) -> Term | None:
     return expr.args[1] if isinstance(document, Var) and document.name == "input" else None
 
 
-def _reached(tree: Tree, text: str, accessors: dict[_Path, int]) -> _Reached:
+def _reached(tree: Tree, text: str, accessors: dict[_Path, set[int]]) -> _Reached:
     names: dict[str, _Path] = {"input": ("input",), "data": ("data",)}
     names |= {entry.alias or entry.path[-1]: tuple(entry.path) for entry in tree.imports if entry.path[0] in names}
     scope = _Scope(names, tuple(tree.package), accessors)
@@ -145,7 +161,7 @@ def _reached(tree: Tree, text: str, accessors: dict[_Path, int]) -> _Reached:
 
 def _reads_of_rule(rule: Rule, scope: _Scope) -> Iterator[_Path]:
     head = rule.head
-    scope = scope._replace(parameters=frozenset(arg.name for arg in head.args or () if isinstance(arg, Var)))
+    scope = scope._replace(parameters=_parameters(rule))
     for term in (*head.ref[1:], *(head.args or ()), head.key, head.value, *(branch.value for branch in rule.elses)):
         if term is not None:
             yield from _reads(term, scope)
@@ -204,9 +220,9 @@ def _called(call: Call, scope: _Scope) -> Iterator[_Path]:
     path = (*scope.names[first], *(rest.split(".") if rest else ())) if first in scope.names else ()
     if path:
         yield path
-    index = scope.accessors.get(path[1:] if path else (*scope.package, call.name))
-    if index is not None and index < len(call.args):
-        yield ("input", *_constants(_segments(call.args[index])))
+    for index in scope.accessors.get(path[1:] if path else (*scope.package, call.name), ()):
+        if index < len(call.args):
+            yield ("input", *_constants(_segments(call.args[index])))
 
 
 def _constants(arguments: Sequence[Term]) -> Iterator[str]:

@@ -128,7 +128,10 @@ def test_a_new_one_is_swapped_in_while_requests_run_and_none_fails(world, client
     assert (change["from"], change["to"], change["actor"]) == ("red", "blue", "service:bundle-keeper")
 
 
-@pytest.mark.parametrize("mode", ["500", "garbage", "hang", "truncated"])
+@pytest.mark.parametrize(
+    "mode",
+    ["500", "garbage", pytest.param("hang", marks=pytest.mark.slow), pytest.param("truncated", marks=pytest.mark.slow)],
+)
 def test_whatever_the_server_does_the_last_good_one_serves(world, client, platform, mode):
     _, _, server, service = world
     server.mode = mode

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
-from governance.platform.bundles.sources import FetchFailed
+from governance.platform.bundles.sources import LOOPBACK, FetchFailed
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +38,8 @@ def fetch_http(url: str, etag: str, terms: Terms, *, wait: bool) -> Fetched:
     """The archive at `url`, or that it is still the one with `etag`. Raises FetchFailed; takes bounded time and memory."""
     import httpx  # only where something is fetched
 
+    if terms.token_file and url.startswith("http://") and urlsplit(url).hostname not in LOOPBACK:
+        raise FetchFailed("a token is not sent over plain http", where=url, hint="use https")
     wait_s = terms.wait_s if wait else 0
     modes = f"modes=snapshot;wait={wait_s}" if wait_s else "modes=snapshot"
     headers = {"prefer": modes, "accept-encoding": "identity", **bearer(terms.token_file)}

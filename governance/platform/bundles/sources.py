@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from governance.settings import Settings
 
 MAIN = "main"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A ref is handed to git: nothing that begins like an option, and none of the characters a ref may not have.
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]{0,199}", re.ASCII)
@@ -146,7 +146,7 @@ def _check(source: Source, *, is_verified: bool) -> None:
         )
     if parts.scheme not in {"https", "http", *({"file", "ssh"} if source.kind == "git" else ())}:
         raise CallerError(f"{parts.scheme!r} is not fetched", where=source.location)
-    if parts.scheme == "http" and host not in _LOOPBACK and (source.kind == "git" or not is_verified):
+    if parts.scheme == "http" and host not in LOOPBACK and (source.kind == "git" or not is_verified):
         raise CallerError(
             "anybody on the way could change the policy",
             where=source.location,

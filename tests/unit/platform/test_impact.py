@@ -18,9 +18,10 @@ from governance.platform.impact.compare import compare
 from governance.platform.impact.recorded import is_read, recorded_of
 from governance.platform.impact.report import as_html, as_json, as_text
 from governance.policy.active import activated
-from governance.policy.build import build
+from governance.policy.build import build, rules_of
+from governance.policy.bundle import load_bundle
 from governance.policy.decide import Moment, decide
-from governance.policy.fingerprints import read_prints
+from governance.policy.fingerprints import prints_of, read_prints
 from governance.settings import Settings
 from governance.wiring import LogRecorder, parts_for
 
@@ -272,3 +273,35 @@ def test_what_a_rule_reads_is_found_through_libraries(base):
     prints = read_prints(activated(base).prints)
     assert prints["LIFE-001"].reads == (("resource", "state"),)
     assert prints["FLOW-001"].reads == (("resource", "purpose"),)
+
+
+@pytest.mark.parametrize(
+    ("condition", "reads"),
+    [
+        ('part.at(["resource", input.which]) == "x"', {("resource",), ("which",)}),
+        ('part.two(["a"], ["b", "c"]) == "x"', {("a",), ("b", "c")}),
+        ('part.hides(["a"]) == "x"', {()}),
+        ('part.passes(["a"]) == "x"', {()}),
+        ('some p in [["a"]]; part.at(p) == "x"', {()}),
+        ('x := input; x.a == "x"', {()}),
+        ('x := input.a; x.b == "x"', {("a",)}),
+        ('{k | some k, _ in input.a} == {"x"}', {("a",)}),
+        ("every v in input.a { v == input.b }", {("a",), ("b",)}),
+        ('data.platform.lib.other.whole == "x"', {("deep", "er")}),
+        ('data.platform.lib[_].whole == "x"', {("deep", "er")}),
+    ],
+)
+def test_reads_err_on_the_side_of_too_much(tmp_path, condition, reads):
+    functions = {
+        "two": 'two(p, _) := object.get(input, p, "")\n\ntwo(_, q) := object.get(input, q, "")\n',
+        "passes": "passes(p) := at(p)\n",
+        "hides": 'hides(p) := [x | some p in [["secret"]]; x := object.get(input, p, "")]\n',
+    }
+    library = FILES["lib/part.rego"] + "\n".join(
+        text for name, text in functions.items() if f"part.{name}" in condition
+    )
+    other = "package platform.lib.other\n\nwhole := input.deep.er\n"
+    text = FILES[PURPOSE].replace('part.at(["resource", "purpose"]) == ""', condition)
+    folder = write(tmp_path / "pack", {PURPOSE: text, "lib/part.rego": library, "lib/other.rego": other})
+    bundle = load_bundle(str(folder))
+    assert set(read_prints(prints_of([bundle], rules_of(bundle), {}))["FLOW-001"].reads) == reads
