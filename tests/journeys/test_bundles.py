@@ -10,6 +10,9 @@ import pytest
 from tests.journeys.bundle_server import BundleServer
 from tests.journeys.service import Service, governance
 
+# One service and one server for all of them.
+pytestmark = pytest.mark.xdist_group("bundles")
+
 
 def pack(folder, colour, *, rule="APP-001"):
     """A bundle of one rule: the app has to be of a colour."""
@@ -29,6 +32,8 @@ def pack(folder, colour, *, rule="APP-001"):
 
 def built(folder, colour, key, **other):
     path = folder / f"{colour}.tar.gz"
+    if path.exists():
+        return path
     argv = [
         "bundle",
         "build",
@@ -79,6 +84,14 @@ def client(world):
 def platform(world):
     with world[3].client("platform") as asking:
         yield asking
+
+
+@pytest.fixture
+def blue(world, client):
+    """Blue is in force, after red was: whatever ran before."""
+    folder, key, server, service = world
+    server.publish(built(folder, "blue", key))
+    service.wait_until(lambda: all(effect(client, "blue") == "allow" for _ in range(8)), 60)
 
 
 def effect(client, colour):
@@ -132,7 +145,7 @@ def test_a_new_one_is_swapped_in_while_requests_run_and_none_fails(world, client
     "mode",
     ["500", "garbage", pytest.param("hang", marks=pytest.mark.slow), pytest.param("truncated", marks=pytest.mark.slow)],
 )
-def test_whatever_the_server_does_the_last_good_one_serves(world, client, platform, mode):
+def test_whatever_the_server_does_the_last_good_one_serves(world, client, platform, blue, mode):
     _, _, server, service = world
     server.mode = mode
     try:
@@ -148,7 +161,7 @@ def test_whatever_the_server_does_the_last_good_one_serves(world, client, platfo
     service.wait_until(lambda: status(platform)["code"] == "", 30)
 
 
-def test_one_that_is_signed_by_somebody_else_is_not_served(world, client, platform):
+def test_one_that_is_signed_by_somebody_else_is_not_served(world, client, platform, blue):
     folder, _key, server, service = world
     good, other = server.content, folder / "other-secret"
     other.write_text("fedcba9876543210" * 4)
@@ -161,7 +174,7 @@ def test_one_that_is_signed_by_somebody_else_is_not_served(world, client, platfo
         server.content = good
 
 
-def test_an_operator_goes_back_and_the_sources_wait_until_they_are_followed_again(world, client, platform):
+def test_an_operator_goes_back_and_the_sources_wait_until_they_are_followed_again(world, client, platform, blue):
     folder, key, server, service = world
     env = {name: value for name, value in service.env.items() if name.startswith("GOVERNANCE_")}
     done = governance("bundle", "activate", "red", "--reason", "ticket 7", home=service.home, **env)
@@ -182,6 +195,7 @@ def test_an_operator_goes_back_and_the_sources_wait_until_they_are_followed_agai
 
 def test_without_its_source_a_start_serves_what_was_good_last_and_never_nothing(world, tmp_path):
     folder, key, server, _ = world
+    server.publish(built(folder, "green", key))
     env = {
         "GOVERNANCE_BUNDLE": server.url, "GOVERNANCE_BUNDLE_KEY": str(key), "GOVERNANCE_BUNDLE_POLL_S": "1",
         "GOVERNANCE_BUNDLE_TOKEN_FILE": str(folder / "token"), "GOVERNANCE_BUNDLE_TIMEOUT_S": "1",
