@@ -28,7 +28,7 @@ SCHEMA_VERSION = 2
 _SCRUB_S = 20.0
 
 # Kinds that say what became of the log itself: few among many, and asked for at every start.
-CUSTODY = ("hold", "erasure", "prune", "key_rotation", "policy_change")
+CUSTODY = ("hold", "erasure", "prune", "key_rotation", "bundle_activated")
 _CUSTODY = str(CUSTODY)
 _SUBJECTS = "subjects (number INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"
 _SCHEMA = f"""

@@ -18,7 +18,7 @@ from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
-from governance.record import entry_of, entry_of_change, entry_of_query, entry_of_refusal, event_of, with_masks
+from governance.record import entry_of, entry_of_query, entry_of_refusal, event_of, with_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -192,12 +192,6 @@ class Pipeline:
         entry = self._refusal(source, error, body_digest)
         await self._aappend(entry)
         return str(entry.public["decision_id"])
-
-    async def achanged(self, source: Source, revision: str, previous: str, waivers: Sequence[Waiver]) -> None:
-        """Record that other rules or waivers are about to come into force. Raises RecordNotDurable: then they must not."""
-        rows = [waiver._asdict() for waiver in waivers]
-        new_id, now = self._parts.new_id(), self._parts.clock()
-        await self._aappend(entry_of_change(source, revision, previous, rows, decision_id=new_id, now=now))
 
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts

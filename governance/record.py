@@ -15,8 +15,6 @@ from governance.errors import GovernanceError
 from governance.masking import masked, scrubbed, without
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from governance.masking import Masks
     from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
@@ -91,22 +89,6 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
     return Entry(
         kind="refused", time=now, public=public, sealed={"answer": {"reason": str(error)}}, subject=source.actor
     )
-
-
-def entry_of_change(
-    source: Source, revision: str, previous: str, waivers: Sequence[Json], *, decision_id: str, now: str
-) -> Entry:
-    """The record of other rules, or other waivers, coming into force. `waivers`: each with `name` and what it excuses."""
-    public = {
-        **_public(source, decision_id, "allow", None),
-        "app": "",
-        "tenant": "",
-        "rules": [],
-        "revision": revision,
-        "previous": previous,
-        "waivers": sorted(str(waiver["name"]) for waiver in waivers),
-    }
-    return Entry(kind="policy_change", time=now, public=public, sealed={"waivers": list(waivers)})
 
 
 def with_masks(entry: Entry, masks: Masks) -> Entry:

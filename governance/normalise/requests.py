@@ -87,6 +87,15 @@ def query_request(path: str, document: Json, source: Source) -> Request:
     return Request("query", "query", owner, {"id": source.actor}, about, resource, {}, False, source, digest, text)
 
 
+def recorded_request(parts: dict[str, Json], source: Source, text: str) -> Request:
+    """A request as the log holds it, taken as it was: `parts` is what `text`, its canonical form, says."""
+    kind, resource = parts["kind"], parts["resource"]
+    return Request(
+        kind, parts["action"], parts["tenant"], parts["subject"], _app_of(kind, resource), resource, parts["context"],
+        parts["dry_run"], source, "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text,
+    )  # fmt: skip
+
+
 def manifest_kind(document: Document) -> str | None:
     """The request kind of a manifest of ours (`deploy`, `template`); None for every other document."""
     value = document.value

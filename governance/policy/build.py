@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from governance.errors import BadBundle
 from governance.model.request import KINDS
 from governance.policy.active import packed
-from governance.policy.bundle import Bundle, load_bundle, owned_roots, refuse_overlap, united_data
+from governance.policy.bundle import Bundle, files_of, load_bundle, owned_roots, refuse_overlap, united_data
 from governance.policy.compiler.compile import Module, compile_policy
 from governance.policy.compiler.entry import ENTRY_PACKAGE, RuleEntry, entry_module
+from governance.policy.fingerprints import prints_of
 from governance.policy.metadata import RuleMeta, metadata_of
 from governance.policy.modes import ENFORCE
 from governance.policy.proof import corpus_of, proved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from governance.model.request import Json
     from governance.policy.active import Extra
@@ -28,22 +29,39 @@ TEMPLATE_PACKAGES = (("gatekeeper", "templates"), ("gatekeeper", "libs"))
 _ENTRY = Bundle("the entry points", "", (ENTRY_PACKAGE.replace(".", "/"),), (), {})
 
 
-def build(source: str, extras: Sequence[Extra], key: bytes = b"", *, is_own: bool = False) -> bytes:
+def build(
+    source: str,
+    extras: Sequence[Extra],
+    key: bytes = b"",
+    *,
+    is_own: bool = False,
+    revision: str = "",
+    only: Collection[str] | None = None,
+) -> bytes:
     """The packed form of the bundle at `source` with `extras`; raises BadBundle or RuleError for what must not serve.
 
-    `key`: as for `load_active`; `is_own`: `source` is the pack that comes with this package.
+    `key`, `revision`: as for `compiled_bytes`; `is_own`: `source` is the pack that comes with this package. `only`: ids of the
+    rules and obligations that the entry points ask, for an analysis; what serves asks all.
     """
     main = load_bundle(source, key=b"" if is_own else key)
+    main = main._replace(revision=revision or main.revision)
     bundles = [main]
     if extras:
-        bundles = [owned_roots(b) for b in (main, *(load_bundle(e.path, v0=e.v0, key=key) for e in extras))]
+        bundles = [owned_roots(b) for b in (main, *(_extra(e, key) for e in extras))]
         refuse_overlap([*bundles, _ENTRY])
-    rules = rules_of(*bundles) if extras else rules_of(main)
+    rules = rules_of(*bundles)
     _refuse_obligations(bundles[1:])
-    compiled = compile_bundles(bundles, rules)
-    compiled = compiled._replace(fast=proved(compiled, corpus_of(source)))
-    revision = main.revision if len(bundles) == 1 else "+".join(b.revision for b in bundles)
-    return packed(revision, rules, _modes(main, rules), compiled)
+    asked = rules if only is None else [meta for meta in rules if meta.id in only]
+    compiled = compile_bundles(bundles, asked)
+    compiled = compiled._replace(fast=proved(compiled, corpus_of(files_of(source))))
+    name = main.revision if len(bundles) == 1 else "+".join(b.revision for b in bundles)
+    modes = _modes(main, rules)
+    return packed(name, rules, modes, compiled, prints_of(bundles, rules, modes))
+
+
+def _extra(extra: Extra, key: bytes) -> Bundle:
+    bundle = load_bundle(extra.path, v0=extra.v0, key=key)
+    return bundle._replace(revision=extra.revision or bundle.revision)
 
 
 def _modes(main: Bundle, rules: Sequence[RuleMeta]) -> Json:

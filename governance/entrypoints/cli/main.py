@@ -27,8 +27,9 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "check": Command("check", "decide on every file that is recognised, as pre-commit and CI do"),
     "decide": Command("decide", "one request through the whole line, recorded"),
-    "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval, import-gatekeeper"),
-    "bundle": Command("bundle", "build, inspect, sign, verify"),
+    "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval, impact, vap, import-gatekeeper"),
+    "bundle": Command("bundle", "build, inspect, sign, verify; list, activate"),
+    "waiver": Command("waiver", "add, list and revoke waivers"),
     "audit": Command(
         "audit", "list, show, ask, export, verify, checkpoint, key, hold, erase, prune, rotate-key, witness"
     ),

@@ -7,11 +7,21 @@ import gc
 import os
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, ext_authz, opa, opa_more, records, tiles
+from governance.entrypoints.http import (
+    admission,
+    authzen,
+    bundles,
+    decisions,
+    ext_authz,
+    opa,
+    opa_more,
+    records,
+    tiles,
+    waivers,
+)
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -26,6 +36,7 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.platform.candidate import candidate_metrics
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -49,6 +60,7 @@ _ASKS_FOR_OTHERS = frozenset({"service"})
 # A route for every method.
 ANY = "*"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_RULES: frozenset[str] = frozenset({"platform", "compliance"})
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -77,13 +89,15 @@ async def _live(_worker: Worker, _call: Call, _: Identity) -> Answer:
 
 
 async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
-    if not await worker.is_ready():
-        raise DependencyError("the audit log cannot be reached", hint="nothing is allowed until it is back")
+    why = await worker.unready()
+    if why:
+        raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
     return json_answer({"status": "ready", "revision": worker.active.revision})
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    return Answer(200, worker.telemetry.text().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+    text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
+    return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
@@ -143,6 +157,14 @@ ROUTES: Sequence[Route] = (
         for path in ("/v1/policies/{id*}", "/v1/data/{path*}", "/v1/data")
         for method in ("PUT", "PATCH", "DELETE")
     ),
+    Route("GET", "/v1/bundles", bundles.listing, _READS, "Bundles and the releases made of them"),
+    Route("GET", "/v1/bundles/{revision}", bundles.show, _READS, "One release"),
+    Route("GET", "/v1/status", bundles.status, _READS | _ASKS_RULES, "OPA's status: how each bundle fares"),
+    Route("GET", "/v1/waivers", waivers.listing, _READS, "Waivers, those that do not count included"),
+    Route("POST", "/v1/waivers", waivers.propose, _RULES, "Propose a waiver; it counts once somebody else approved it"),
+    Route("POST", "/v1/waivers/{name}/approval", waivers.approve, _RULES, "Approve a waiver of somebody else"),
+    Route("GET", "/v1/waivers/{name}", waivers.show, _READS, "One waiver"),
+    Route("DELETE", "/v1/waivers/{name}", waivers.revoke, _RULES, "Revoke a waiver"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
     Route("GET", "/readyz", _ready, _OPEN, "Decisions can be made and recorded"),
@@ -172,7 +194,6 @@ class Application:
         self._is_leaving = False
         self._worker: Worker | None = None
         self._care: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
         self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
         self._patterns = [(_pattern(route.path), route) for route in ROUTES]
 
@@ -207,7 +228,7 @@ class Application:
         gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, worker.ask_to_rebuild)
         loop.add_signal_handler(signal.SIGUSR1, self._leave)
         self._care = loop.create_task(worker.look_after())
 
@@ -215,15 +236,6 @@ class Application:
         """Another worker takes over: no new connections, and none kept open behind its next answer."""
         self._is_leaving = True
         self._stop_accepting()
-
-    def _reload(self) -> None:
-        import asyncio
-
-        async def reload(worker: Worker) -> None:
-            sys.stderr.write(await worker.reload() + "\n")
-
-        if self._worker is not None:
-            self._reloading = asyncio.get_running_loop().create_task(reload(self._worker))
 
     async def _stop(self) -> None:
         if self._care is not None:

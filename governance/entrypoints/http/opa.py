@@ -75,8 +75,10 @@ async def _bare(worker: Worker, call: Call, identity: Identity, path: str) -> An
 async def health(worker: Worker, call: Call) -> Answer:
     """`GET /health`: 200 `{}` when decisions can be made; with `?bundles` or `?plugins` also that they can be recorded."""
     wanted = call.query()
-    if ({"bundles", "plugins"} & set(wanted)) and not await worker.is_ready():
-        return json_answer({"error": "the audit log cannot be reached"}, 500)
+    asked = {"bundles", "bundle", "plugins"} & set(wanted)
+    why = await worker.unready() if asked else ""
+    if why:
+        return json_answer({"error": why}, 500)
     return json_answer({})
 
 
