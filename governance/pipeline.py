@@ -68,6 +68,10 @@ def _unwatched(_request: Request) -> AbstractContextManager[None]:
     return _NO_SPAN
 
 
+def _unkept(_active: Active) -> None:
+    """Where nothing is recorded, nothing has to be kept."""
+
+
 class Parts(NamedTuple):
     """The real parts a line is made of; `governance.wiring` picks them."""
 
@@ -83,6 +87,8 @@ class Parts(NamedTuple):
     clock: Callable[[], str] = utc_now
     new_id: Callable[[], str] = new_decision_id
     stage: Callable[[str], AbstractContextManager[None]] = _unobserved
+    keep: Callable[[Active], None] = _unkept
+    """Called before every record: the policy that decided has to be there when somebody decides again. May raise OSError."""
     watch: Callable[[Request], AbstractContextManager[None]] = _unwatched
     """Around every evaluation: a service bounds its time and notes what is in flight."""
 
@@ -92,6 +98,14 @@ class Assessed(NamedTuple):
 
     decision: Decision
     facts: Facts
+    active: Active
+    """What decided."""
+    waivers: Sequence[Waiver]
+    """Those that were in force; most decisions use none."""
+
+    def entry(self, request: Request) -> Entry:
+        """The record of it."""
+        return entry_of(request, self.facts, self.decision, self.waivers)
 
 
 class Pipeline:
@@ -104,14 +118,16 @@ class Pipeline:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
-            self._append(entry_of(request, assessed.facts, assessed.decision))
+            self._keep(assessed.active)
+            self._append(assessed.entry(request))
         return self._enforce(request, assessed.decision)
 
     async def adecide(self, request: Request) -> Decision:
         """As `decide`, without blocking the event loop while the disk makes the record durable."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
-            await self._aappend(entry_of(request, assessed.facts, assessed.decision))
+            self._keep(assessed.active)
+            await self._aappend(assessed.entry(request))
         return self._enforce(request, assessed.decision)
 
     def assess(self, request: Request) -> Assessed:
@@ -130,14 +146,15 @@ class Pipeline:
         with parts.stage("decide"):
             verdict = decide(active, request, facts, moment, waivers)
         if not verdict.candidates:
-            return Assessed(verdict.decision, facts)
+            return Assessed(verdict.decision, facts, active, waivers)
 
         def again(resource: Json) -> Decision:
             changed = parts.rebuild(request, resource)
             return decide(active, changed, enrich_all(changed, parts.enrichers), moment, waivers).decision
 
         with parts.stage("explain"):
-            return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
+            decision = with_proved_fixes(verdict, request.resource, again)
+            return Assessed(decision, facts, active, waivers)
 
     async def aquery(self, path: str, document: Json, source: Source) -> tuple[str, Answer]:
         """The value of any rule of any bundle for an input, recorded: (decision id, answer). Raises NoAnswer, recorded too.
@@ -172,6 +189,12 @@ class Pipeline:
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts
         return entry_of_refusal(source, error, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest)
+
+    def _keep(self, active: Active) -> None:
+        try:
+            self._parts.keep(active)
+        except OSError as error:
+            raise _not_durable(error) from error
 
     def _append(self, entry: Entry) -> None:
         try:

@@ -15,6 +15,7 @@ from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.policy.active import Extra, load_active
+from governance.policy.kept import PolicyKeeper, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +115,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
         enrichers=enrichers_of(directory),
         rebuild=changed,
         enforcement=directory,
+        keep=PolicyKeeper(settings.text("home")).keep,
         waivers=lambda: waivers,
     )
 
@@ -159,6 +161,11 @@ class SharedRecorder:
             return await client.aappend(entry)
         finally:
             await client.close()
+
+
+def policies_of(settings: Settings) -> Callable[[set[str]], dict[str, bytes]]:
+    """Policies that served under some revisions, as files for an export."""
+    return lambda revisions: kept(settings.text("home"), revisions)
 
 
 def open_reader(settings: Settings) -> LogReader:
