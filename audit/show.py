@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import BadPackage
 from audit.packages import Manifest, Package, read_manifest
-from audit.verify import records_of
+from audit.walk import records_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from audit.verify import Record
+    from audit.walk import Record
 
 _POLICY = re.compile(r"policy-[0-9a-f]{16}-[0-9a-f]{16}\.json")
 _LONGEST_POLICY = 256 << 20

@@ -10,10 +10,8 @@ or the keys of witnesses that you trust (`--witness`).
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from audit.cosignatures import cosigned
 from audit.errors import BadPackage
@@ -35,12 +33,13 @@ from audit.packages import (
     read_manifest,
     readable,
 )
-from audit.sealed_texts import Opening, split
+from audit.walk import LEAF_ROW, records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-_ROW = 40
+    from audit.walk import Record
+
 _USAGE = """usage: {program} PACKAGE [--key KEY] [--pinned FILE] [--witness KEY]… [--decision ID]
   --key KEY        the log's verifier key as you were given it
   --pinned FILE    a checkpoint of this log that you kept: the export has to continue it
@@ -74,14 +73,6 @@ class Verified(NamedTuple):
     """Names that lie in the package and that nobody signed."""
 
 
-class Record(NamedTuple):
-    """One record of a package."""
-
-    raw: bytes
-    leaf: dict[str, Any]
-    openings: dict[str, Opening]
-
-
 def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa: B008  a tuple does not change
     """Verify the export at `path` (folder or .zip); raises BadPackage naming the first thing that is wrong."""
     with Package(path) as package:
@@ -105,107 +96,6 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
     return Verified(
         count, opened_fields, erased, checkpoint, str(manifest.key), sum(manifest.pruned.values()), tuple(beside)
     )
-
-
-def records_of(package: Package, manifest: Manifest) -> Iterator[Record]:
-    """Every record, checked against its signed leaf hash, its place, its app's sequence and its commitments."""
-    sequences = _Sequences(manifest)
-    with (
-        Checked(package, LEAVES, manifest.files[LEAVES]) as leaves,
-        Checked(package, RECORDS, manifest.files[RECORDS]) as records,
-        Checked(package, OPENINGS, manifest.files[OPENINGS]) as openings,
-    ):
-        texts = _Openings(openings)
-        lines = records.lines()
-        for number, row in enumerate(leaves.pieces(_ROW), 1):
-            line = next(lines, b"")
-            index = int.from_bytes(row[:8], "big")
-            raw = line[:-1] if line.endswith(b"\n") else line
-            leaf = _leaf(raw, row, number, is_whole=raw != line)
-            sequences.check(leaf, f"{RECORDS}:{number}: record {index}")
-            yield Record(raw, leaf, texts.of(index, leaf, number))
-        if next(lines, b""):
-            raise BadPackage(f"{RECORDS}: goes on after the last record that was signed")
-        texts.finish()
-        for file in (leaves, records, openings):
-            file.finish()
-
-
-def _leaf(raw: bytes, row: bytes, number: int, *, is_whole: bool) -> dict[str, Any]:
-    index = int.from_bytes(row[:8], "big")
-    where = f"{RECORDS}:{number}"
-    if not is_whole or hashlib.sha256(b"\x00" + raw).digest() != row[8:]:
-        raise BadPackage(f"{where}: this is not record {index}{_said(raw)}: changed, removed, or out of order")
-    try:
-        leaf: dict[str, Any] = json.loads(raw)
-        if leaf["index"] != index or not isinstance(leaf["public"], dict) or not isinstance(leaf["commitments"], dict):
-            raise BadPackage(f"{where}: record {leaf['index']} stands at the place of {index}")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadPackage(f"{where}: record {index} is not of the form a record has") from error
-    return leaf
-
-
-def _said(raw: bytes) -> str:
-    """What a line that is not the right one says that it is, for whoever has to find out what happened."""
-    try:
-        leaf = json.loads(raw)
-        return f" (it says: record {leaf['index']}, decision {leaf['public'].get('decision_id', '?')})"[:120]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ""
-
-
-class _Sequences:
-    """Where the export promises everything of an app, no number of its sequence may be missing, the first included."""
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._promises_everything = promises_all(manifest.filter)
-        self._last: dict[str, int] = dict(manifest.pruned)
-
-    def check(self, leaf: dict[str, Any], name: str) -> None:
-        if not self._promises_everything:
-            return
-        app, sequence = str(leaf["public"].get("app", "")), leaf.get("app_sequence")
-        last = self._last.get(app, 0)
-        if sequence != last + 1:
-            raise BadPackage(
-                f"{name}: app {app!r} goes from its record {last} to {sequence}; those between are missing"
-            )
-        self._last[app] = last + 1
-
-
-class _Openings:
-    """The openings file beside the records: a line for each record that has something to open."""
-
-    def __init__(self, file: Checked) -> None:
-        self._lines = file.lines()
-        self._number = 0
-        self._index, self._text = -1, b""
-        self._advance()
-
-    def of(self, index: int, leaf: dict[str, Any], number: int) -> dict[str, Opening]:
-        if self._index != index:
-            return {}
-        try:
-            found = split(self._text, leaf["commitments"])
-        except ValueError as error:
-            decision = leaf["public"].get("decision_id", "?")
-            raise BadPackage(
-                f"{OPENINGS}:{self._number}: record {index} ({RECORDS}:{number}, decision {decision}): {error}"
-            ) from error
-        self._advance()
-        return found
-
-    def finish(self) -> None:
-        if self._text:
-            raise BadPackage(f"{OPENINGS}:{self._number}: belongs to no record, or stands out of order")
-
-    def _advance(self) -> None:
-        line = next(self._lines, b"")
-        self._number += 1
-        digits, _, text = line.removeprefix(b'{"index":').partition(b',"openings":')
-        if line and (not digits.isdigit() or len(digits) > 15 or not text.endswith(b"}\n")):
-            raise BadPackage(f"{OPENINGS}:{self._number}: not a line of openings")
-        self._index, self._text = (int(digits) if line else -1), text[:-2]
 
 
 class _Compared:
@@ -249,14 +139,6 @@ class _Compared:
             self._wrong = self._wrong or f"{self._file.name}: {what} is not what the records say"
 
 
-def promises_all(wanted: Any) -> bool:
-    """Whether nothing but the app narrows the export.
-
-    Not where time does: records are numbered in the order they reach the log, and their times are not quite in that order.
-    """
-    return not set(wanted) - {"app", "before"}
-
-
 def _checkpoint(package: Package, manifest: Manifest, trusted: Trusted) -> Checkpoint:
     with Checked(package, CHECKPOINT, manifest.files[CHECKPOINT]) as file:
         file.finish()
@@ -289,13 +171,13 @@ def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, pi
         Checked(package, LEAVES, manifest.files[LEAVES]) as leaves,
         Checked(package, PROOF, manifest.files[PROOF]) as proof,
     ):
-        rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in leaves.pieces(_ROW))
+        rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in leaves.pieces(LEAF_ROW))
         wanted = [older.size] if older else []
         try:
             tree = rebuild(rows, proof.pieces(32), checkpoint.size, manifest.stops, wanted)
         except ValueError as error:
             raise BadPackage(f"{PROOF}: does not prove these records: {error}") from error
-    if manifest.files[LEAVES].bytes != _ROW * manifest.records:
+    if manifest.files[LEAVES].bytes != LEAF_ROW * manifest.records:
         raise BadPackage(f"{LEAVES}: not the {manifest.records} records that the manifest says")
     if tree.root() != checkpoint.root:
         raise BadPackage(f"{PROOF}: these records are not in the log of {CHECKPOINT}: an export of another log?")

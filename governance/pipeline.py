@@ -17,6 +17,7 @@ from governance.normalise.requests import query_request
 from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
 from governance.policy.query import ask
+from governance.policy.waivers import used_waivers
 from governance.record import entry_of, entry_of_query, entry_of_refusal
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Assessed(NamedTuple):
 
     def entry(self, request: Request) -> Entry:
         """The record of it."""
-        return entry_of(request, self.facts, self.decision, self.waivers)
+        return entry_of(request, self.facts, self.decision, used_waivers(self.decision, self.waivers))
 
 
 class Pipeline:

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
-    from governance.policy.waivers import Waiver
 
 _SHORTEST_VALUE_TO_SEARCH = 4
 # Header names and members whose values are credentials whatever they look like.
 _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
 
 
-def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Waiver] = ()) -> Entry:
-    """The record of one decision; of `waivers` it holds those that excused something, so that it can be decided again."""
+def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
+    """The record of one decision; with the `waivers` that it stands on, so that it can be made again."""
     resource, hidden = masked(request.resource, facts.values)
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
@@ -35,7 +34,7 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
         "answer": {
             "reason": _without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
-            "waivers": _used(decision, waivers),
+            "waivers": list(waivers),
             "obligations": _scrub([o._asdict() for o in decision.obligations], hidden),
         },
     }
@@ -191,11 +190,6 @@ def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:
         "waived_by": violation.waived_by,
         "controls": list(violation.controls),
     }
-
-
-def _used(decision: Decision, waivers: Sequence[Waiver]) -> list[Json]:
-    used = {(v.rule, v.waived_by) for v in decision.violations if v.waived_by}
-    return [waiver._asdict() for waiver in waivers if (waiver.rule, waiver.name) in used]
 
 
 def _public(source: Source, decision_id: str, effect: str, error: str | None) -> dict[str, Json]:

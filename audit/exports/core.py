@@ -17,7 +17,7 @@ from audit.notes import opened, parse_checkpoint, parse_verifier_key
 from audit.packages import LEAVES, OPENINGS, PROOF, RECORDS
 from audit.sealed_texts import joined, parsed
 from audit.tree import leaf_hash
-from audit.verify import Record, promises_all
+from audit.walk import LEAF_ROW, Record, promises_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,6 @@ _BATCH = 500
 # Batches between two notes of how far it came.
 _NOTED_EVERY = 40
 PROGRESS = "progress.json"
-_ROW = 40
 _REVISION = re.compile(rb'"revision":("(?:[^"\\\\]|\\\\.)*")')
 
 
@@ -138,14 +137,14 @@ class Core:
     def _check_same(self, indexes: Sequence[int], done: int) -> None:
         with (self._folder / LEAVES).open("rb") as file:
             for number in range(done):
-                if int.from_bytes(file.read(_ROW)[:8], "big") != indexes[number : number + 1][0]:
+                if int.from_bytes(file.read(LEAF_ROW)[:8], "big") != indexes[number : number + 1][0]:
                     raise AuditError(f"{self._folder}: the interrupted export holds other records; remove it")
 
     def _walked(self) -> Rebuilt:
         """The tree as far as the files go."""
         tree = Rebuilt()
         with (self._folder / LEAVES).open("rb") as leaves, (self._folder / PROOF).open("rb") as proof:
-            while row := leaves.read(_ROW):
+            while row := leaves.read(LEAF_ROW):
                 for level, _ in blocks(tree.size, int.from_bytes(row[:8], "big"), self._stops):
                     tree.add(level, proof.read(32))
                 tree.add(0, row[8:])
@@ -154,7 +153,7 @@ class Core:
     def _finished(self, records: int, wanted: Filter) -> Written:
         """Read everything back once: digests, the root, and what the records name."""
         with (self._folder / LEAVES).open("rb") as leaves, (self._folder / PROOF).open("rb") as proof:
-            rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in iter(lambda: leaves.read(_ROW), b""))
+            rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in iter(lambda: leaves.read(LEAF_ROW), b""))
             tree = rebuild(rows, iter(lambda: proof.read(32), b""), self._size, self._stops, ())
         if tree.root() != self._root:
             raise LogTorn("what the log gave does not lead to its own root; `governance audit check` says where")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.exports.views import Context, Rows
-    from audit.verify import Record
+    from audit.walk import Record
 
 VERSION = "1.5.0"
 _SEVERITY = {"info": 1, "low": 2, "medium": 3, "high": 4, "critical": 5}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.exports.views import Context, Rows
-    from audit.verify import Record
+    from audit.walk import Record
 
 
 def write(rows: Rows, path: Path, context: Context) -> None:

@@ -12,7 +12,7 @@ from audit.errors import AuditError
 # In an order in which each finds what it needs above it.
 MODULES = (
     "errors", "canonical", "record", "tree", "multiproof", "ed25519", "notes", "cosignatures", "packages", "sealed_texts",
-    "exports/csv_view", "exports/plain_views", "verify", "show",
+    "walk", "exports/csv_view", "exports/plain_views", "verify", "show",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3
 """Checks an export of an audit log. Needs Python 3.11 or newer and nothing else, neither network nor trust in its maker.

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audit.verify import Record
+    from audit.walk import Record
 
 _MOST_SAMPLES = 8
 _MOST_PLACES = 100

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from audit.verify import Record
+    from audit.walk import Record
 
     Rows = Callable[[], Iterator[Record]]
     Write = Callable[[Rows, Path, "Context"], None]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.exports.views import Context, Rows
-    from audit.verify import Record
+    from audit.walk import Record
 
 _PAYLOAD = "application/vnd.in-toto+json"
 _PASSES = frozenset({"allow", "warn"})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.canonical import canonical
 from audit.packages import Checked, Package, read_manifest
-from audit.verify import records_of
+from audit.walk import records_of
 from governance.errors import CallerError, RuleError
 from governance.model.facts import Facts
 from governance.model.request import KINDS, Source
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from audit.packages import Manifest
-    from audit.verify import Record
+    from audit.walk import Record
     from governance.model.request import Json
     from governance.policy.active import Active
 
@@ -131,7 +131,7 @@ def _differences(record: Record, active: Active) -> list[str]:
     text = record.openings["facts"].raw.decode("utf-8", "surrogatepass")
     facts = Facts(json.loads(text), str(public["facts_digest"]), text)
     moment = Moment(str(record.leaf["time"]), str(public.get("decision_id")), str(public.get("trace_id", "")))
-    again = entry_of(request, facts, decide(active, request, facts, moment, waivers).decision, waivers)
+    again = entry_of(request, facts, decide(active, request, facts, moment, waivers).decision)
     return [
         *_unlike(_PUBLIC, public, again.public),
         *_unlike(_ANSWER, answer, again.sealed["answer"]),

@@ -29,7 +29,7 @@ from audit.record import Entry
 from audit.sealed_texts import Opening, joined, parsed, split
 from audit.store import Filter
 from audit.tree import Frontier, leaf_hash
-from audit.verify import Record
+from audit.walk import Record
 from tests.unit.audit.packages_made import CREATED, ORIGIN, entry, verified
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", '=HYPERLINK("http://x","y")']

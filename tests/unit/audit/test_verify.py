@@ -82,7 +82,7 @@ def test_the_verifier_in_the_package_refuses_as_the_module_does(package):
     (package / "records.jsonl").write_bytes((package / "records.jsonl").read_bytes().replace(b"deny", b"dena", 1))
     done = alone(package / "verify.py", str(package))
     assert done.returncode == 1
-    assert "records.jsonl:1: this is not record 1" in done.stderr
+    assert "records.jsonl:1: record 1 (decision d1) was changed" in done.stderr
 
 
 def test_a_whole_log_needs_no_proof_hashes(made):
@@ -222,7 +222,7 @@ def test_one_changed_byte_of_a_record_names_it(package, line):
     index = json.loads(lines[line])["index"]
     lines[line] = lines[line].replace("deny", "dena", 1)
     file.write_text("".join(lines))
-    refused(package, f"records.jsonl:{line + 1}", f"not record {index}", f"decision d{index}")
+    refused(package, f"records.jsonl:{line + 1}", f"record {index} (decision d{index}) was changed")
 
 
 @pytest.mark.parametrize(
