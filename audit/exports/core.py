@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError, LogTorn
-from audit.multiproof import Rebuilt, blocks, rebuild
+from audit.multiproof import Rebuilt, blocks
 from audit.notes import opened, parse_checkpoint, parse_verifier_key
 from audit.packages import LEAVES, OPENINGS, PROOF, RECORDS
 from audit.sealed_texts import joined, parsed
@@ -62,22 +63,25 @@ class Core:
         limit = self._size if not wanted.before else min(wanted.before, self._size)
         indexes = self._log.indexes(wanted._replace(before=limit)) if limit else []
         done = self._restored()
-        self._check_same(indexes, done)
-        tree = self._walked()
-        streams: list[BinaryIO] = [(self._folder / name).open("ab") for name in _FILES]
+        files = [_Growing(self._folder / name) for name in _FILES]
         try:
+            tree, revisions = self._walked(indexes[:done])
             for start in range(done, len(indexes), _BATCH):
                 chunk = indexes[start : start + _BATCH]
-                self._write_batch(streams, tree, chunk, fields)
+                revisions.update(_REVISION.findall(self._write_batch(files, tree, chunk, fields)))
                 if start // _BATCH % _NOTED_EVERY == 0:
-                    self._note(streams, start + len(chunk))
+                    self._note(files, start + len(chunk))
                 tell(start + len(chunk), len(indexes))
-            self._note(streams, len(indexes))
-            streams[3].writelines(self._log.nodes(blocks(tree.size, self._size, self._stops)))
+            self._note(files, len(indexes))
+            self._fill(files[3], tree, self._size)
         finally:
-            for stream in streams:
-                stream.close()
-        return self._finished(len(indexes), wanted)
+            for file in files:
+                file.close()
+        if tree.root() != self._root:
+            raise LogTorn("what the log gave does not lead to its own root; `governance audit check` says where")
+        digests = {name: file.said() for name, file in zip(_FILES, files, strict=True)}
+        named = {json.loads(text) for text in revisions} - {""}
+        return Written(len(indexes), digests, named, self._pruned(wanted, has_all=len(indexes) == limit))
 
     def rows(self) -> Iterator[Record]:
         """Every record as the views need it, from the files alone."""
@@ -93,34 +97,40 @@ class Core:
                 yield Record(raw[:-1], leaf, found)
 
     def _write_batch(
-        self, streams: list[BinaryIO], tree: Rebuilt, chunk: Sequence[int], fields: Sequence[str] | None
-    ) -> None:
-        records, openings, leaves, proof = streams
+        self, files: list[_Growing], tree: Rebuilt, chunk: Sequence[int], fields: Sequence[str] | None
+    ) -> bytes:
+        """Returns the records' lines."""
+        records, openings, leaves, proof = files
         batch = self._log.batch(chunk)
         if len(batch) != len(chunk):
             raise AuditError("records were taken out of the log while they were exported; export again")
         lines, texts, rows = [], [], []
         for index, leaf, text in batch:
             if tree.size != index:
-                hashes = self._log.nodes(gap := list(blocks(tree.size, index, self._stops)))
-                proof.writelines(hashes)
-                for (level, _), digest in zip(gap, hashes, strict=True):
-                    tree.add(level, digest)
+                self._fill(proof, tree, index)
             digest = leaf_hash(leaf)
             tree.add(0, digest)
             rows.append(index.to_bytes(8, "big") + digest)
             lines.append(leaf)
-            text = text if fields is None else _narrowed(text, fields)  # noqa: PLW2901
-            if text:
-                texts.append(b'{"index":%d,"openings":%s}\n' % (index, text))
-        records.write(b"\n".join(lines) + b"\n")
-        openings.writelines(texts)
+            kept = text if fields is None else _narrowed(text, fields)
+            if kept:
+                texts.append(b'{"index":%d,"openings":%s}\n' % (index, kept))
+        lines.append(b"")
+        joined_lines = b"\n".join(lines)
+        records.write(joined_lines)
+        openings.write(b"".join(texts))
         leaves.write(b"".join(rows))
+        return joined_lines
 
-    def _note(self, streams: list[BinaryIO], records: int) -> None:
-        for stream in streams:
-            stream.flush()
-        state = {"records": records, "lengths": [stream.tell() for stream in streams]}
+    def _fill(self, proof: _Growing, tree: Rebuilt, end: int) -> None:
+        gap = list(blocks(tree.size, end, self._stops))
+        hashes = self._log.nodes(gap)
+        proof.write(b"".join(hashes))
+        for (level, _), digest in zip(gap, hashes, strict=True):
+            tree.add(level, digest)
+
+    def _note(self, files: list[_Growing], records: int) -> None:
+        state = {"records": records, "lengths": [file.flushed() for file in files]}
         unfinished = self._folder / f"{PROGRESS}.new"
         unfinished.write_text(json.dumps(state))
         unfinished.replace(self._folder / PROGRESS)
@@ -134,44 +144,60 @@ class Core:
                 file.truncate(length)
         return int(state["records"])
 
-    def _check_same(self, indexes: Sequence[int], done: int) -> None:
-        with (self._folder / LEAVES).open("rb") as file:
-            for number in range(done):
-                if int.from_bytes(file.read(LEAF_ROW)[:8], "big") != indexes[number : number + 1][0]:
-                    raise AuditError(f"{self._folder}: the interrupted export holds other records; remove it")
-
-    def _walked(self) -> Rebuilt:
-        """The tree as far as the files go."""
+    def _walked(self, indexes: Sequence[int]) -> tuple[Rebuilt, set[bytes]]:
+        """The tree as far as the files go, and the revisions in them; they have to hold the records `indexes`."""
         tree = Rebuilt()
         with (self._folder / LEAVES).open("rb") as leaves, (self._folder / PROOF).open("rb") as proof:
-            while row := leaves.read(LEAF_ROW):
-                for level, _ in blocks(tree.size, int.from_bytes(row[:8], "big"), self._stops):
+            for index in indexes:
+                row = leaves.read(LEAF_ROW)
+                if row[:8] != index.to_bytes(8, "big"):
+                    raise AuditError(f"{self._folder}: the interrupted export holds other records; remove it")
+                for level, _ in blocks(tree.size, index, self._stops):
                     tree.add(level, proof.read(32))
                 tree.add(0, row[8:])
-        return tree
+        with (self._folder / RECORDS).open("rb") as records:
+            return tree, {text for line in records for text in _REVISION.findall(line)}
 
-    def _finished(self, records: int, wanted: Filter) -> Written:
-        """Read everything back once: digests, the root, and what the records name."""
-        with (self._folder / LEAVES).open("rb") as leaves, (self._folder / PROOF).open("rb") as proof:
-            rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in iter(lambda: leaves.read(LEAF_ROW), b""))
-            tree = rebuild(rows, iter(lambda: proof.read(32), b""), self._size, self._stops, ())
-        if tree.root() != self._root:
-            raise LogTorn("what the log gave does not lead to its own root; `governance audit check` says where")
-        revisions, pruned = self._named(wanted)
-        return Written(records, {name: digest_of(self._folder / name) for name in _FILES}, revisions, pruned)
-
-    def _named(self, wanted: Filter) -> tuple[set[str], dict[str, int]]:
-        revisions: set[bytes] = set()
+    def _pruned(self, wanted: Filter, *, has_all: bool) -> dict[str, int]:
+        if has_all or not promises_all(_said(wanted)):
+            return {}
         first: dict[str, int] = {}
         with (self._folder / RECORDS).open("rb") as records:
-            for number, raw in enumerate(records):
-                # Parsing a million records takes longer than all the rest; a quote within a text would be escaped.
-                revisions.update(_REVISION.findall(raw))
-                if promises_all(_said(wanted)) and (number == 0 or not wanted.app):
-                    leaf = json.loads(raw)
-                    first.setdefault(str(leaf["public"].get("app", "")), leaf["app_sequence"] - 1)
-        named = {json.loads(text) for text in revisions}
-        return named - {""}, {app: before for app, before in first.items() if before}
+            for raw in records:
+                leaf = json.loads(raw)
+                first.setdefault(str(leaf["public"].get("app", "")), leaf["app_sequence"] - 1)
+                if wanted.app:
+                    break
+        return {app: before for app, before in first.items() if before}
+
+
+class _Growing:
+    """A file that is appended to and hashed while it grows; what it holds already is hashed first."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as old:
+            self._digest = hashlib.file_digest(old, "sha256")
+        self._file = path.open("ab")
+        self._length = self._file.tell()
+
+    def write(self, raw: bytes) -> None:
+        self._file.write(raw)
+        self._digest.update(raw)
+        self._length += len(raw)
+
+    def flushed(self) -> int:
+        """Its length, once everything is with the system."""
+        self._file.flush()
+        return self._length
+
+    def said(self) -> tuple[str, int]:
+        """(SHA-256 in hex, length)."""
+        return self._digest.hexdigest(), self._length
+
+    def close(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
 
 
 def digest_of(path: Path) -> tuple[str, int]:
