@@ -139,6 +139,9 @@ class Core:
         """Cut the files back to the last note; returns how many records they hold."""
         path = self._folder / PROGRESS
         state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"records": 0, "lengths": [0] * 4}
+        sizes = [(self._folder / name).stat().st_size if (self._folder / name).exists() else 0 for name in _FILES]
+        if any(size < length for size, length in zip(sizes, state["lengths"], strict=True)):
+            state = {"records": 0, "lengths": [0] * 4}  # the machine went down before all of it was on disk
         for name, length in zip(_FILES, state["lengths"], strict=True):
             with (self._folder / name).open("ab") as file:
                 file.truncate(length)
