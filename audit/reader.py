@@ -17,7 +17,7 @@ from audit.store import Filter, Store, columns_of, node_in, opening_failure
 from audit.tree import EMPTY_ROOT, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 # Tiles of 8 KiB that one call keeps at hand.
@@ -124,6 +124,12 @@ class LogReader:
 
     def nodes(self, wanted: Iterable[tuple[int, int]]) -> list[bytes]:
         """Hashes of complete nodes, given as (level, index); neighbours share the tile they are read from."""
+        tile = self._tiles()
+        with self._lock:
+            return [node_in(tile, level, index) for level, index in wanted]
+
+    def _tiles(self) -> Callable[[int, int], bytes]:
+        """Tiles of the store, each read once while it is needed."""
         tiles: dict[tuple[int, int], bytes] = {}
 
         def tile(level: int, index: int) -> bytes:
@@ -133,13 +139,13 @@ class LogReader:
                 tiles[level, index] = self._store.tile(level, index)
             return tiles[level, index]
 
-        with self._lock:
-            return [node_in(tile, level, index) for level, index in wanted]
+        return tile
 
     def proof(self, index: int, size: int) -> list[bytes]:
         """Inclusion proof of a record in the tree of `size`."""
+        tile = self._tiles()
         with self._lock:
-            return inclusion_proof(index, size, self._store.node)
+            return inclusion_proof(index, size, lambda level, at: node_in(tile, level, at))
 
     def verify_self(self) -> int:
         """Hash every leaf again and compare what stands beside it; returns how many.

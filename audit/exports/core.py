@@ -33,7 +33,7 @@ _BATCH = 500
 # Batches between two notes of how far it came.
 _NOTED_EVERY = 40
 PROGRESS = "progress.json"
-_REVISION = re.compile(rb'"revision":("(?:[^"\\\\]|\\\\.)*")')
+_REVISION = re.compile(rb'"revision":("[^"\\]*(?:\\.[^"\\]*)*")')
 
 
 class Written(NamedTuple):

@@ -10,6 +10,7 @@ import zipfile
 
 import httpx
 import pytest
+import yaml
 
 from tests.journeys.service import EXAMPLES, governance
 
@@ -112,3 +113,32 @@ def test_a_job_whose_process_was_killed_goes_on_when_somebody_asks(service, audi
     for process in service.children("export_main"):
         os.kill(process, signal.SIGKILL)
     assert finished(service, auditor, place)["state"] == "done"
+
+
+class TestScores:
+    def test_the_score_says_its_rule_set_how_each_app_stands_and_what_moved_it(self, service, auditor):
+        manifest = (EXAMPLES / "app.yaml").read_text()
+        with service.client("service") as client:
+            body = {"kind": "deploy", "resource": yaml.safe_load(manifest)}
+            assert client.post("/v1/decisions", json=body).json()["effect"] == "deny"
+        today = auditor.get("/v1/scores").json()["at"][:10]
+        answer = auditor.get("/v1/scores", params={"app": "where2eat", "since": today})
+        assert answer.status_code == 200
+        body = answer.json()
+        assert (body["score"], body["apps"], body["open_findings"]) == (0.0, 1, 1)
+        assert body["rule_set"]["revision"] == auditor.get("/readyz").json()["revision"]
+        assert "DATA-007" in body["rule_set"]["rules"]
+        assert "DATA-007" in body["standings"][0]["open"]
+        assert [day["day"] for day in body["trend"]] == [today]
+        reads = [r["public"] for r in service.records() if r["kind"] == "audit_read" and "scores" in r["public"]]
+        assert reads[0]["scores"] == 1
+
+    def test_who_asks_badly_or_may_not_ask_is_refused(self, service, auditor):
+        for params in ({"what": "1"}, {"since": "soon"}, {"since": "1999-01-01"}):
+            assert auditor.get("/v1/scores", params=params).status_code == 400
+        assert auditor.get("/v1/scores?app=a&app=b").status_code == 400
+        with service.client("citizen") as citizen:
+            assert citizen.get("/v1/scores").status_code == 403
+        with service.client("auditor", "hr") as bound:
+            assert bound.get("/v1/scores", params={"tenant": "marketing"}).status_code == 403
+            assert bound.get("/v1/scores").json()["apps"] == 0

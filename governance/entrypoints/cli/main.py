@@ -30,6 +30,8 @@ COMMANDS: dict[str, Command] = {
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
     "bundle": Command("bundle", "build, inspect, sign, verify"),
     "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
+    "controls": Command("controls", "list, coverage, evidence, gaps: SOC 2, ISO 27001, GDPR, NIST 800-53"),
+    "score": Command("score", "report: which share of the apps is compliant, and why it changed"),
     "key": Command("key", "create, list and revoke API keys"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "serve": Command("serve", "the HTTP service"),

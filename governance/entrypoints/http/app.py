@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, exports, opa, records
+from governance.entrypoints.http import admission, authzen, decisions, exports, opa, records, scores
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -111,6 +111,7 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/audit/exports", exports.create, _READS, "Ask for an export; 202, `Idempotency-Key`"),
     Route("GET", "/v1/audit/exports/{id}", exports.show, _READS, "Where an export stands"),
     Route("GET", "/v1/audit/exports/{id}/package", exports.package, _READS, "Its package, a zip that verifies offline"),
+    Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
     Route("GET", "/checkpoint", records.checkpoint, _READS, "The audit log's newest signed checkpoint"),
 )
 
