@@ -34,7 +34,7 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
         "answer": {
             "reason": _without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
-            "waivers": list(waivers),
+            "waivers": _scrub(list(waivers), hidden),
             "obligations": _scrub([o._asdict() for o in decision.obligations], hidden),
         },
     }

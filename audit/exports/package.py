@@ -7,6 +7,8 @@ it is signed, the root is computed from what was written: an export that would n
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -20,7 +22,7 @@ from audit.notes import BadNote, opened, parse_checkpoint, parse_verifier_key, s
 from audit.packages import CHECKPOINT, FORMAT, MANIFEST, MANIFEST_NOTE, manifest_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from audit.exports.core import Written
@@ -89,11 +91,25 @@ def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Do
         raise AuditError(f"{out} exists already; name a new one")
     work = out.with_name(f".{out.name}.unfinished")
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    state = _state(log, wanted, work, created)
-    files, written = _files(log, wanted, work, state, doing)
-    _sign(log, work, _manifest(log, wanted, state, files, written))
-    _put_in_place(work, out, doing)
+    with _held(work):
+        state = _state(log, wanted, work, created)
+        files, written = _files(log, wanted, work, state, doing)
+        _sign(log, work, _manifest(log, wanted, state, files, written))
+        _put_in_place(work, out, doing)
     return Exported(out, written.records, parse_checkpoint(state["checkpoint"].partition("\n\n")[0] + "\n").size)
+
+
+@contextlib.contextmanager
+def _held(work: Path) -> Iterator[None]:
+    """Two processes that write one export would both spoil it."""
+    descriptor = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise AuditError(f"{work}: another process writes this export") from error
+    finally:
+        os.close(descriptor)
 
 
 def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str, Any]:

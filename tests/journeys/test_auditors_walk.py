@@ -33,7 +33,7 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
     assert "0 differently" in said
     assert re.search(r"RE-EVALUATED: [1-9]\d* decisions came out as recorded", said)
     assert "DATA-007: Data is kept no longer than its class allows" in said
-    assert "package platform.rules.data.retention" in said
+    assert 'package platform.rules["data"].retention' in said
     assert "SOC2:" in said
     assert "of 1 apps compliant, by the" in said
     assert "NOT VERIFIED: records.jsonl:1: record 0 (decision " in said

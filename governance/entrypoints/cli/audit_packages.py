@@ -82,6 +82,10 @@ def verify(options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     """Check a package; then, where asked, decide its decisions again."""
     from audit.verify import main
 
+    if options.re_evaluate and not options.key:
+        raise CallerError(
+            "--re-evaluate runs the policies of the package", hint="say with --key whose package you trust"
+        )
     arguments = [options.package]
     for name in ("key", "pinned", "decision"):
         arguments += [f"--{name}", getattr(options, name)] if getattr(options, name) else []

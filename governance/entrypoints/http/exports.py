@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.platform.keys import Identity
 
-_FILTERS = tuple(name for name in Filter._fields if name != "before")
+_FILTERS = tuple(name for name, default in Filter._field_defaults.items() if default == "")
 _LISTS = ("formats", "openings", "pinned")
 _LONGEST_KEY = 200
 _running: set[asyncio.Task[None]] = set()

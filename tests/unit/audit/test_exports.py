@@ -220,6 +220,21 @@ class TestInterrupted:
         assert verified(tmp_path / "out")[0] == 0
         assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "whole"]
 
+    def test_two_processes_do_not_write_one_export(self, tmp_path):
+        import fcntl
+        import os
+
+        with AuditLog(tmp_path / "home", origin=ORIGIN) as log:
+            log.append(entry(1))
+            work = tmp_path / ".out.unfinished"
+            work.mkdir()
+            other = os.open(work, os.O_RDONLY)
+            fcntl.flock(other, fcntl.LOCK_EX)
+            with pytest.raises(AuditError, match="another process"):
+                export(log.reader, Wanted(Filter()), tmp_path / "out", created=CREATED)
+            os.close(other)
+            assert export(log.reader, Wanted(Filter()), tmp_path / "out", created=CREATED).records == 1
+
     def test_a_log_that_gives_something_else_than_its_root_is_never_signed(self, tmp_path):
         with AuditLog(tmp_path / "home", origin=ORIGIN) as log:
             for number in range(4):
