@@ -28,6 +28,7 @@ _HAS_TO_BE = (CHECKPOINT, RECORDS, OPENINGS, LEAVES, PROOF)
 LONGEST_LINE = 32 << 20
 _SMALL = 1 << 20
 _MOST_FILES = 1000
+_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -123,8 +124,10 @@ class Checked:
     def lines(self) -> Iterator[bytes]:
         """Line by line, each with its newline."""
         while True:
-            with readable(self.name):
+            try:  # a million times: `readable` would take as long as the reading
                 line = self._stream.readline(LONGEST_LINE + 1)
+            except _UNREADABLE as error:
+                raise BadPackage(f"{self.name}: cannot be read: {error}") from error
             if not line:
                 return
             if len(line) > LONGEST_LINE:
@@ -209,7 +212,7 @@ def readable(name: str) -> Iterator[None]:
     """A disk that fails, or a zip whose bytes do not unpack to what it says."""
     try:
         yield
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise BadPackage(f"{name}: cannot be read: {error}") from error
 
 

@@ -7,7 +7,6 @@ member), the text is parsed. Standard library only: auditors run this.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import re
@@ -33,10 +32,9 @@ class Opening(NamedTuple):
     def fits(self, commitment: object) -> bool:
         """Whether this is what the commitment was made of."""
         try:
-            digest = hmac.digest(bytes.fromhex(self.salt), self.raw, hashlib.sha256).hex()
+            return hmac.digest(bytes.fromhex(self.salt), self.raw, "sha256").hex() == commitment
         except ValueError:
             return False
-        return isinstance(commitment, str) and hmac.compare_digest(digest, commitment)
 
 
 def split(text: bytes, commitments: Mapping[str, object]) -> dict[str, Opening]:
