@@ -46,6 +46,7 @@ _USAGE = """usage: {program} PACKAGE [--key KEY] [--pinned FILE] [--witness KEY]
   --witness KEY    a witness that has to have cosigned the checkpoint; may be repeated
   --decision ID    after verifying, show this decision, its policy text and its controls
 """
+_OF_ANOTHER_FORM = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 class Trusted(NamedTuple):
@@ -240,6 +241,9 @@ def main(argv: Sequence[str], write: Callable[[str], object], complain: Callable
             show(path, named["--decision"], write)
     except BadPackage as error:
         complain(f"NOT VERIFIED: {error}\n")
+        return 1
+    except _OF_ANOTHER_FORM as error:  # whoever holds the key can sign anything; nothing of it may look like a crash
+        complain(f"NOT VERIFIED: something in it is not of the form an export has ({type(error).__name__})\n")
         return 1
     return 0
 

@@ -168,6 +168,11 @@ def policies_of(settings: Settings) -> Callable[[set[str]], dict[str, bytes]]:
     return lambda revisions: kept(settings.text("home"), revisions)
 
 
+def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Rule id to the controls it serves, of the policy in force: what an OSCAL view names as reviewed."""
+    return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
+
+
 def open_reader(settings: Settings) -> LogReader:
     """The audit log of this home for reading; may run beside a service. Raises CallerError where there is none."""
     from audit.reader import LogReader

@@ -44,7 +44,7 @@ def main(job_id: str) -> int:
 
 def _carry_out(jobs: Jobs, job_id: str, settings: Settings) -> None:
     from audit.exports.package import Doing, export
-    from governance.wiring import open_reader, policies_of
+    from governance.wiring import controls_of, open_reader, policies_of
 
     parent, last = os.getppid(), time.monotonic()
 
@@ -58,8 +58,8 @@ def _carry_out(jobs: Jobs, job_id: str, settings: Settings) -> None:
 
     asked = jobs.find(job_id).asked
     beside = policies_of(settings) if asked["with_bundles"] else lambda _revisions: {}
-    log = open_reader(settings)
-    done = export(log, wanted_of(asked), jobs.package(job_id), created=utc_now(), doing=Doing(tell, beside))
+    doing = Doing(tell, beside, controls_of(settings) if "oscal" in asked["formats"] else {})
+    done = export(open_reader(settings), wanted_of(asked), jobs.package(job_id), created=utc_now(), doing=doing)
     jobs.tell(job_id, {"state": DONE, "records": done.records, "bytes": done.path.stat().st_size})
 
 

@@ -64,7 +64,7 @@ def export(
     from audit.record import Entry
     from governance.model.moment import new_decision_id, utc_now
     from governance.platform.export_records import public_part
-    from governance.wiring import active_of, open_recorder, policies_of
+    from governance.wiring import controls_of, open_recorder, policies_of
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
     asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned))
@@ -72,8 +72,7 @@ def export(
     with open_recorder(settings) as recorder:
         recorder.append(Entry("export", utc_now(), {"decision_id": new_decision_id(), **public}, {}))
     beside = policies_of(settings) if options.with_bundles else lambda _: {}
-    controls = {meta.id: meta.controls for meta in active_of(settings).rules.values()} if options.format else {}
-    doing = Doing(_teller(stderr), beside, controls)
+    doing = Doing(_teller(stderr), beside, controls_of(settings) if "oscal" in options.format else {})
     done = write_package(log, asked, Path(options.out), created=utc_now(), doing=doing)
     stdout.write(f"{done.records} records in {done.path}; verify: python -m audit.verify {done.path}\n")
 

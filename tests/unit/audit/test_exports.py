@@ -252,6 +252,19 @@ class TestInterrupted:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
+def test_a_large_export_and_its_verification_need_little_memory(tmp_path):
+    from tests.benchmarks import exports as bench
+
+    me = str(bench.ROOT / "tests" / "benchmarks" / "exports.py")
+    bench.step(me, "--write", str(tmp_path / "home"), "150000")
+    records, *_, memory = bench.step(me, "--export", str(tmp_path / "home"), str(tmp_path / "out"), "csv", "parquet")
+    assert (int(records), memory < 80) == (147_000, True)
+    told, *_, memory = bench.step(str(tmp_path / "out" / "verify.py"), str(tmp_path / "out"))
+    assert "VERIFIED: 147000 records" in told
+    assert memory < 64
+
+
 class Nodes:
     """All complete nodes of a tree."""
 

@@ -384,6 +384,20 @@ def test_a_table_that_says_something_else_than_the_records_is_named_though_it_wa
         (package / name).write_bytes(raw)
 
 
+@pytest.mark.parametrize("violations", [[1], {"a": 1}, [None], "text", [{"controls": 7}], [[[]]]])
+def test_a_record_of_a_form_that_nobody_expects_is_no_crash(tmp_path, violations):
+    """Whoever holds the key can sign anything."""
+    with AuditLog(tmp_path / "home", origin=ORIGIN) as log:
+        public = {"decision_id": "d", "app": {"x": [1]}, "effect": ["deny"], "rules": [{"a": 1}], "actor": 7}
+        sealed = {"answer": {"reason": [], "violations": violations}, "é": 1, "input": "\ud800"}
+        log.append(Entry("deploy", "2026-03-01T10:00:00Z", public, sealed))
+        export(log.reader, Wanted(Filter(), ["jsonl", "csv"]), tmp_path / "package", created=CREATED)
+    assert verified(tmp_path / "package")[0] == 0
+    code, said = verified(tmp_path / "package", "--decision", "d")
+    assert (code, "Traceback" in said) in {(0, False), (1, False)}
+    assert code == 0 or "NOT VERIFIED: something in it is not of the form" in said
+
+
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.9, 0.99])
 def test_a_truncated_zip_is_refused(package, tmp_path, at):
     raw = zipped(package, tmp_path / "p.zip").read_bytes()
