@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = "microapp-audit-export/2"
 MANIFEST, MANIFEST_NOTE, CHECKPOINT = "manifest.json", "manifest.note", "checkpoint"
+COSIGNED = "cosigned"
+"""The newest checkpoint that witnesses cosigned, where there are any: it may be a little older than the export's own."""
 RECORDS, OPENINGS, LEAVES, PROOF = "records.jsonl", "openings.jsonl", "leaves.bin", "proof.bin"
 _HAS_TO_BE = (CHECKPOINT, RECORDS, OPENINGS, LEAVES, PROOF)
 # A leaf is at most 64 KiB; the sealed part is bounded by the service's body limit.

@@ -20,6 +20,7 @@ from audit.multiproof import rebuild
 from audit.notes import BadNote, Checkpoint, opened, parse_checkpoint
 from audit.packages import (
     CHECKPOINT,
+    COSIGNED,
     LEAVES,
     MANIFEST,
     MANIFEST_NOTE,
@@ -36,7 +37,7 @@ from audit.packages import (
 from audit.walk import LEAF_ROW, records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from audit.walk import Record
 
@@ -79,7 +80,10 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
     with Package(path) as package:
         manifest = read_manifest(package, trusted.key)
         checkpoint = _checkpoint(package, manifest, trusted)
-        _check_tree(package, manifest, checkpoint, trusted.pinned)
+        older = {"your checkpoint": _pinned(trusted.pinned, manifest, checkpoint)} if trusted.pinned else {}
+        if trusted.witnesses:
+            older["what your witnesses cosigned"] = _witnessed(package, manifest, trusted.witnesses)
+        _check_tree(package, manifest, checkpoint, older)
         count = opened_fields = erased = 0
         with contextlib.ExitStack() as views:
             named = [name for name in PLAIN_VIEWS if name in manifest.files]
@@ -149,22 +153,25 @@ def _checkpoint(package: Package, manifest: Manifest, trusted: Trusted) -> Check
         raise BadPackage(f"{CHECKPOINT}: {error}") from error
     if checkpoint.origin != manifest.key.name:
         raise BadPackage(f"{CHECKPOINT}: of log {checkpoint.origin!r}, not {manifest.key.name!r}")
-    if trusted.witnesses:
-        _check_witnesses(package, trusted.witnesses)
     return checkpoint
 
 
-def _check_witnesses(package: Package, witnesses: Sequence[str]) -> None:
+def _witnessed(package: Package, manifest: Manifest, witnesses: Sequence[str]) -> Checkpoint:
+    """The checkpoint that every one of the witnesses cosigned; the log signed it as well, or it would not be its own."""
+    name = COSIGNED if COSIGNED in manifest.files else CHECKPOINT
     for witness in witnesses:
         try:
-            cosigned(package.small(CHECKPOINT).decode(), witness)
+            cosigned(package.small(name).decode(), witness)
         except (BadNote, UnicodeDecodeError) as error:
-            raise BadPackage(f"{CHECKPOINT}: {error}") from error
+            raise BadPackage(f"{name}: {error}") from error
+    try:
+        return parse_checkpoint(opened_note(package, name, manifest.key))
+    except BadNote as error:
+        raise BadPackage(f"{name}: {error}") from error
 
 
-def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, pinned: str) -> None:
-    """The leaves that were signed are in the tree of the checkpoint, and that tree continues the pinned one."""
-    older = _pinned(pinned, manifest, checkpoint) if pinned else None
+def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, older: Mapping[str, Checkpoint]) -> None:
+    """The leaves that were signed are in the tree of the checkpoint, and that tree continues the older ones."""
     for name in (LEAVES, PROOF):  # first whether they are the signed ones: a changed hash is to be named, not to puzzle
         with Checked(package, name, manifest.files[name]) as file:
             file.finish()
@@ -173,20 +180,20 @@ def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, pi
         Checked(package, PROOF, manifest.files[PROOF]) as proof,
     ):
         rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in leaves.pieces(LEAF_ROW))
-        wanted = [older.size] if older else []
+        sizes = {one.size for one in older.values()}
         try:
-            tree = rebuild(rows, proof.pieces(32), checkpoint.size, manifest.stops, wanted)
+            tree = rebuild(rows, proof.pieces(32), checkpoint.size, manifest.stops, sizes)
         except ValueError as error:
             raise BadPackage(f"{PROOF}: does not prove these records: {error}") from error
     if manifest.files[LEAVES].bytes != LEAF_ROW * manifest.records:
         raise BadPackage(f"{LEAVES}: not the {manifest.records} records that the manifest says")
     if tree.root() != checkpoint.root:
         raise BadPackage(f"{PROOF}: these records are not in the log of {CHECKPOINT}: an export of another log?")
-    if older is not None:
-        _check_continues(tree.roots, older, checkpoint)
+    for name, one in older.items():
+        _check_continues(tree.roots, name, one, checkpoint)
 
 
-def _check_continues(roots: dict[int, bytes], older: Checkpoint, checkpoint: Checkpoint) -> None:
+def _check_continues(roots: dict[int, bytes], name: str, older: Checkpoint, checkpoint: Checkpoint) -> None:
     found = checkpoint.root if older.size == checkpoint.size else roots.get(older.size)
     if older.size and found is None:
         raise BadPackage(
@@ -195,7 +202,7 @@ def _check_continues(roots: dict[int, bytes], older: Checkpoint, checkpoint: Che
         )
     if older.size and found != older.root:
         raise BadPackage(
-            f"{CHECKPOINT}: this log does not continue the one of your checkpoint: its first {older.size} records "
+            f"{CHECKPOINT}: this log does not continue the one of {name}: its first {older.size} records "
             "are others. History was rewritten by whoever holds the log's key"
         )
 

@@ -19,7 +19,7 @@ from audit.exports.core import PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
 from audit.notes import BadNote, opened, parse_checkpoint, parse_verifier_key, signed
-from audit.packages import CHECKPOINT, FORMAT, MANIFEST, MANIFEST_NOTE, manifest_text
+from audit.packages import CHECKPOINT, COSIGNED, FORMAT, MANIFEST, MANIFEST_NOTE, manifest_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +34,8 @@ _STATE = "unfinished.json"
 _README = """This is an export of an audit log.
 
   manifest.json   what was asked for, how many records, digests of the files; signed in manifest.note
-  checkpoint      the log's signed statement of its size and root, with the cosignatures of its witnesses
+  checkpoint      the log's signed statement of its size and root
+  cosigned        the newest one that witnesses cosigned, if the log has any
   records.jsonl   the records, each line byte for byte as it stands in the log
   openings.jsonl  values and salts of their sealed members, as far as they may be read
   leaves.bin      each record's place in the log (8 bytes) and leaf hash (32 bytes)
@@ -60,6 +61,8 @@ class Wanted(NamedTuple):
     """Sealed members whose openings may leave; None for all."""
     pinned: Sequence[str] = ()
     """Checkpoints that somebody kept: the proof shows that the log continues them."""
+    cosigned: str = ""
+    """The newest checkpoint that witnesses cosigned, with their lines; empty where there are none."""
 
 
 class Exported(NamedTuple):
@@ -123,6 +126,7 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
         return state
     note = log.checkpoint()
     state = {"asked": asked, "checkpoint": note, "created": created, "stops": _stops(log, wanted, note)}
+    state["cosigned"] = wanted.cosigned
     _write(path, json.dumps(state).encode())
     return state
 
@@ -132,7 +136,8 @@ def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:
     key = parse_verifier_key(log.verifier_key)
     size = parse_checkpoint(opened(note, key)).size
     try:
-        brought = {parse_checkpoint(opened(text, key)).size for text in wanted.pinned}
+        kept = [*wanted.pinned, *filter(None, [wanted.cosigned])]
+        brought = {parse_checkpoint(opened(text, key)).size for text in kept}
     except BadNote as error:
         raise AuditError(f"the pinned checkpoint is not one of this log: {error}") from error
     return sorted(stop for stop in brought | log.exported_sizes() if 0 < stop < size)
@@ -154,6 +159,8 @@ def _files(
         view.write(core.rows, work / view.file, context)
         files[view.file] = digest_of(work / view.file)
     more = {CHECKPOINT: state["checkpoint"].encode(), "README.txt": _README.encode(), "verify.py": standalone()}
+    if state["cosigned"]:
+        more[COSIGNED] = state["cosigned"].encode()
     for name, raw in {**more, **doing.beside(written.revisions)}.items():
         _write(work / name, raw)
         files[name] = digest_of(work / name)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # What has to come out the same; the executor and the masks of a later version may differ.
 _PUBLIC = ("effect", "error", "rules", "waivers", "revision", "input_digest", "facts_digest")
+# What a record says when an operator's own masks changed what it holds.
+_MASKED = frozenset({"mask", "masked_paths", "erased_paths"})
 _ANSWER = ("reason", "violations", "obligations")
 
 
@@ -111,6 +113,8 @@ def _check_comparable(record: Record) -> None:
     public, kind = record.leaf["public"], record.leaf["kind"]
     if kind not in KINDS:
         raise _NotComparable(f"{kind} (no decision)")
+    if not _MASKED.isdisjoint(public):
+        raise _NotComparable("masked")
     for name, digest in (("input", "input_digest"), ("facts", "facts_digest")):
         if name not in record.openings or "answer" not in record.openings:
             raise _NotComparable("not readable")

@@ -212,6 +212,32 @@ def test_a_witness_s_cosignature_counts_and_its_absence_shows(package, key):
     refused(package, "checkpoint: changed after the export", more=trusting)
 
 
+def test_witnesses_may_be_a_little_behind_and_the_export_continues_what_they_saw(made, tmp_path, key):
+    from audit.cosignatures import cosignature_line, witness_key
+
+    witness = SigningKey("witness.example", bytes([7]) * 32)
+    text = made.older.rpartition("\n\n")[0] + "\n"
+    line = cosignature_line(
+        "witness.example", witness.verifier.public, 5, witness.sign(f"cosignature/v1\ntime 5\n{text}".encode())
+    )
+    trusting = ("--witness", witness_key("witness.example", witness.verifier.public))
+    with AuditLog(made.folder / "home", origin=ORIGIN) as log:
+        wanted = Wanted(Filter(app="app9"), cosigned=made.older + line)
+        export(log.reader, wanted, tmp_path / "package", created=CREATED)
+    assert "Cosigned by 1 witnesses" in verified(tmp_path / "package", *trusting)[1]
+    other = key.checkpoint(
+        parse_checkpoint(made.older).size, bytes(32)
+    )  # another history, and the witness saw that one
+    text = other.rpartition("\n\n")[0] + "\n"
+    line = cosignature_line(
+        "witness.example", witness.verifier.public, 5, witness.sign(f"cosignature/v1\ntime 5\n{text}".encode())
+    )
+    (tmp_path / "package" / "cosigned").write_text(other + line)
+    refused(tmp_path / "package", "does not continue the one of what your witnesses cosigned", more=trusting)
+    signed_again(tmp_path / "package", key)
+    refused(tmp_path / "package", "does not continue the one of what your witnesses cosigned", more=trusting)
+
+
 # -- the tamper set --------------------------------------------------------------------------------------------------
 
 
