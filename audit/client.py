@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from audit.record import Entry
 
 
+# Pruning or erasing a lot takes its time.
+_LONGEST_ACT_S = 180.0
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
@@ -30,7 +32,7 @@ class Client:
         self._timeout_s = timeout_s
         self.flight = FlightSlot(folder / f"flight-{slot}")
         self._writer: asyncio.StreamWriter | None = None
-        self._waiting: dict[int, asyncio.Future[Receipt]] = {}
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._outbox: list[bytes] = []
         self._number = 0
         self._connecting = asyncio.Lock()
@@ -47,15 +49,27 @@ class Client:
         line = _line(number, entry)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._asked(number, line)
+                return Receipt(*await self._asked(number, line))
         except TimeoutError as error:
             raise NotDurable(f"the audit writer did not answer within {self._timeout_s:g} s") from error
         except ConnectionError as error:
             raise NotDurable(f"the audit writer went away: {error}") from error
 
-    async def _asked(self, number: int, line: bytes) -> Receipt:
+    async def act(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Have the writer carry out a verb of `audit.custody`; raises AuditError with what it said against it."""
+        self._number += 1
+        line = _ENCODER.encode(["act", self._number, verb, arguments]).encode("utf-8", "surrogatepass") + b"\n"
+        try:
+            async with asyncio.timeout(_LONGEST_ACT_S):
+                return dict(await self._asked(self._number, line))
+        except (TimeoutError, ConnectionError) as error:
+            raise NotDurable(
+                f"the audit writer did not answer: {error}; whether it was done, `audit list` says"
+            ) from error
+
+    async def _asked(self, number: int, line: bytes) -> Any:
         writer = await self._connected()
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
             self._send(writer, line)
@@ -128,7 +142,7 @@ class Client:
         if isinstance(answer[1], str):
             future.set_exception(NotDurable(f"{answer[1]}: {answer[2]}"))
         else:
-            future.set_result(Receipt(*answer[1:]))
+            future.set_result(answer[1] if isinstance(answer[1], dict) else answer[1:])
 
 
 def _line(number: int, entry: Entry) -> bytes:

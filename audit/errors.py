@@ -45,6 +45,24 @@ class BadFilter(AuditError):
     code = "bad_filter"
 
 
+class BadRetention(AuditError):
+    """Retention classes that cannot be understood; guessing would delete evidence."""
+
+    code = "bad_retention"
+
+
+class HeldBack(AuditError):
+    """A legal hold covers what was to be deleted."""
+
+    code = "held_back"
+
+
+class NothingThere(AuditError):
+    """What was named does not exist: a subject, a hold."""
+
+    code = "nothing_there"
+
+
 class RecordTooLarge(AuditError):
     """A leaf over 65,535 bytes cannot be in a C2SP entry bundle."""
 

@@ -10,9 +10,10 @@ import os
 from typing import TYPE_CHECKING
 
 from audit.errors import LogRolledBack, LogTorn
-from audit.notes import BadNote, Checkpoint, VerifierKey, opened, parse_checkpoint
+from audit.notes import BadNote, Checkpoint, VerifierKey, opened_by_any, parse_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from audit.store import Store
@@ -42,12 +43,12 @@ class HeadFile:
         os.fdatasync(self._file)
         self._turn ^= 1
 
-    def newest(self, key: VerifierKey) -> Checkpoint | None:
+    def newest(self, keys: Sequence[VerifierKey]) -> Checkpoint | None:
         """The larger of the valid checkpoints; None for a file that was never written.
 
         Raises LogTorn when something is written there and nothing of it verifies.
         """
-        found = _newest(os.pread(self._file, 2 * SLOT, 0), key, self._path)
+        found = _newest(os.pread(self._file, 2 * SLOT, 0), keys, self._path)
         if found is None:
             return None
         newest, slot = found
@@ -59,10 +60,10 @@ class HeadFile:
         os.close(self._file)
 
 
-def read_head(path: Path, key: VerifierKey) -> Checkpoint | None:
+def read_head(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint | None:
     """The same for somebody who does not write; None also where there is no file."""
     try:
-        found = _newest(path.read_bytes()[: 2 * SLOT], key, path)
+        found = _newest(path.read_bytes()[: 2 * SLOT], keys, path)
     except FileNotFoundError:
         return None
     return found[0] if found else None
@@ -91,13 +92,13 @@ def check_against_head(store: Store, head: Checkpoint | None, folder: Path) -> N
         raise LogTorn(f"the first {head.size} records are not those the signed head speaks of: restore the database")
 
 
-def _newest(raw: bytes, key: VerifierKey, path: Path) -> tuple[Checkpoint, int] | None:
+def _newest(raw: bytes, keys: Sequence[VerifierKey], path: Path) -> tuple[Checkpoint, int] | None:
     """(checkpoint, slot) of the larger valid one."""
     slots = [raw[:SLOT], raw[SLOT:]]
     # The one that claims more first: when it verifies, the other need not.
     for slot in sorted((0, 1), key=lambda slot: _claimed_size(slots[slot]), reverse=True):
         try:
-            return parse_checkpoint(opened(slots[slot].rstrip(b"\0").decode(), key)), slot
+            return parse_checkpoint(opened_by_any(slots[slot].rstrip(b"\0").decode(), keys)), slot
         except (BadNote, UnicodeDecodeError):
             continue
     if raw.strip(b"\0"):

@@ -7,7 +7,6 @@ of is covered by the signed head, and at start the database may be ahead of the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import queue
 import sqlite3
@@ -15,24 +14,24 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
-from audit.head import HeadFile, check_against_head
+from audit.errors import AuditError, NotDurable, RecordTooLarge
+from audit.head import HeadFile
 from audit.keys import SigningKey, load_or_make
-from audit.notes import BadNote, opened, parse_checkpoint
 from audit.openings import Vault
-from audit.reader import LogReader, check_leaves
+from audit.reader import LogReader
 from audit.record import Entry, Receipt, Sealed, leaf_of, seal
-from audit.store import Batch, Row, Store, opening_failure
-from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
+from audit.rows import Batch, Change, Row, texts_of
+from audit.startup import checked, has_records, locked
+from audit.store import Store, opening_failure
+from audit.tree import EMPTY_ROOT, leaf_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # A batch no larger than this bounds the time a caller can wait behind others.
 MOST_IN_A_BATCH = 4096
 MOST_QUEUED = 50_000
-# Up to this size the whole log is hashed again at start; beyond it only its tail, and `verify_self` does the rest.
-CHECKED_AT_START = 50_000
 _NOT_JSON = (ValueError, TypeError, RecursionError)
 _CLOCK_SLACK = 19  # characters of RFC 3339 up to the second: jumps below that are not worth a note
 
@@ -41,6 +40,26 @@ class _Job(NamedTuple):
     entry: Entry
     sealed: dict[str, Sealed]
     done: Future[Receipt]
+
+
+class Amendment(NamedTuple):
+    """Records, and what leaves the store in the commit that writes them."""
+
+    entries: Sequence[Entry]
+    changes: Sequence[Change] = ()
+
+
+class Amended(NamedTuple):
+    """What became of an amendment."""
+
+    receipts: tuple[Receipt, ...]
+    note: str
+    """The checkpoint that covers it."""
+
+
+class _Task(NamedTuple):
+    work: Callable[[], Amended]
+    done: Future[Amended]
 
 
 class AuditLog:
@@ -55,15 +74,16 @@ class AuditLog:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         with contextlib.ExitStack() as opened_so_far:
-            self._lock = _locked(folder)
+            self._lock = locked(folder)
             opened_so_far.callback(os.close, self._lock)
             try:
-                self._key: SigningKey = load_or_make(folder / "key", origin, may_make=not _has_records(folder))
+                self._key: SigningKey = load_or_make(folder / "key", origin, may_make=not has_records(folder))
                 self._head = HeadFile(folder / "head")
                 opened_so_far.callback(self._head.close)
-                self._frontier = self._checked()
+                self._frontier = checked(folder, self._head.newest(self._key.verifiers), self._key.verifiers)
                 self._store = Store(folder / "log.db")
                 opened_so_far.callback(self._store.close)
+                self._store.fold()
                 if self._frontier.size == 0:
                     # Before the first record: killed between that one's commit and its head, the log still opens.
                     self._head.write(self._key.checkpoint(0, EMPTY_ROOT))
@@ -74,8 +94,9 @@ class AuditLog:
         self._vault = Vault(self._store)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MOST_QUEUED)
+        self._jobs: queue.Queue[_Job | _Task | None] = queue.Queue(MOST_QUEUED)
         self._is_closing = False
+        self._distrust = ""
         self._thread = threading.Thread(target=self._write_all, name="audit-writer", daemon=True)
         self._thread.start()
 
@@ -93,13 +114,50 @@ class AuditLog:
         job = _Job(entry, _sealed(entry), Future())
         # A caller that gave up must not be able to take its answer away from the thread that is about to give it.
         job.done.set_running_or_notify_cancel()
+        self._queue(job)
+        return job.done
+
+    def amend(self, plan: Callable[[Store, Vault, int], Amendment]) -> Future[Amended]:
+        """Carry out a plan between two batches: it sees the store and the next index, and says what to write and take away.
+
+        All of it is one commit. What the plan raises, the future raises, and nothing was changed. When something was taken
+        away, the future is done only after no copy of it stands in the write-ahead log any more.
+        """
+        return self._between(lambda: self._amended(plan))
+
+    def rotate_key(self, entry: Callable[[SigningKey], Entry], key: SigningKey | None) -> Future[Amended]:
+        """Sign with `key` from now on (None: with the newest alone again) and record that; both sign while there are two."""
+        return self._between(lambda: self._rotated(entry, key))
+
+    def distrust(self, reason: str) -> None:
+        """Take nothing any more: the log is not what it was. Everybody who asks hears the reason."""
+        self._distrust = self._distrust or reason
+
+    @property
+    def key(self) -> SigningKey:
+        """What signs now."""
+        return self._key
+
+    @property
+    def distrusted(self) -> str:
+        """Why nothing is taken any more; empty: it is."""
+        return self._distrust
+
+    def _between(self, work: Callable[[], Amended]) -> Future[Amended]:
+        done: Future[Amended] = Future()
+        done.set_running_or_notify_cancel()
+        self._queue(_Task(work, done))
+        return done
+
+    def _queue(self, item: _Job | _Task) -> None:
+        if self._distrust:
+            raise NotDurable(f"the log is not trusted any more: {self._distrust}")
         if self._is_closing or not self._thread.is_alive():
             raise NotDurable("the log is closed")
         try:
-            self._jobs.put_nowait(job)
+            self._jobs.put_nowait(item)
         except queue.Full as error:
             raise NotDurable(f"{MOST_QUEUED} records wait for the disk already") from error
-        return job.done
 
     def close(self) -> None:
         """Write what is queued, then close."""
@@ -124,36 +182,42 @@ class AuditLog:
 
     def _write_all(self) -> None:
         while True:
-            batch, last = self._next_batch()
+            batch, then = self._next_batch()
             if batch:
                 self._write(batch)
-            if last:
+            if then is None:
                 return
+            if isinstance(then, _Task):
+                try:
+                    then.done.set_result(then.work())
+                except Exception as error:  # noqa: BLE001  whatever it was, the one who asked must hear it
+                    then.done.set_exception(error)
 
-    def _next_batch(self) -> tuple[list[_Job], bool]:
-        first = self._jobs.get()
-        if first is None:
-            return [], True
-        batch = [first]
-        while len(batch) < MOST_IN_A_BATCH:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
+    def _next_batch(self) -> tuple[list[_Job], _Task | bool | None]:
+        """Jobs for one commit, and what comes behind them: a task, None for the end, True for more of the same."""
+        batch: list[_Job] = []
+        item = self._jobs.get()
+        while isinstance(item, _Job):
+            batch.append(item)
+            if len(batch) == MOST_IN_A_BATCH:
                 return batch, True
-            batch.append(job)
-        return batch, False
+            try:
+                item = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, item
 
     def _write(self, batch: list[_Job]) -> None:
         """Write one batch; on any failure nobody in it is told yes, and the state is what it was."""
         last_time = self._last_time
         try:
+            if self._distrust:
+                raise NotDurable(f"the log is not trusted any more: {self._distrust}")  # noqa: TRY301  one way out
             receipts = self._commit(batch)
         except Exception as error:  # noqa: BLE001  whatever the disk did, the callers must hear a no
             # Whether the batch reached the database is the database's to say: what memory guessed is dropped.
             self._sequences.clear()
-            self._vault.forget_unwritten()
+            self._vault.forget()
             self._last_time = last_time
             failure = NotDurable(f"the log could not be written: {error}")
             for job in batch:
@@ -165,7 +229,47 @@ class AuditLog:
             else:
                 job.done.set_result(receipt)
 
-    def _commit(self, batch: list[_Job]) -> list[tuple[_Job, Receipt | AuditError]]:
+    def _amended(self, plan: Callable[[Store, Vault, int], Amendment]) -> Amended:
+        amendment = plan(self._store, self._vault, self._frontier.size)
+        amended = self._appended(amendment.entries, amendment.changes)
+        if amendment.changes:
+            self._store.scrub()
+        return amended
+
+    def _rotated(self, entry: Callable[[SigningKey], Entry], key: SigningKey | None) -> Amended:
+        before = self._key
+        if key is not None:
+            key.save(self._folder / "key")
+            self._key = key
+        try:
+            amended = self._appended([entry(self._key)])
+        except BaseException:
+            before.save(self._folder / "key")
+            self._key = before
+            raise
+        if key is None:
+            self._key = before.alone()
+            self._key.save(self._folder / "key")
+        return amended
+
+    def _appended(self, entries: Sequence[Entry], changes: Sequence[Change] = ()) -> Amended:
+        """The entries in one commit, all of them or none."""
+        last_time = self._last_time
+        try:
+            jobs = [_Job(entry, _sealed(entry), Future()) for entry in entries]
+            receipts = [receipt for _, receipt in self._commit(jobs, changes, whole=True)]
+        except BaseException:
+            self._sequences.clear()
+            self._last_time = last_time
+            raise
+        finally:
+            self._vault.forget()
+        return Amended(tuple(r for r in receipts if isinstance(r, Receipt)), self._store.head_note())
+
+    def _commit(
+        self, batch: list[_Job], changes: Sequence[Change] = (), *, whole: bool = False
+    ) -> list[tuple[_Job, Receipt | AuditError]]:
+        """`whole`: one that cannot be a record keeps the others from being written."""
         frontier = self._frontier.copy()
         rows: list[Row] = []
         nodes: list[tuple[int, int, bytes]] = []
@@ -175,6 +279,8 @@ class AuditLog:
             try:
                 row = self._row(job, frontier.size)
             except (RecordTooLarge, *_NOT_JSON) as error:
+                if whole:
+                    raise error if isinstance(error, AuditError) else NotDurable(f"not JSON: {error}") from error
                 refused.append((job, error if isinstance(error, AuditError) else NotDurable(f"not JSON: {error}")))
                 continue
             digest = leaf_hash(row.leaf)
@@ -183,7 +289,7 @@ class AuditLog:
             placed.append((job, row, digest))
         if rows:
             note = self._key.checkpoint(frontier.size, frontier.root())
-            self._store.append(Batch(rows, nodes, self._vault.take_new_keys(), frontier.size, note))
+            self._store.append(Batch(rows, nodes, self._vault.take_new_keys(), frontier.size, note, changes))
             # From here on the batch is in the database: it stays, whether or not the head file takes it.
             self._frontier = frontier
             self._head.write(note)
@@ -201,7 +307,7 @@ class AuditLog:
         back = self._last_time if entry.time[:_CLOCK_SLACK] < self._last_time[:_CLOCK_SLACK] else ""
         commitments = {name: sealed.commitment for name, sealed in job.sealed.items()}
         leaf = leaf_of(entry, commitments, index=index, app_sequence=sequence, clock_back=back)
-        opening = self._vault.sealed(entry.subject, index, job.sealed) if job.sealed else b""
+        subject, opening = self._vault.sealed(entry.subject, index, job.sealed) if job.sealed else (0, b"")
         row = Row(
             index=index,
             leaf=leaf,
@@ -213,8 +319,10 @@ class AuditLog:
             tenant=str(public.get("tenant", "")),
             actor=str(public.get("actor", "")),
             effect=str(public.get("effect", "")),
-            rules=tuple(dict.fromkeys(str(rule) for rule in public.get("rules", ()))),
-            subject=entry.subject,
+            trace_id=str(public.get("trace_id", "")),
+            rules=texts_of(public, "rules"),
+            connectors=texts_of(public, "connectors"),
+            subject=subject,
             opening=opening,
         )
         row.check_storable()
@@ -222,59 +330,9 @@ class AuditLog:
         self._last_time = max(self._last_time, entry.time)
         return row
 
-    # -- opening -----------------------------------------------------------------------------------------------------
-
-    def _checked(self) -> Frontier:
-        """The right edge after the start-up check.
-
-        Looks through a connection that cannot write: closing one that can would fold a damaged write-ahead log into the
-        database and remove it, and with it whatever could still be saved.
-        """
-        head = self._head.newest(self._key.verifier)
-        if not (self._folder / "log.db").exists():
-            if head is not None and head.size:
-                raise LogRolledBack(f"{self._folder}/log.db is missing, its signed head says {head.size} records")
-            return Frontier()
-        with contextlib.closing(Store(self._folder / "log.db", read_only=True)) as store:
-            check_against_head(store, head, self._folder)
-            size = store.size()
-            try:
-                if size:
-                    self._check_hashes(store, size)
-                return store.frontier(size)
-            except KeyError as error:
-                raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
-
-    def _check_hashes(self, store: Store, size: int) -> None:
-        try:
-            own = parse_checkpoint(opened(store.head_note(), self._key.verifier))
-        except BadNote as error:
-            raise LogTorn(f"the checkpoint in the database is not this log's: {error}") from error
-        if own.size != size or store.frontier(size).root() != own.root:
-            raise LogTorn(f"the database's {size} records do not fit its own checkpoint of {own.size}: restore it")
-        start = 0 if size <= CHECKED_AT_START else size - CHECKED_AT_START
-        check_leaves(store, start, size)
-
 
 def _sealed(entry: Entry) -> dict[str, Sealed]:
     try:
         return {name: seal(value) for name, value in entry.sealed.items()}
     except _NOT_JSON as error:
         raise NotDurable(f"not JSON: {error}") from error
-
-
-def _has_records(folder: Path) -> bool:
-    """Whether something is there that a key was used for; a second key would only hide that the first is lost."""
-    head = folder / "head"
-    return (folder / "log.db").exists() or (head.exists() and head.stat().st_size > 0)
-
-
-def _locked(folder: Path) -> int:
-    """Take the writer's lock; it goes with the process, so a killed writer leaves none behind."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise LogInUse(f"{folder}: another process writes this log; stop it, or use its service") from error
-    return descriptor

@@ -9,11 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from audit.ed25519 import is_valid
 
-_ALGORITHM = b"\x01"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ED25519, COSIGNATURE = b"\x01", b"\x04"
+"""Signature types: of a log, of a witness."""
 
 
 class BadNote(ValueError):
@@ -27,10 +31,11 @@ class VerifierKey(NamedTuple):
     key_id: bytes
     """First four bytes of SHA-256 over name, newline, algorithm, key."""
     public: bytes
+    algorithm: bytes = ED25519
 
     def __str__(self) -> str:
         """The form that is handed to auditors."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ALGORITHM + self.public).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.algorithm + self.public).decode()}"
 
 
 class Checkpoint(NamedTuple):
@@ -41,21 +46,21 @@ class Checkpoint(NamedTuple):
     root: bytes
 
 
-def verifier_key(name: str, public: bytes) -> VerifierKey:
+def verifier_key(name: str, public: bytes, algorithm: bytes = ED25519) -> VerifierKey:
     """The verifier key of a public key under a name."""
-    identity = hashlib.sha256(name.encode() + b"\n" + _ALGORITHM + public).digest()[:4]
-    return VerifierKey(name, identity, public)
+    identity = hashlib.sha256(name.encode() + b"\n" + algorithm + public).digest()[:4]
+    return VerifierKey(name, identity, public, algorithm)
 
 
-def parse_verifier_key(text: str) -> VerifierKey:
-    """Read the `name+hash+key` form; raises BadNote for a key whose hash does not fit."""
+def parse_verifier_key(text: str, algorithm: bytes = ED25519) -> VerifierKey:
+    """Read the `name+hash+key` form; raises BadNote for a key of another type, or whose hash does not fit."""
     parts = text.strip().split("+", 2)
     try:
         name, identity, raw = parts[0], bytes.fromhex(parts[1]), base64.b64decode(parts[2], validate=True)
     except (IndexError, ValueError) as error:
         raise BadNote(f"{text[:60]!r} is not a verifier key (name+hash+key)") from error
-    key = verifier_key(name, raw[1:])
-    if not name or raw[:1] != _ALGORITHM or len(raw) != 33 or key.key_id != identity:
+    key = verifier_key(name, raw[1:], algorithm)
+    if not name or raw[:1] != algorithm or len(raw) != 33 or key.key_id != identity:
         raise BadNote(f"verifier key {name!r} is not an Ed25519 key with a fitting hash")
     return key
 
@@ -67,24 +72,53 @@ def checkpoint_text(checkpoint: Checkpoint) -> str:
 
 def signed(text: str, key: VerifierKey, signature: bytes) -> str:
     """A note: `text`, an empty line, one signature line."""
-    return f"{text}\n\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+    return f"{text}\n{signature_line(key, signature)}"
+
+
+def signature_line(key: VerifierKey, signature: bytes) -> str:
+    """One more line for a note, with its newline."""
+    return f"\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
 
 
 def opened(note: str, key: VerifierKey) -> str:
     """The text of a note that `key` signed; raises BadNote otherwise. Lines of other signers are passed over."""
-    text, separator, lines = note.rpartition("\n\n")
-    if not separator or not lines.endswith("\n"):
-        raise BadNote("not a signed note: an empty line, then signatures, each with its newline, are expected")
-    text += "\n"
-    if any(letter < " " and letter != "\n" for letter in text):
-        raise BadNote("not a signed note: a control character in its text")
-    for line in lines[:-1].split("\n"):
-        name, raw = _signature(line)
+    text, lines = text_of_note(note)
+    for line in lines:
+        name, raw = signature_of(line)
         if name == key.name and raw[:4] == key.key_id:
             if is_valid(key.public, text.encode(), raw[4:]):
                 return text
             raise BadNote(f"the signature of {name!r} is wrong: the text was changed, or the key is another")
     raise BadNote(f"{key.name!r} did not sign this note")
+
+
+def is_signature(key: VerifierKey, message: bytes, encoded: str) -> bool:
+    """Whether a base64 text is `key`'s signature of a message."""
+    try:
+        return is_valid(key.public, message, base64.b64decode(encoded, validate=True))
+    except ValueError:
+        return False
+
+
+def text_of_note(note: str) -> tuple[str, list[str]]:
+    """(text, signature lines) of a note that nobody verified yet; raises BadNote for what is none."""
+    text, separator, lines = note.rpartition("\n\n")
+    if not separator or not lines.endswith("\n"):
+        raise BadNote("not a signed note: an empty line, then signatures, each with its newline, are expected")
+    if any(letter < " " and letter != "\n" for letter in text):
+        raise BadNote("not a signed note: a control character in its text")
+    return text + "\n", lines[:-1].split("\n")
+
+
+def opened_by_any(note: str, keys: Sequence[VerifierKey]) -> str:
+    """The text of a note that one of the keys signed; raises BadNote saying what the first key has against it."""
+    reasons = []
+    for key in keys:
+        try:
+            return opened(note, key)
+        except BadNote as error:
+            reasons.append(error)
+    raise reasons[0] if reasons else BadNote("no key to verify a note with")
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -99,7 +133,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], size, root)
 
 
-def _signature(line: str) -> tuple[str, bytes]:
+def signature_of(line: str) -> tuple[str, bytes]:
+    """(name, key id and signature) of a signature line without its newline; raises BadNote."""
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "\u2014":
         raise BadNote(f"{line[:60]!r} is not a signature line")

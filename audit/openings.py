@@ -1,18 +1,19 @@
 """Openings: values and salts of sealed fields, encrypted (AES-256-GCM) under a key of their subject.
 
-The key is the only way in. Erasing a person is deleting a row of `subject_keys`; the leaves and proofs stay as they are.
+The key is the only way in. Erasing a person is destroying the subject's key; the leaves and proofs stay as they are.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from audit.randomness import random_bytes
 from audit.record import opens
+from audit.rows import SubjectKey, in_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,23 +31,25 @@ class Vault:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._ciphers: dict[str, AESGCM] = {}
-        self._new_keys: dict[str, bytes] = {}
+        self._ciphers: dict[str, tuple[int, AESGCM]] = {}
+        self._new_keys: dict[str, SubjectKey] = {}
+        self._last_number = 0
 
-    def take_new_keys(self) -> list[tuple[str, bytes]]:
+    def take_new_keys(self) -> list[SubjectKey]:
         """Keys made since the last call; they go to disk with the batch that uses them."""
-        made = list(self._new_keys.items())
+        made = list(self._new_keys.values())
         self._new_keys.clear()
         return made
 
-    def sealed(self, subject: str, index: int, fields: Mapping[str, Sealed]) -> bytes:
-        """Encrypted openings of one record, bound to its index."""
+    def sealed(self, subject: str, index: int, fields: Mapping[str, Sealed]) -> tuple[int, bytes]:
+        """Number of the subject's key, and the openings of one record encrypted under it, bound to the record's index."""
         members = (
             f'{json.dumps(name)}:{{"salt":"{sealed.salt}","value":{sealed.text}}}' for name, sealed in fields.items()
         )
         plain = f"{{{','.join(members)}}}".encode("utf-8", "surrogatepass")
-        nonce = os.urandom(_NONCE)
-        return nonce + self._cipher(subject).encrypt(nonce, plain, _bound(index))
+        nonce = random_bytes(_NONCE)
+        number, cipher = self._cipher(subject)
+        return number, nonce + cipher.encrypt(nonce, plain, _bound(index))
 
     def openings(self, index: int) -> dict[str, dict[str, Any]]:
         """`{field: {"salt", "value"}}`; empty where there is none or its key was erased."""
@@ -56,12 +59,15 @@ class Vault:
             return {}
 
     def is_damaged(self, index: int, commitments: Mapping[str, str]) -> bool:
-        """Whether what is stored for a record is something else than what it committed to. Erased is not damaged."""
+        """Whether what is stored for a record is something else than what it committed to. Erased is not damaged.
+
+        An opening may only be missing where a record of the log says that it was taken away.
+        """
         if not commitments:
             return self._store.opening(index) is not None
         if (found := self._store.opening(index)) is None:
-            return True
-        if self._store.subject_key(found[0]) is None:
+            return not self._is_rightly_gone(index)
+        if self._store.numbered_key(found[0]) is None:
             return False
         try:
             openings = self._opened(index)
@@ -71,12 +77,20 @@ class Vault:
             opens(commitments[name], opening["salt"], opening["value"]) for name, opening in openings.items()
         )
 
+    def _is_rightly_gone(self, index: int) -> bool:
+        by = self._store.emptied_by(index)
+        leaf = None if by is None else self._store.leaf(by)
+        if leaf is None:
+            return False
+        said = json.loads(leaf)
+        return said["kind"] in {"erasure", "prune"} and in_ranges(str(said["public"].get("indexes", "")), index)
+
     def _opened(self, index: int) -> dict[str, dict[str, Any]]:
         found = self._store.opening(index)
         if found is None:
             return {}
-        subject, raw = found
-        key = self._store.subject_key(subject)
+        number, raw = found
+        key = self._store.numbered_key(number)
         if key is None:
             return {}
         return dict(json.loads(AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(index))))
@@ -90,7 +104,7 @@ class Vault:
         texts = []
         for index, _, subject, sealed in rows:
             if sealed and subject not in ciphers:
-                key = self._store.subject_key(subject)
+                key = self._store.numbered_key(subject)
                 ciphers[subject] = None if key is None else AESGCM(key)
             cipher = ciphers.get(subject) if sealed else None
             try:
@@ -103,22 +117,23 @@ class Vault:
         """Only the values."""
         return {name: opening["value"] for name, opening in self.openings(index).items()}
 
-    def forget_unwritten(self) -> None:
-        """Drop cached keys: after a failed batch one of them may not be in the database."""
+    def forget(self) -> None:
+        """Drop cached keys: after a failed batch one of them may not be in the database, after an erasure it must not be."""
         self._ciphers.clear()
         self._new_keys.clear()
 
-    def _cipher(self, subject: str) -> AESGCM:
-        cipher = self._ciphers.get(subject)
-        if cipher is None:
-            key = self._new_keys.get(subject) or self._store.subject_key(subject)
-            if key is None:
-                key = AESGCM.generate_key(256)
-                self._new_keys[subject] = key
+    def _cipher(self, subject: str) -> tuple[int, AESGCM]:
+        known = self._ciphers.get(subject)
+        if known is None:
+            made = self._new_keys.get(subject) or self._store.subject_key(subject)
+            if made is None:
+                self._last_number = 1 + (self._last_number or self._store.last_subject())
+                made = SubjectKey(self._last_number, subject, AESGCM.generate_key(256))
+                self._new_keys[subject] = made
             if len(self._ciphers) >= _MOST_KEYS:
                 self._ciphers.clear()
-            cipher = self._ciphers[subject] = AESGCM(key)
-        return cipher
+            known = self._ciphers[subject] = made.number, AESGCM(made.key)
+        return known
 
 
 def _bound(index: int) -> bytes:

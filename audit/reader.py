@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import LogTorn
+from audit.errors import LogTorn, LogUnusable
 from audit.head import check_against_head, read_head
 from audit.keys import SigningKey, load_or_make
-from audit.notes import BadNote, opened, parse_checkpoint
+from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.openings import Vault
-from audit.store import Filter, Store, columns_of, node_in, opening_failure
-from audit.tree import EMPTY_ROOT, inclusion_proof, leaf_hash
+from audit.rows import Filter, columns_of
+from audit.store import TILE_WIDTH, Store, node_in, opening_failure
+from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+COSIGNED = "cosigned"
+"""File beside the database: the newest checkpoint that enough witnesses cosigned."""
+# A text is looked for by opening one record after the other: a page ends after this many, found or not.
+MOST_OPENED = 20_000
 # Tiles of 8 KiB that one call keeps at hand.
 _MOST_TILES = 64
 # Earlier exports that a new one stays comparable with; each costs some hashes in its proof.
 _MOST_EXPORTS = 1000
+
+
+class Page(NamedTuple):
+    """Part of a search, newest first."""
+
+    indexes: list[int]
+    next: int | None
+    """`before` of the following page; None on the last. A page of a text search may be empty and not the last."""
 
 
 class LogReader:
@@ -37,13 +51,17 @@ class LogReader:
         folder = home / "audit"
         if not (folder / "log.db").exists():
             raise FileNotFoundError(f"{folder}: no audit log there yet; the first recorded decision makes it")
-        self._key: SigningKey = load_or_make(folder / "key", origin, may_make=False)
+        self._folder, self._origin = folder, origin
+        self._key_file, self._key_stamp = folder / "key", (0, 0)
+        self._key: SigningKey = load_or_make(self._key_file, origin, may_make=False)
         # The writer commits first and writes the head then: read in the other order, the head is never ahead.
-        head = None if is_checked else read_head(folder / "head", self._key.verifier)
+        head = None if is_checked else read_head(folder / "head", self._key.verifiers)
         with contextlib.ExitStack() as opened_so_far:
             try:
                 self._store = Store(folder / "log.db", read_only=True)
                 opened_so_far.callback(self._store.close)
+                if self._store.size() and self._store.is_older():
+                    raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
                 if not is_checked:
                     check_against_head(self._store, head, folder)
             except sqlite3.DatabaseError as error:
@@ -55,11 +73,15 @@ class LogReader:
     @property
     def verifier_key(self) -> str:
         """What auditors check signatures with."""
-        return str(self._key.verifier)
+        return str(self.signing_key.verifier)
 
     @property
     def signing_key(self) -> SigningKey:
-        """For signing export manifests under the log's name."""
+        """For signing export manifests under the log's name; read again where it was changed meanwhile."""
+        status = self._key_file.stat()
+        stamp = status.st_mtime_ns, status.st_ino
+        if stamp != self._key_stamp:
+            self._key, self._key_stamp = load_or_make(self._key_file, self._origin, may_make=False), stamp
         return self._key
 
     def checkpoint(self) -> str:
@@ -70,9 +92,32 @@ class LogReader:
             return note
         return self._key.checkpoint(0, EMPTY_ROOT)
 
+    def newest(self) -> Checkpoint:
+        """The newest checkpoint, its signature verified."""
+        return self._verified(self.checkpoint())
+
     def size(self) -> int:
         """Size in the newest checkpoint."""
-        return parse_checkpoint(opened(self.checkpoint(), self._key.verifier)).size
+        return self.newest().size
+
+    def size_of(self, note: str) -> int:
+        """Size that a checkpoint of this log states; raises BadNote where the log did not sign it."""
+        return self._verified(note).size
+
+    def minimum(self) -> int:
+        """Index of the first record that was not pruned."""
+        with self._lock:
+            return self._store.minimum()
+
+    def cosigned(self) -> str:
+        """The newest checkpoint that enough witnesses cosigned, with their lines; empty where there is none."""
+        try:
+            return (self._folder / COSIGNED).read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _verified(self, note: str) -> Checkpoint:
+        return parse_checkpoint(opened_by_any(note, self.signing_key.verifiers))
 
     def record(self, index: int) -> dict[str, Any]:
         """A parsed leaf, with `opened` for the sealed fields that can still be read. Raises KeyError."""
@@ -99,9 +144,73 @@ class LogReader:
             return self._store.find(decision_id)
 
     def search(self, wanted: Filter, *, limit: int = -1, newest_first: bool = True) -> list[int]:
-        """Indexes of the records that match."""
+        """Indexes of the records that match, a text included: for exports, which read everything anyway."""
         with self._lock:
-            return list(self._store.search(wanted, limit=limit, newest_first=newest_first))
+            found = list(self._store.search(wanted, limit=-1 if wanted.text else limit, newest_first=newest_first))
+        if not wanted.text:
+            return found
+        matching = (index for index in found if self._says(index, wanted.text))
+        return [index for _, index in zip(range(limit) if limit >= 0 else iter(int, 1), matching, strict=False)]
+
+    def page(self, wanted: Filter, limit: int) -> Page:
+        """At most `limit` indexes, newest first, and where the next page begins."""
+        most = MOST_OPENED if wanted.text else limit
+        with self._lock:
+            found = list(self._store.search(wanted, limit=most + 1))
+        looked_at, more = found[:most], len(found) > most
+        if not wanted.text:
+            return Page(looked_at, looked_at[-1] if more else None)
+        indexes: list[int] = []
+        for index in looked_at:
+            if len(indexes) == limit:
+                return Page(indexes, indexes[-1])
+            if self._says(index, wanted.text):
+                indexes.append(index)
+        return Page(indexes, looked_at[-1] if more else None)
+
+    def _says(self, index: int, text: str) -> bool:
+        """Whether a text stands in what may be read of a record. It is looked for in JSON, so it is written as JSON is."""
+        wanted = json.dumps(text, ensure_ascii=False)[1:-1].casefold()
+        try:
+            record = self.record(index)
+        except KeyError:  # pruned since it was found
+            return False
+        said = json.dumps([record["kind"], record["public"], record["opened"]], ensure_ascii=False)
+        return wanted in said.casefold()
+
+    def custody(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Records of one kind that say what became of the log itself (`audit.store.CUSTODY`), oldest first."""
+        with self._lock:
+            indexes = self._store.custody(kind)
+        for index in indexes:
+            yield self.record(index)
+
+    def has_opening(self, index: int) -> bool:
+        """Whether sealed members are still stored for a record."""
+        with self._lock:
+            return self._store.opening(index) is not None
+
+    def tile(self, level: int, number: int) -> bytes:
+        """The hashes of a tile of height 8, as many as there are; empty where it does not exist."""
+        with self._lock:
+            return self._store.tile(level, number)
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """The leaves [start, end) that are there."""
+        with self._lock:
+            return [leaf for _, leaf in self._store.leaves(start, end)]
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """Proof that the tree of `old` leaves is a prefix of that of `new`; empty where either is empty or both are one."""
+        if old in {0, new}:
+            return []
+        with self._lock:
+            return consistency_proof(old, new, self._store.node)
+
+    def root(self, size: int) -> bytes:
+        """Root of the tree of the first `size` leaves."""
+        with self._lock:
+            return self._store.frontier(size).root()
 
     def indexes(self, wanted: Filter) -> array[int]:
         """As `search`, oldest first, in eight bytes each: a year of an app fits in little memory."""
@@ -153,18 +262,41 @@ class LogReader:
         Raises LogTorn naming the first that does not fit: a leaf, the columns by which it is found, or its opening.
         """
         try:
-            own = parse_checkpoint(opened(self.checkpoint(), self._key.verifier))
+            own = self.newest()
             with self._lock:
-                check_leaves(self._store, 0, own.size)
+                minimum = self._store.minimum()
                 if own.size and self._store.frontier(own.size).root() != own.root:
                     raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
-                for index in range(own.size):
-                    self._check_beside(index)
         except BadNote as error:
             raise LogTorn(f"the checkpoint in the database is not this log's: {error}") from error
         except KeyError as error:
             raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
-        return own.size
+        for start in range(0, own.size, TILE_WIDTH):
+            self.verify_part(start, min(start + TILE_WIDTH, own.size))
+        return own.size - minimum
+
+    def verify_part(self, start: int, end: int) -> None:
+        """The same for the leaves [start, end), and that their hashes lead to those above; raises LogTorn."""
+        with self._lock, self._store.snapshot():
+            try:
+                first = max(start, stated_minimum(self._store))
+                if first < end:
+                    check_leaves(self._store, first, end)
+                self._check_above(start, end)
+            except KeyError as error:
+                raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
+            for index in range(first, end):
+                self._check_beside(index)
+
+    def _check_above(self, start: int, end: int) -> None:
+        """Whole tiles over [start, end) hash to what the level above has, and so on up."""
+        size, level, width = self._store.size(), 0, TILE_WIDTH
+        while width <= size:
+            for number in range(start // width, min((end - 1) // width + 1, size // width)):
+                tile = self._store.tile(level, number)
+                if Frontier.of(tile).root() != self._store.node(8 * (level + 1), number):
+                    raise LogTorn(f"the hashes above record {number * width} are not its own: restore the database")
+            level, width = level + 1, width * TILE_WIDTH
 
     def _check_beside(self, index: int) -> None:
         leaf = columns_of(self._store.leaf(index) or b"{}")
@@ -189,3 +321,12 @@ def check_leaves(store: Store, start: int, size: int) -> None:
         expected += 1
     if expected != size:
         raise LogTorn(f"record {expected} is missing: restore the database")
+
+
+def stated_minimum(store: Store) -> int:
+    """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
+    for index in reversed(store.custody("prune") if store.size() and not store.is_older() else []):
+        minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)
+        if minimum:
+            return int(minimum)
+    return 0

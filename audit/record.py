@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from typing import Any, NamedTuple
 
 from audit.canonical import canonical, canonical_text
 from audit.errors import RecordTooLarge
+from audit.randomness import random_bytes
 
 LEAF_VERSION = 1
 MOST_BYTES = 65_535
@@ -62,7 +62,7 @@ class Sealed(NamedTuple):
 
 def seal(value: Any, salt: bytes | None = None) -> Sealed:
     """Commit to a value with a fresh 16 byte salt."""
-    secret = salt if salt is not None else os.urandom(16)
+    secret = salt if salt is not None else random_bytes(16)
     text = text_of(value)
     raw = text.encode("utf-8", "surrogatepass")
     return Sealed(hmac.digest(secret, raw, hashlib.sha256).hex(), secret.hex(), text)

@@ -1,92 +1,59 @@
 """The log on SQLite: leaves, tree hashes as C2SP tiles, openings, subject keys. One writer; readers see whole batches.
 
 `synchronous=FULL` in WAL mode: a commit returns after its fsync. Tiles are stored as they would be served (height 8:
-256 hashes, a partial one while it grows), level by level, so that publishing them is copying them.
+256 hashes, a partial one while it grows), level by level, so that publishing them is copying them. What is deleted is
+overwritten (`secure_delete`), and `scrub` empties the write-ahead log, which would keep a copy.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from audit.errors import AuditError, BadFilter, LogInUse, LogTorn, LogUnusable
+from audit.errors import AuditError, LogInUse, LogTorn, LogUnusable
+from audit.rows import NAMED, Batch, Change, Filter, Row, SubjectKey, columns_of, comparable, texts_of
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+__all__ = ["Batch", "Change", "Filter", "Row", "Store", "SubjectKey", "columns_of", "opening_failure"]
+
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
+SCHEMA_VERSION = 2
+_SCRUB_S = 20.0
 
-_SCHEMA = """
+# Kinds that say what became of the log itself: few among many, and asked for at every start.
+CUSTODY = ("hold", "erasure", "prune", "key_rotation", "policy_change")
+_CUSTODY = str(CUSTODY)
+_SUBJECTS = "subjects (number INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS leaves (
     idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, kind TEXT NOT NULL, time TEXT NOT NULL, decision_id TEXT NOT NULL,
-    app TEXT NOT NULL, app_sequence INTEGER NOT NULL, tenant TEXT NOT NULL, actor TEXT NOT NULL, effect TEXT NOT NULL
+    app TEXT NOT NULL, app_sequence INTEGER NOT NULL, tenant TEXT NOT NULL, actor TEXT NOT NULL, effect TEXT NOT NULL,
+    trace_id TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS leaves_by_app ON leaves (app, app_sequence);
 CREATE INDEX IF NOT EXISTS leaves_by_decision ON leaves (decision_id);
 CREATE INDEX IF NOT EXISTS leaves_by_tenant ON leaves (tenant, idx);
+CREATE INDEX IF NOT EXISTS leaves_by_kind ON leaves (kind, idx) WHERE kind IN {_CUSTODY};
+CREATE INDEX IF NOT EXISTS leaves_by_trace ON leaves (trace_id) WHERE trace_id <> '';
 CREATE TABLE IF NOT EXISTS rules_hit (rule TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (rule, idx)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS connectors_hit (
+    connector TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (connector, idx)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tiles (
     level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, idx)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS openings (idx INTEGER PRIMARY KEY, subject TEXT NOT NULL, sealed BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS subject_keys (subject TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS sealed (idx INTEGER PRIMARY KEY, subject INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS sealed_by_subject ON sealed (subject, idx);
+CREATE TABLE IF NOT EXISTS emptied (idx INTEGER PRIMARY KEY, by INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS {_SUBJECTS};
+CREATE TABLE IF NOT EXISTS pruned_apps (app TEXT PRIMARY KEY, app_sequence INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, note TEXT NOT NULL);
 """
-
-
-class Row(NamedTuple):
-    """One leaf with the columns that searches use."""
-
-    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody calls here
-    leaf: bytes
-    kind: str
-    time: str
-    decision_id: str
-    app: str
-    app_sequence: int
-    tenant: str
-    actor: str
-    effect: str
-    rules: tuple[str, ...] = ()
-    subject: str = ""
-    opening: bytes = b""
-
-    def check_storable(self) -> None:
-        """Raise ValueError for text that is no UTF-8: found out in the middle of a batch, it would fail the others."""
-        for text in (*self[2:10], *self.rules, self.subject):
-            str(text).encode()
-
-
-class Batch(NamedTuple):
-    """What one commit writes."""
-
-    rows: Sequence[Row]
-    nodes: Sequence[tuple[int, int, bytes]]
-    """New complete nodes: (level, index, hash)."""
-    keys: Sequence[tuple[str, bytes]]
-    """New subjects' keys."""
-    size: int
-    note: str
-    """The checkpoint that covers the batch."""
-
-
-class Filter(NamedTuple):
-    """What to list; empty members do not narrow. `since` and `until` are RFC 3339, `until` not included."""
-
-    app: str = ""
-    tenant: str = ""
-    actor: str = ""
-    kind: str = ""
-    effect: str = ""
-    rule: str = ""
-    since: str = ""
-    until: str = ""
-    before: int = 0
-    """Only records with a smaller index, for paging back; 0 for no limit."""
 
 
 class Store:
@@ -98,7 +65,26 @@ class Store:
         if not read_only:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA secure_delete=ON")
+            if self.size() and self.is_older():
+                raise LogUnusable(
+                    f"{path}: written by a version before {SCHEMA_VERSION} of its schema; export it with that one"
+                )
             self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Inside, reading sees one moment, whatever is written meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    def is_older(self) -> bool:
+        """Whether an earlier version of this program wrote the database."""
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0]) < SCHEMA_VERSION
 
     def size(self) -> int:
         """How many leaves are stored; none in a database whose tables were not made yet."""
@@ -111,10 +97,19 @@ class Store:
         row = self._db.execute("SELECT note FROM head").fetchone()
         return str(row[0]) if row else ""
 
+    def minimum(self) -> int:
+        """Index of the first leaf that was not pruned."""
+        return int(self._db.execute("SELECT coalesce(min(idx), 0) FROM leaves").fetchone()[0])
+
     def app_sequence(self, app: str) -> int:
-        """The last sequence number used for an app."""
+        """The last sequence number used for an app, pruned records included."""
         row = self._db.execute("SELECT max(app_sequence) FROM leaves WHERE app = ?", (app,)).fetchone()
-        return int(row[0] or 0)
+        return int(row[0] or self.pruned_sequence(app))
+
+    def pruned_sequence(self, app: str) -> int:
+        """The last sequence number of an app among the leaves that were pruned."""
+        row = self._db.execute("SELECT app_sequence FROM pruned_apps WHERE app = ?", (app,)).fetchone()
+        return int(row[0]) if row else 0
 
     def last_time(self) -> str:
         """The newest record's time."""
@@ -127,12 +122,17 @@ class Store:
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
-            db.executemany("INSERT INTO leaves VALUES (?,?,?,?,?,?,?,?,?,?)", [row[:10] for row in rows])
+            db.executemany("INSERT INTO leaves VALUES (?,?,?,?,?,?,?,?,?,?,?)", [row[:11] for row in rows])
             db.executemany("INSERT INTO rules_hit VALUES (?,?)", [(rule, r.index) for r in rows for rule in r.rules])
             db.executemany(
-                "INSERT INTO openings VALUES (?,?,?)", [(r.index, r.subject, r.opening) for r in rows if r.opening]
+                "INSERT INTO connectors_hit VALUES (?,?)", [(c, r.index) for r in rows for c in r.connectors]
             )
-            db.executemany("INSERT INTO subject_keys VALUES (?,?)", batch.keys)
+            db.executemany(
+                "INSERT INTO sealed VALUES (?,?,?)", [(r.index, r.subject, r.opening) for r in rows if r.opening]
+            )
+            db.executemany("INSERT INTO subjects VALUES (?,?,?)", batch.keys)
+            for change in batch.changes:
+                self._take_away(change)
             self._write_nodes(batch.nodes)
             db.execute("INSERT OR REPLACE INTO head VALUES (1, ?, ?)", (batch.size, batch.note))
             db.execute("COMMIT")
@@ -140,6 +140,38 @@ class Store:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def _take_away(self, change: Change) -> None:
+        db = self._db
+        db.executemany("DELETE FROM sealed WHERE idx = ?", [(index,) for index in change.emptied])
+        db.executemany("INSERT OR REPLACE INTO emptied VALUES (?,?)", [(index, change.by) for index in change.emptied])
+        if change.subject:
+            # Deleting a row overwrites it, but not the copies that earlier splits of its page left behind: the table is
+            # made anew, and dropping the old one overwrites its pages whole.
+            db.execute(f"CREATE TABLE new_{_SUBJECTS}")
+            db.execute("INSERT INTO new_subjects SELECT * FROM subjects WHERE subject <> ?", (change.subject,))
+            db.execute("DROP TABLE subjects")
+            db.execute("ALTER TABLE new_subjects RENAME TO subjects")
+        if change.minimum:
+            db.execute(
+                "INSERT INTO pruned_apps SELECT app, max(app_sequence) FROM leaves WHERE idx < ? GROUP BY app "
+                "ON CONFLICT (app) DO UPDATE SET app_sequence = max(app_sequence, excluded.app_sequence)",
+                (change.minimum,),
+            )
+            for table in ("rules_hit", "connectors_hit", "sealed", "emptied", "leaves"):
+                db.execute(f"DELETE FROM {table} WHERE idx < ?", (change.minimum,))  # noqa: S608  our own table names
+
+    def fold(self) -> None:
+        """Empty the write-ahead log if nobody reads it: one killed in the middle of an erasure may still hold the key."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log, where copies of what was taken away still stand; raises LogInUse while it is read."""
+        deadline = time.monotonic() + _SCRUB_S
+        while int(self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]):
+            if time.monotonic() > deadline:
+                raise LogInUse("a reader keeps the write-ahead log from being emptied: end it, and run this again")
+            time.sleep(0.05)
 
     def _write_nodes(self, nodes: Sequence[tuple[int, int, bytes]]) -> None:
         """Only hashes at multiples of the tile height are stored; those between are computed from them."""
@@ -189,9 +221,7 @@ class Store:
     def rows(self, indexes: Sequence[int]) -> list[tuple[int, bytes, Any, bytes]]:
         """(index, leaf, subject, sealed opening) of some records, ascending; an opening that is gone is empty."""
         marks = ",".join("?" * len(indexes))
-        joined = (
-            "SELECT l.idx, leaf, subject, coalesce(sealed, x'') FROM leaves l LEFT JOIN openings o ON o.idx = l.idx"
-        )
+        joined = "SELECT l.idx, leaf, subject, coalesce(sealed, x'') FROM leaves l LEFT JOIN sealed o ON o.idx = l.idx"
         sql = f"{joined} WHERE l.idx IN ({marks}) ORDER BY l.idx"
         return self._db.execute(sql, list(indexes)).fetchall()
 
@@ -208,29 +238,64 @@ class Store:
         for (index,) in self._db.execute(sql, [*values, limit]):
             yield int(index)
 
+    def custody(self, kind: str) -> list[int]:
+        """Indexes of the records of one of the CUSTODY kinds, oldest first."""
+        sql = f"SELECT idx FROM leaves WHERE kind IN {_CUSTODY} AND kind = ? ORDER BY idx"  # noqa: S608  our own words
+        return [int(index) for (index,) in self._db.execute(sql, (kind,))]
+
+    def expired(self, kind: str, tenant: str, until: str) -> Iterator[tuple[int, str, str]]:
+        """(index, kind, tenant) of records with an opening, of a kind and tenant (empty: any) and from before a time."""
+        clauses, values = _where(Filter(kind=kind, tenant=tenant, until=until))
+        sql = f"SELECT idx, kind, tenant FROM leaves{clauses} AND idx IN (SELECT idx FROM sealed) ORDER BY idx"  # noqa: S608
+        yield from self._db.execute(sql, values)
+
+    def first_to_keep(self, until: str) -> int:
+        """Index of the first leaf that may not go: not from before a time, with an opening, or the last one."""
+        content = f"SELECT min(idx) FROM sealed WHERE idx NOT IN (SELECT idx FROM leaves WHERE kind IN {_CUSTODY})"  # noqa: S608
+        sql = f"SELECT (SELECT max(idx) FROM leaves), (SELECT min(idx) FROM leaves WHERE time >= ?), ({content})"  # noqa: S608
+        row = self._db.execute(sql, (comparable(until),)).fetchone()
+        return min((int(index) for index in row if index is not None), default=0)
+
     def is_found_by(self, leaf: dict[str, Any]) -> bool:
         """Whether the columns that searches use say what the leaf itself says."""
         index, public = leaf["index"], leaf["public"]
         row = self._db.execute(
-            "SELECT kind, time, app_sequence, decision_id, app, tenant, actor, effect FROM leaves WHERE idx = ?",
+            "SELECT kind, time, app_sequence, decision_id, app, tenant, actor, effect, trace_id FROM leaves WHERE idx = ?",
             (index,),
         ).fetchone()
-        named = ("decision_id", "app", "tenant", "actor", "effect")
-        said = (leaf["kind"], leaf["time"], leaf["app_sequence"], *(str(public.get(name, "")) for name in named))
+        said = (leaf["kind"], leaf["time"], leaf["app_sequence"], *(str(public.get(name, "")) for name in NAMED))
         return row == said and all(
-            self._db.execute("SELECT 1 FROM rules_hit WHERE rule = ? AND idx = ?", (str(rule), index)).fetchone()
-            for rule in public.get("rules", ())
+            self._db.execute(f"SELECT 1 FROM {table} WHERE {column} = ? AND idx = ?", (text, index)).fetchone()  # noqa: S608
+            for table, column, name in (("rules_hit", "rule", "rules"), ("connectors_hit", "connector", "connectors"))
+            for text in texts_of(public, name)
         )
 
-    def opening(self, index: int) -> tuple[str, bytes] | None:
-        """(subject, sealed bytes) of a record's opening."""
-        row = self._db.execute("SELECT subject, sealed FROM openings WHERE idx = ?", (index,)).fetchone()
-        return (str(row[0]), bytes(row[1])) if row else None
+    def opening(self, index: int) -> tuple[int, bytes] | None:
+        """(number of the subject, sealed bytes) of a record's opening."""
+        row = self._db.execute("SELECT subject, sealed FROM sealed WHERE idx = ?", (index,)).fetchone()
+        return (int(row[0]), bytes(row[1])) if row else None
 
-    def subject_key(self, subject: str) -> bytes | None:
+    def emptied_by(self, index: int) -> int | None:
+        """Index of the record that says why this one's opening is gone; None for one that nobody took away."""
+        row = self._db.execute("SELECT by FROM emptied WHERE idx = ?", (index,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def subject_key(self, subject: str) -> SubjectKey | None:
         """The key of a subject; None when it was never made, or was erased."""
-        row = self._db.execute("SELECT key FROM subject_keys WHERE subject = ?", (subject,)).fetchone()
+        row = self._db.execute("SELECT number, subject, key FROM subjects WHERE subject = ?", (subject,)).fetchone()
+        return SubjectKey(*row) if row else None
+
+    def numbered_key(self, number: int) -> bytes | None:
+        """The key that openings name by a number; None when it was erased."""
+        row = self._db.execute("SELECT key FROM subjects WHERE number = ?", (number,)).fetchone()
         return bytes(row[0]) if row else None
+
+    def last_subject(self) -> int:
+        """The highest number that an opening or a key has, so that none is given twice."""
+        row = self._db.execute(
+            "SELECT max(coalesce((SELECT max(number) FROM subjects), 0), coalesce((SELECT max(subject) FROM sealed), 0))"
+        ).fetchone()
+        return int(row[0])
 
     def close(self) -> None:
         """Close the connection."""
@@ -261,41 +326,34 @@ def opening_failure(error: sqlite3.DatabaseError, path: Path) -> AuditError:
     return LogTorn(f"{path} cannot be read ({error}): restore the database")
 
 
-def columns_of(leaf: bytes) -> dict[str, Any]:
-    """The parsed leaf."""
-    parsed = json.loads(leaf)
-    return dict(parsed)
-
-
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
+    """The clause of a filter; what only the openings say (`text`) is not in it."""
     clauses: list[str] = []
     values: list[Any] = []
+
+    def narrow(clause: str, *bound: Any) -> None:
+        clauses.append(clause)
+        values.extend(bound)
+
     for column in ("app", "tenant", "actor", "kind", "effect"):
-        value = getattr(wanted, column)
-        if value:
-            clauses.append(f"{column} = ?")
-            values.append(value)
-    for clause, moment in (("time >= ?", wanted.since), ("time < ?", wanted.until)):
-        if moment:
-            clauses.append(clause)
-            values.append(_comparable(moment))
+        if value := getattr(wanted, column):
+            narrow(f"{column} = ?", value)
+    if wanted.trace_id:
+        narrow("trace_id <> '' AND trace_id = ?", wanted.trace_id)
+    if wanted.since:
+        narrow("time >= ?", comparable(wanted.since))
+    if wanted.until:
+        narrow("time < ?", comparable(wanted.until))
     if wanted.before:
-        clauses.append("idx < ?")
-        values.append(wanted.before)
+        narrow("idx < ?", wanted.before)
     if wanted.rule:
-        clauses.append("idx IN (SELECT idx FROM rules_hit WHERE rule = ?)")
-        values.append(wanted.rule)
+        narrow("idx IN (SELECT idx FROM rules_hit WHERE rule = ?)", wanted.rule)
+    if wanted.rules:
+        marks = ",".join("?" * len(wanted.rules))
+        narrow(f"idx IN (SELECT idx FROM rules_hit WHERE rule IN ({marks}))", *wanted.rules)  # noqa: S608  marks only
+    if wanted.connector:
+        narrow("idx IN (SELECT idx FROM connectors_hit WHERE connector = ?)", wanted.connector)
+    if wanted.subject:
+        whose = "SELECT idx FROM sealed WHERE subject = (SELECT number FROM subjects WHERE subject = ?)"
+        narrow(f"idx IN ({whose})", wanted.subject)
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), values
-
-
-def _comparable(moment: str) -> str:
-    """RFC 3339 (or a date) as text that sorts among the stored times.
-
-    Without its Z: "…08.5Z" sorts before "…08Z", so that a whole second would miss its own records.
-    """
-    try:
-        parsed = datetime.fromisoformat(moment)
-        utc = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadFilter(f"{moment[:40]!r} is not a time: write 2026-03-01T10:00:00Z, or a date") from error
-    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "")

@@ -29,6 +29,14 @@ class Frontier:
         self.size = size
         self.hashes = list(hashes)
 
+    @classmethod
+    def of(cls, hashes: bytes) -> Frontier:
+        """The tree over 32 byte hashes that stand one behind the other."""
+        frontier = cls()
+        for start in range(0, len(hashes), 32):
+            frontier.append(hashes[start : start + 32])
+        return frontier
+
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf hash; returns every node it completes as (level, index, hash), leaves at level 0."""
         made = [(0, self.size, leaf)]

@@ -13,11 +13,11 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from audit.cosignatures import cosigned
+from audit.cosignature import cosignatures
 from audit.errors import BadPackage
 from audit.exports.plain_views import PLAIN_VIEWS
 from audit.multiproof import rebuild
-from audit.notes import BadNote, Checkpoint, opened, parse_checkpoint
+from audit.notes import COSIGNATURE, BadNote, Checkpoint, opened, parse_checkpoint, parse_verifier_key
 from audit.packages import (
     CHECKPOINT,
     COSIGNED,
@@ -79,7 +79,7 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
     """Verify the export at `path` (folder or .zip); raises BadPackage naming the first thing that is wrong."""
     with Package(path) as package:
         manifest = read_manifest(package, trusted.key)
-        checkpoint = _checkpoint(package, manifest, trusted)
+        checkpoint = _checkpoint(package, manifest)
         older = {"your checkpoint": _pinned(trusted.pinned, manifest, checkpoint)} if trusted.pinned else {}
         if trusted.witnesses:
             older["what your witnesses cosigned"] = _witnessed(package, manifest, trusted.witnesses)
@@ -144,7 +144,7 @@ class _Compared:
             self._wrong = self._wrong or f"{self._file.name}: {what} is not what the records say"
 
 
-def _checkpoint(package: Package, manifest: Manifest, trusted: Trusted) -> Checkpoint:
+def _checkpoint(package: Package, manifest: Manifest) -> Checkpoint:
     with Checked(package, CHECKPOINT, manifest.files[CHECKPOINT]) as file:
         file.finish()
     try:
@@ -159,15 +159,16 @@ def _checkpoint(package: Package, manifest: Manifest, trusted: Trusted) -> Check
 def _witnessed(package: Package, manifest: Manifest, witnesses: Sequence[str]) -> Checkpoint:
     """The checkpoint that every one of the witnesses cosigned; the log signed it as well, or it would not be its own."""
     name = COSIGNED if COSIGNED in manifest.files else CHECKPOINT
-    for witness in witnesses:
-        try:
-            cosigned(package.small(name).decode(), witness)
-        except (BadNote, UnicodeDecodeError) as error:
-            raise BadPackage(f"{name}: {error}") from error
     try:
-        return parse_checkpoint(opened_note(package, name, manifest.key))
-    except BadNote as error:
+        keys = [parse_verifier_key(witness, COSIGNATURE) for witness in witnesses]
+        found = cosignatures(package.small(name).decode(), keys)
+        checkpoint = parse_checkpoint(opened_note(package, name, manifest.key))
+    except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
+    missing = [key.name for key in keys if key.name not in found]
+    if missing:
+        raise BadPackage(f"{name}: the witness {missing[0]!r} did not cosign it")
+    return checkpoint
 
 
 def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, older: Mapping[str, Checkpoint]) -> None:

@@ -2,7 +2,8 @@
 
 Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]`, the
 sealed members as canonical JSON texts, and hears
-`[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. Before it evaluates, a worker notes in its flight
+`[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. `["act", id, verb, arguments]` is one of the verbs of
+`custody.py`, answered by `[id, {…}]`. Before it evaluates, a worker notes in its flight
 slot (a small file, written by memory copy, whose name ends in its process id) what it is about to decide; a worker that
 dies in flight cannot record that any more, so the writer does when its connection drops, or at its own next start.
 """
@@ -14,11 +15,13 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from audit.custody import Custody
 from audit.errors import AuditError, LogUnusable
 from audit.flight import read_slot
 from audit.record import Canonical, Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -37,6 +40,7 @@ class Writer:
 
     def __init__(self, log: AuditLog, home: Path) -> None:
         self._log = log
+        self._custody = Custody(log)
         self._path = home / "audit" / SOCKET
         self._server: asyncio.Server | None = None
 
@@ -84,6 +88,9 @@ class Writer:
                 if message[0] == "slot":
                     slot = self._slot(message[1])
                     continue
+                if message[0] == "act":
+                    await self._act(message, queue_line)
+                    continue
                 self._take(message, answered, queue_line)
         except ConnectionError:
             pass
@@ -112,6 +119,18 @@ class Writer:
             queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
             return
         future.add_done_callback(lambda done: answered(number, done))
+
+    async def _act(self, message: list[Any], queue_line: Callable[[bytes], None]) -> None:
+        """One after the other on a connection; others go on meanwhile."""
+        _, number, verb, arguments = message
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(None, self._custody.act, verb, arguments)
+        except AuditError as error:
+            queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
+        except OSError as error:
+            queue_line(json.dumps([number, "record_not_durable", str(error)]).encode() + b"\n")
+        else:
+            queue_line(json.dumps([number, result]).encode() + b"\n")
 
     def _record_orphans(self) -> None:
         """Slots of workers that ended while no writer ran: nobody else will ever look at them."""

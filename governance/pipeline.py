@@ -16,9 +16,10 @@ from governance.model.moment import new_decision_id, utc_now
 from governance.normalise.requests import query_request
 from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
+from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
 from governance.policy.waivers import used_waivers
-from governance.record import entry_of, entry_of_query, entry_of_refusal
+from governance.record import entry_of, entry_of_change, entry_of_query, entry_of_refusal, event_of, with_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,13 +115,15 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._looked_at: Active | None = None
+        self._has_masks = False
 
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
             self._keep(assessed.active)
-            self._append(assessed.entry(request))
+            self._append(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
     async def adecide(self, request: Request) -> Decision:
@@ -128,7 +131,7 @@ class Pipeline:
         assessed = self.assess(request)
         with self._parts.stage("record"):
             self._keep(assessed.active)
-            await self._aappend(assessed.entry(request))
+            await self._aappend(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
     def assess(self, request: Request) -> Assessed:
@@ -170,10 +173,26 @@ class Pipeline:
         with parts.stage("record"):
             found = ScanFacts().facts(request)
             entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())
-            await self._aappend(entry)
+            await self._aappend(self._masked(request, active, entry))
         if isinstance(outcome, NoAnswer):
             raise outcome
         return decision_id, outcome
+
+    def preview(self, request: Request) -> Entry:
+        """What would be recorded of a request, the operator's masks applied; nothing is."""
+        return self._entry(request, self.assess(request))
+
+    def _entry(self, request: Request, assessed: Assessed) -> Entry:
+        return self._masked(request, assessed.active, assessed.entry(request))
+
+    def _masked(self, request: Request, active: Active, entry: Entry) -> Entry:
+        """The entry as the masks of the bundle in force leave it; most bundles have none, and pay nothing."""
+        if self._looked_at is not active:
+            self._looked_at, self._has_masks = active, has_masks(active)
+        if not self._has_masks:
+            return entry
+        with self._parts.watch(request), self._parts.stage("mask"):
+            return with_masks(entry, masks_for(active, event_of(entry)))
 
     def refuse(self, source: Source, error: GovernanceError, body_digest: str = "") -> str:
         """Record a question that could not be understood; returns the id of the refusal."""
@@ -186,6 +205,12 @@ class Pipeline:
         entry = self._refusal(source, error, body_digest)
         await self._aappend(entry)
         return str(entry.public["decision_id"])
+
+    async def achanged(self, source: Source, revision: str, previous: str, waivers: Sequence[Waiver]) -> None:
+        """Record that other rules or waivers are about to come into force. Raises RecordNotDurable: then they must not."""
+        rows = [waiver._asdict() for waiver in waivers]
+        new_id, now = self._parts.new_id(), self._parts.clock()
+        await self._aappend(entry_of_change(source, revision, previous, rows, decision_id=new_id, now=now))
 
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.model.pointer import to_segments
+from governance.masking import masked, scrubbed, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from governance.masking import Masks
     from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
-
-_SHORTEST_VALUE_TO_SEARCH = 4
-# Header names and members whose values are credentials whatever they look like.
-_ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
 
 
 def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
@@ -30,12 +27,12 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
     resource, hidden = masked(request.resource, facts.values)
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": _scrub(facts.values, hidden) if hidden else Canonical(facts.text),
+        "facts": scrubbed(facts.values, hidden) if hidden else Canonical(facts.text),
         "answer": {
-            "reason": _without(decision.reason, hidden),
+            "reason": without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
-            "waivers": _scrub(list(waivers), hidden),
-            "obligations": _scrub([o._asdict() for o in decision.obligations], hidden),
+            "waivers": scrubbed(list(waivers), hidden),
+            "obligations": scrubbed([o._asdict() for o in decision.obligations], hidden),
         },
     }
     public = {
@@ -44,6 +41,7 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
         "app": str(request.app.get("name", "")),
         "tenant": request.tenant,
         "rules": sorted({v.rule for v in decision.violations}),
+        "connectors": _connectors(request),
         "waivers": sorted({v.waived_by for v in decision.violations if v.waived_by}),
         "revision": decision.revision,
         "executor": decision.executor,
@@ -62,7 +60,7 @@ def entry_of_query(
     resource, hidden = masked(request.resource, findings)
     failure = outcome.code if isinstance(outcome, GovernanceError) else None
     text = None if isinstance(outcome, GovernanceError) else outcome.text
-    result = None if text is None else _scrub(json.loads(text), hidden)
+    result = None if text is None else scrubbed(json.loads(text), hidden)
     public = {
         **_public(request.source, decision_id, "", failure),
         "app": str(request.app.get("name", "")),
@@ -93,58 +91,44 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
     )
 
 
-def masked(resource: Json, facts: Json) -> tuple[Json, tuple[str, ...]]:
-    """`resource` with every value that a finding points at replaced, and the values that were taken out.
-
-    A member whose name says that it is a credential is masked with or without a finding.
-    """
-    found = [finding for key in ("secrets", "pii") for finding in facts.get(key, ())]
-    places = {finding["pointer"]: finding["entity"] for finding in found if "member" not in finding}
-    hidden: list[str] = []
-    for finding in found:
-        if "member" in finding:
-            name = list(_at(resource, finding["pointer"]))[finding["member"]]
-            hidden += [name, name.replace("~", "~0").replace("/", "~1")]
-    copy = _mask_at(resource, "", places, hidden)
-    return copy, tuple(sorted({v for v in hidden if len(v) >= _SHORTEST_VALUE_TO_SEARCH}, key=len, reverse=True))
-
-
-def _at(value: Json, pointer: str) -> Json:
-    for segment in to_segments(pointer):
-        value = value[int(segment)] if isinstance(value, list) else value[segment]
-    return value
+def entry_of_change(
+    source: Source, revision: str, previous: str, waivers: Sequence[Json], *, decision_id: str, now: str
+) -> Entry:
+    """The record of other rules, or other waivers, coming into force. `waivers`: each with `name` and what it excuses."""
+    public = {
+        **_public(source, decision_id, "allow", None),
+        "app": "",
+        "tenant": "",
+        "rules": [],
+        "revision": revision,
+        "previous": previous,
+        "waivers": sorted(str(waiver["name"]) for waiver in waivers),
+    }
+    return Entry(kind="policy_change", time=now, public=public, sealed={"waivers": list(waivers)})
 
 
-def _mask_at(value: Json, pointer: str, places: dict[str, str], hidden: list[str]) -> Json:
-    if pointer in places:
-        _collect(value, hidden)
-        return f"[{places[pointer]}]"
-    if isinstance(value, dict):
-        return {key: _mask_member(key, item, pointer, places, hidden) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mask_at(item, f"{pointer}/{i}", places, hidden) for i, item in enumerate(value)]
-    return value
+def with_masks(entry: Entry, masks: Masks) -> Entry:
+    """The entry after an operator's masks; `/result` is the answer of a decision, or the value of a query."""
+    plain = {name: json.loads(value) if isinstance(value, Canonical) else value for name, value in entry.sealed.items()}
+    result = "answer" if "answer" in plain else "result"
+    sealed, public = masks.applied(plain, {"input": "input", "result": result})
+    return entry._replace(sealed=sealed, public={**entry.public, **public})
 
 
-def _mask_member(key: str, item: Json, pointer: str, places: dict[str, str], hidden: list[str]) -> Json:
-    if key.lower() in _ALWAYS_SECRET and item not in (None, "", [], {}):
-        _collect(item, hidden)
-        return "[credential]"
-    escaped = key.replace("~", "~0").replace("/", "~1")
-    return _mask_at(item, f"{pointer}/{escaped}", places, hidden)
-
-
-def _collect(value: Json, hidden: list[str]) -> None:
-    if isinstance(value, str):
-        hidden.append(value)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, hidden)
-    elif isinstance(value, list):
-        for item in value:
-            _collect(item, hidden)
-    elif value is not None and not isinstance(value, bool):
-        hidden.append(json.dumps(value))
+def event_of(entry: Entry) -> Json:
+    """What a mask policy sees as its input: OPA's decision log event, as far as this record has it."""
+    public = entry.public
+    plain = {name: json.loads(value) if isinstance(value, Canonical) else value for name, value in entry.sealed.items()}
+    return {
+        "decision_id": public["decision_id"],
+        "path": public.get("path", "platform/decision"),
+        "requested_by": public["actor"],
+        "trace_id": public["trace_id"],
+        "timestamp": entry.time,
+        "input": plain.get("input"),
+        "result": plain.get("answer", plain.get("result")),
+        "labels": {"kind": entry.kind, "app": public.get("app", ""), "tenant": public.get("tenant", "")},
+    }
 
 
 def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -> Json:
@@ -159,24 +143,8 @@ def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -
         "context": request.context,
         "dry_run": request.dry_run,
     }
-    rest = {key: _scrub(value, hidden) for key, value in rest.items()}
-    return {**rest, "resource": _scrub(resource, hidden)}
-
-
-def _scrub(value: Json, hidden: tuple[str, ...]) -> Json:
-    if isinstance(value, str):
-        return _without(value, hidden)
-    if isinstance(value, dict):
-        return {_without(key, hidden): _scrub(item, hidden) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrub(item, hidden) for item in value]
-    return value
-
-
-def _without(text: str, hidden: tuple[str, ...]) -> str:
-    for value in hidden:
-        text = text.replace(value, "[masked]")
-    return text
+    rest = {key: scrubbed(value, hidden) for key, value in rest.items()}
+    return {**rest, "resource": scrubbed(resource, hidden)}
 
 
 def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:
@@ -185,8 +153,8 @@ def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:
         "mode": violation.mode,
         "effect": violation.effect,
         "severity": violation.severity,
-        "path": _without(violation.path, hidden),
-        "message": _without(violation.message, hidden),
+        "path": without(violation.path, hidden),
+        "message": without(violation.message, hidden),
         "waived_by": violation.waived_by,
         "controls": list(violation.controls),
     }
@@ -207,3 +175,13 @@ def _subject(request: Request) -> str:
     """Whose data the sealed part is: erasing this subject's key makes it unreadable."""
     subject = request.subject.get("id") if isinstance(request.subject, dict) else None
     return str(subject or request.source.actor)
+
+
+def _connectors(request: Request) -> list[str]:
+    """Names of the connectors that a request is about: the one it calls, or those that an app declares."""
+    resource = request.resource if isinstance(request.resource, dict) else {}
+    destination = resource.get("destination")
+    named = [resource.get("connector"), destination.get("connector") if isinstance(destination, dict) else None]
+    declared = request.app.get("connectors") if request.kind in {"template", "deploy"} else None
+    named += [one.get("name") for one in declared if isinstance(one, dict)] if isinstance(declared, list) else []
+    return sorted({name for name in named if isinstance(name, str) and name})

@@ -49,6 +49,25 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
+    Setting(
+        "tiles",
+        "key",
+        "who may read /checkpoint and /tile (all tenants' public members): key, a reader's; open, anybody",
+    ),
+    Setting("witnesses", "", "witnesses that cosign checkpoints: `URL VERIFIER_KEY`, several with commas between"),
+    Setting(
+        "witnesses_needed", "0", "how many of them have to cosign before a checkpoint is served, and agree at start"
+    ),
+    Setting("witness_home", ".governance-witness", "folder of `governance witness serve`: its key, and what it saw"),
+    Setting("witness_name", "governance.local/witness", "name in the witness's cosignatures"),
+    Setting(
+        "witness_logs", "", "verifier keys of the logs it cosigns, with commas between; two while a log changes its key"
+    ),
+    Setting("witness_timeout_ms", "5000", "how long one witness may take to answer"),
+    Setting(
+        "self_audit_s", "10", "seconds between two parts of the self-audit; each hashes some thousand records again"
+    ),
+    Setting("retention", "", "file with retention classes for `governance audit prune`; empty: everything is kept"),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.registry_facts import RegistryFacts
@@ -124,19 +124,19 @@ class LogRecorder:
     """The log of this process as the line's recorder."""
 
     def __init__(self, log: AuditLog, timeout_s: float) -> None:
-        self._log = log
+        self.log = log
         self._timeout_s = timeout_s
 
     def append(self, entry: Entry) -> Receipt:
         """Return once the entry is durable."""
-        return self._log.append(entry, self._timeout_s)
+        return self.log.append(entry, self._timeout_s)
 
     async def aappend(self, entry: Entry) -> Receipt:
         """The same without blocking the event loop."""
         import asyncio
 
         async with asyncio.timeout(self._timeout_s):
-            return await asyncio.wrap_future(self._log.submit(entry))
+            return await asyncio.wrap_future(self.log.submit(entry))
 
 
 class SharedRecorder:
@@ -198,9 +198,46 @@ def open_recorder(settings: Settings) -> Iterator[Recorder]:
     except (AuditError, OSError) as error:
         raise DependencyError(f"the audit log cannot be opened: {error}") from error
     try:
+        _ask_witnesses(settings, log)
         yield LogRecorder(log, timeout_s)
     finally:
         log.close()
+
+
+def _ask_witnesses(settings: Settings, log: AuditLog) -> None:
+    """Raises DependencyError for a log that its witnesses disown."""
+    from audit.errors import AuditError
+    from governance.platform.witnesses import log_witnesses
+
+    try:
+        witnesses = log_witnesses(settings)
+        if witnesses is not None:
+            witnesses.check_start(log.reader)
+    except AuditError as error:
+        raise DependencyError(f"the audit log cannot be opened: {error}") from error
+
+
+@contextmanager
+def open_custody(settings: Settings) -> Iterator[Callable[[str, dict[str, Any]], dict[str, Any]]]:
+    """The verbs of `audit.custody` on this home's log: on the log itself, or through the running service's writer."""
+    import asyncio
+
+    from audit.client import Client
+    from audit.custody import Custody
+
+    with open_recorder(settings) as recorder:
+        if isinstance(recorder, LogRecorder):
+            yield Custody(recorder.log).act
+            return
+
+        async def act(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+            client = Client(settings.home, f"cli-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
+            try:
+                return await client.act(verb, arguments)
+            finally:
+                await client.close()
+
+        yield lambda verb, arguments: asyncio.run(act(verb, arguments))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from audit.errors import AuditError
 
 # In an order in which each finds what it needs above it.
 MODULES = (
-    "errors", "canonical", "record", "tree", "multiproof", "ed25519", "notes", "cosignatures", "packages", "sealed_texts",
+    "errors", "canonical", "randomness", "record", "tree", "multiproof", "ed25519", "notes", "cosignature",
+    "packages", "sealed_texts",
     "walk", "exports/csv_view", "exports/plain_views", "verify", "show",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3

@@ -6,12 +6,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.errors import RuleError
+from governance.errors import CallerError, RuleError
 from governance.model.decision import DENY, EFFECTS, SEVERITIES
 from governance.model.request import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from governance.model.request import Json
 
@@ -152,3 +152,11 @@ def _kinds(custom: dict[str, Json], where: str) -> tuple[str, ...]:
     if unknown:
         raise RuleError(f"applies_to names {unknown[0]!r}, which is no kind of request", where=where)
     return kinds
+
+
+def rules_of_control(rules: Iterable[RuleMeta], control: str) -> tuple[str, ...]:
+    """Ids of the rules that name a control (`SOC2:CC9.2`); raises CallerError where none does, which no filter can express."""
+    found = tuple(sorted(rule.id for rule in rules if control in rule.controls))
+    if not found:
+        raise CallerError(f"no rule names the control {control[:60]!r}", hint="`governance rules list` shows them")
+    return found

@@ -138,7 +138,11 @@ MAY = {
     ("GET", "/v1/policies"): {"platform", "service", "compliance", "auditor"},
     ("GET", "/metrics"): {"platform", "service"},
     ("GET", "/v1/audit/records"): {"platform", "compliance", "auditor"},
+    ("GET", "/v1/audit/who-allowed"): {"platform", "compliance", "auditor"},
+    ("GET", "/v1/audit/data-of"): {"platform", "compliance", "auditor"},
+    ("POST", "/v1/audit/mask-preview"): {"platform", "compliance"},
     ("GET", "/checkpoint"): {"platform", "compliance", "auditor"},
+    ("GET", "/tile/0/000.p/1"): {"platform", "compliance", "auditor"},
 }
 
 

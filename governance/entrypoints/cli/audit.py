@@ -1,4 +1,4 @@
-"""`governance audit …`: read the log, export from it, verify an export."""
+"""`governance audit …`: read the log, ask it, export from it, verify an export. Reading is itself a record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
+from governance.entrypoints.cli import audit_custody as custody
 from governance.errors import CallerError, DependencyError
 from governance.settings import from_environment
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
     from audit.reader import LogReader
     from audit.store import Filter
+    from governance.settings import Settings
+
+
+_FILTERS = {
+    "app": "", "tenant": "", "actor": "who asked, such as key:0a1b2c", "kind": "", "effect": "", "rule": "rule id",
+    "connector": "connector's name", "trace_id": "W3C trace id", "subject": "whose data it holds",
+    "text": "stands in what may be read of the record; opens one after the other",
+}  # fmt: skip
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -28,33 +37,62 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
     from governance.wiring import open_reader
 
     settings = from_environment(os.environ)
+    if getattr(options, "control", ""):
+        options.rules = _rules_of(options.control, settings)
     try:
+        if options.verb in custody.VERBS:
+            custody.carry_out(options, settings, stdout, stderr)
+            return 0
         log = open_reader(settings)
         if options.verb == "export":
             from governance.entrypoints.cli.audit_packages import export
 
             export(log, _filter(options), options, settings, stdout, stderr)
         else:
-            _read(log, options, stdout)
+            _read(log, options, settings, stdout)
     except AuditError as error:
         raise DependencyError(f"{error.code}: {error}") from error
     return 0
 
 
-def _read(log: LogReader, options: argparse.Namespace, stdout: TextIO) -> None:
+def _read(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     if options.verb == "key":
         stdout.write(log.verifier_key + "\n")
     elif options.verb == "checkpoint":
         stdout.write(log.checkpoint())
     elif options.verb == "check":
         stdout.write(f"{log.verify_self()} records, each as it was written\n")
+    elif options.verb == "witness":
+        _witness(log, settings, stdout)
     elif options.verb == "show":
-        _show(log, options.id, stdout)
+        _show(log, options.id, settings, stdout)
+    elif options.verb == "ask":
+        _ask(log, options, settings, stdout)
     else:
-        _list(log, options, stdout)
+        _list(log, options, settings, stdout)
 
 
-def _show(log: LogReader, wanted: str, stdout: TextIO) -> None:
+def _witness(log: LogReader, settings: Settings, stdout: TextIO) -> None:
+    """What the witnesses said last, and how far the cosigned checkpoint is behind."""
+    from datetime import UTC, datetime
+
+    from audit.witnessing import STATE
+
+    try:
+        state = json.loads((settings.home / "audit" / STATE).read_text("utf-8"))
+    except FileNotFoundError:
+        stdout.write("no witness is named, or no service ran since (GOVERNANCE_WITNESSES)\n")
+        return
+    for name, said in sorted(state["witnesses"].items()):
+        when = datetime.fromtimestamp(said["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if "time" in said else "never"
+        trouble = f"; now: {said['error']}" if said["error"] else ""
+        stdout.write(f"{name}  {said['url']}  cosigned {said.get('size', 0)} at {when}{trouble}\n")
+    cosigned = log.cosigned()
+    behind = f"cosigned by enough: {log.size_of(cosigned)}" if cosigned else "no checkpoint was cosigned by enough"
+    stdout.write(f"{behind} of {log.size()} records; {state['needed']} witnesses are needed\n")
+
+
+def _show(log: LogReader, wanted: str, settings: Settings, stdout: TextIO) -> None:
     index = int(wanted) if wanted.isdigit() else log.find(wanted)
     try:
         record = log.record(index if index is not None else -1)
@@ -62,16 +100,56 @@ def _show(log: LogReader, wanted: str, stdout: TextIO) -> None:
         raise CallerError(
             f"there is no record {wanted!r}", hint="`governance audit list` shows what there is"
         ) from error
+    custody.record_reading(settings, {"asked_for": wanted[:64], "records": 1})
     stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def _list(log: LogReader, options: argparse.Namespace, stdout: TextIO) -> None:
-    for index in log.search(_filter(options), limit=options.limit):
-        record = log.record(index)
-        if options.format == "json":
-            stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-        else:
-            stdout.write(_row(record) + "\n")
+def _ask(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
+    from audit.questions import data_of, who_allowed
+
+    what: dict[str, Any] = {"asked_for": options.question, "app": getattr(options, "app", "")}
+    answer: Any
+    if options.question == "data-of":
+        answer = data_of(log, options.subject)
+        custody.record_reading(settings, {**what, "records": answer["records"]}, {"subject": options.subject})
+    else:
+        if bool(options.id) == bool(options.app):
+            raise CallerError("one of a decision's ID and --app is needed")
+        answer = who_allowed(log, decision_id=options.id, app=options.app)
+        custody.record_reading(
+            settings, {**what, "asked_for": f"who-allowed {options.id[:64]}", "records": len(answer)}
+        )
+    stdout.write(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+
+
+def _list(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
+    wanted = _filter(options)
+    indexes: list[int] = []
+    before = options.before
+    while len(indexes) < options.limit:
+        page = log.page(wanted._replace(before=before), options.limit - len(indexes))
+        indexes += page.indexes
+        if page.next is None:
+            before = 0
+            break
+        before = page.next
+    records = [log.record(index) for index in indexes]
+    private = {name: value for name, value in wanted.said().items() if name in {"subject", "text"}}
+    what = {"app": wanted.app, "tenant": wanted.tenant, "records": len(records)}
+    # Who read, before what was read is shown: without that record there is no reading.
+    custody.record_reading(settings, {**what, "filter": {**wanted.said(), **dict.fromkeys(private, "given")}}, private)
+    for record in records:
+        line = json.dumps(record, ensure_ascii=False) if options.format == "json" else _row(record)
+        stdout.write(line + "\n")
+    if before and options.format == "text":
+        stdout.write(f"more: --before {before}\n")
+
+
+def _rules_of(control: str, settings: Settings) -> tuple[str, ...]:
+    from governance.policy.metadata import rules_of_control
+    from governance.wiring import active_of
+
+    return rules_of_control(active_of(settings).rules.values(), control)
 
 
 def _row(record: dict[str, Any]) -> str:
@@ -87,8 +165,8 @@ def _row(record: dict[str, Any]) -> str:
 def _filter(options: argparse.Namespace) -> Filter:
     from audit.store import Filter
 
-    names = ("app", "tenant", "actor", "kind", "effect", "rule", "since", "until")
-    return Filter(**{name: getattr(options, name) for name in names})
+    values = {name: getattr(options, name) for name in (*_FILTERS, "since", "until")}
+    return Filter(**values, rules=getattr(options, "rules", ()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,18 +178,27 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("key", help="the log's verifier key: give it to auditors")
     verbs.add_parser("checkpoint", help="the newest signed checkpoint")
+    verbs.add_parser("witness", help="what the witnesses said last")
     verbs.add_parser("check", help="hash every record again")
     show = verbs.add_parser("show", help="one record by index or decision id")
     show.add_argument("id")
     listing = verbs.add_parser("list", help="records, newest first")
     listing.add_argument("--limit", type=int, default=50)
+    listing.add_argument("--before", type=int, default=0, metavar="INDEX", help="go on from where a list ended")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     exporting = verbs.add_parser("export", help="a package that verifies offline")
     add_export_options(exporting)
     for verb in (listing, exporting):
-        for name in ("app", "tenant", "actor", "kind", "effect", "rule"):
-            verb.add_argument(f"--{name}", default="")
+        for name, meaning in _FILTERS.items():
+            verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
+        verb.add_argument("--control", default="", help="of a rule that names this control, such as SOC2:CC9.2")
         verb.add_argument("--since", default="", help="RFC 3339, included")
         verb.add_argument("--until", default="", help="RFC 3339, not included")
+    asking = verbs.add_parser("ask", help="who-allowed, data-of").add_subparsers(dest="question", required=True)
+    who = asking.add_parser("who-allowed", help="who asked, by which policy it was allowed, which waivers counted")
+    who.add_argument("id", nargs="?", default="", help="a decision")
+    who.add_argument("--app", default="", help="every yes that made this app what it is")
+    asking.add_parser("data-of", help="what a person's data touched").add_argument("subject")
+    custody.add_verbs(verbs)
     add_verify_options(verbs.add_parser("verify", help="check an export; needs no server and no trust in it"))
     return parser

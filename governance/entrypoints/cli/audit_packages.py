@@ -67,7 +67,7 @@ def export(
     from governance.wiring import controls_of, open_recorder, policies_of
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
-    asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned))
+    asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned), log.cosigned())
     public = public_part(asked, actor=f"os:{os.getuid()}", entry_point="cli.audit", size=log.size())
     with open_recorder(settings) as recorder:
         recorder.append(Entry("export", utc_now(), {"decision_id": new_decision_id(), **public}, {}))

@@ -29,7 +29,10 @@ COMMANDS: dict[str, Command] = {
     "decide": Command("decide", "one request through the whole line, recorded"),
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
     "bundle": Command("bundle", "build, inspect, sign, verify"),
-    "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
+    "audit": Command(
+        "audit", "list, show, ask, export, verify, checkpoint, key, hold, erase, prune, rotate-key, witness"
+    ),
+    "witness": Command("witness", "serve, key: a witness that cosigns an audit log's checkpoints"),
     "controls": Command("controls", "list, coverage, evidence, gaps: SOC 2, ISO 27001, GDPR, NIST 800-53"),
     "score": Command("score", "report: which share of the apps is compliant, and why it changed"),
     "key": Command("key", "create, list and revoke API keys"),

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from governance.policy.active import Active
+    from governance.settings import Settings
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
 _LOOK_AT_CERTIFICATE_S = 1.0
@@ -44,6 +47,11 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
+    try:
+        _record_policy(from_environment(os.environ), active)
+    except BaseException:
+        writer.stop()
+        raise
     if options.dev:
         stderr.write("DEV MODE: no sign-in; everybody on this machine may ask. Not for real data.\n")
         os.environ["GOVERNANCE_SERVE_DEV"] = "1"
@@ -57,6 +65,29 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     finally:
         writer.stop()
     return 0
+
+
+def _record_policy(settings: Settings, active: Active) -> None:
+    """Where other rules or waivers come into force than the log says last, that is a record before anything is decided."""
+    import asyncio
+
+    from governance.model.request import Source
+    from governance.pipeline import Pipeline
+    from governance.wiring import SharedRecorder, open_reader, parts_for, waivers_of
+
+    waivers = waivers_of(settings, active)
+    reader = open_reader(settings)
+    last: dict[str, Any] = {}
+    for last in reader.custody("policy_change"):  # noqa: B007  the newest is what counts
+        pass
+    reader.close()
+    before = last.get("public", {})
+    if (before.get("revision"), before.get("waivers")) == (active.revision, sorted(w.name for w in waivers)):
+        return
+    recorder = SharedRecorder(settings.home, settings.number("record_timeout_ms") / 1000)
+    line = Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+    source = Source("cli.serve", f"os:{os.getuid()}")
+    asyncio.run(line.achanged(source, active.revision, str(before.get("revision", "")), waivers))
 
 
 def _serve_until_told(options: argparse.Namespace, stderr: TextIO) -> None:

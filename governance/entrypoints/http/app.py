@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, exports, opa, records, scores
+from governance.entrypoints.http import admission, authzen, decisions, exports, opa, records, scores, tiles
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -40,8 +40,12 @@ if TYPE_CHECKING:
 _EVERYBODY: frozenset[str] = frozenset({"platform", "citizen", "compliance", "auditor", "service"})
 _DECIDES = frozenset({"platform", "citizen", "compliance", "service"})
 _READS = frozenset({"platform", "compliance", "auditor"})
+_PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
+_FOLLOWS = frozenset(
+    {"platform", "compliance", "auditor"}
+)  # an object of its own: GOVERNANCE_TILES may open these paths
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -112,7 +116,15 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/audit/exports/{id}", exports.show, _READS, "Where an export stands"),
     Route("GET", "/v1/audit/exports/{id}/package", exports.package, _READS, "Its package, a zip that verifies offline"),
     Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
-    Route("GET", "/checkpoint", records.checkpoint, _READS, "The audit log's newest signed checkpoint"),
+    Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
+    Route(
+        "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"
+    ),
+    Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
+    Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
+    Route(
+        "GET", "/tile/{path*}", tiles.tile, _FOLLOWS, "Hash tiles and entry bundles of the audit log (C2SP tlog-tiles)"
+    ),
 )
 
 
@@ -122,6 +134,7 @@ class Application:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._care: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
         self._patterns = [(_pattern(route.path), route) for route in ROUTES]
 
@@ -155,8 +168,17 @@ class Application:
         gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
-        loop.add_signal_handler(signal.SIGHUP, lambda: sys.stderr.write(worker.reload() + "\n"))
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         self._care = loop.create_task(worker.look_after())
+
+    def _reload(self) -> None:
+        import asyncio
+
+        async def reload(worker: Worker) -> None:
+            sys.stderr.write(await worker.reload() + "\n")
+
+        if self._worker is not None:
+            self._reloading = asyncio.get_running_loop().create_task(reload(self._worker))
 
     async def _stop(self) -> None:
         if self._care is not None:
@@ -238,6 +260,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return developer(call)
     if route.roles is _ADMITS and worker.admits_without_key:
         return API_SERVER
+    if route.roles is _FOLLOWS and worker.tiles_without_key:
+        return ANONYMOUS
     identity = signed_in(worker.keys, call)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.decision import Decision
-    from governance.model.request import Json
+    from governance.model.request import Json, Request
     from governance.platform.keys import Identity
 
 SEES_ALL = frozenset({"platform", "compliance", "auditor"})
@@ -72,12 +72,17 @@ async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
 
 async def decided(worker: Worker, document: Json, identity: Identity, source: Source) -> Decision:
     """A native request through the line, for the tenant of the key."""
+    decision = await worker.line.adecide(request_of(document, identity, source))
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    return decision
+
+
+def request_of(document: Json, identity: Identity, source: Source) -> Request:
+    """A native request for the tenant of the key; raises Forbidden for another's."""
     request = normalise_document(document, source)
     if identity.tenant and request.tenant != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
-    decision = await worker.line.adecide(request)
-    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
-    return decision
+    return request
 
 
 async def body_of(worker: Worker, call: Call) -> Json:
@@ -99,13 +104,19 @@ def digest_of(raw: bytes) -> str:
     return "sha256:" + hashlib.sha256(raw).hexdigest()
 
 
-async def recorded_reading(worker: Worker, identity: Identity, what: dict[str, Any]) -> None:
-    """Who read the log, and how much of it."""
+async def recorded_reading(
+    worker: Worker, identity: Identity, what: dict[str, Any], private: dict[str, Any] | None = None
+) -> None:
+    """Who read the log, and how much of it. `private`: what was looked for, where that is about a person: sealed.
+
+    It is sealed under that person's key, so that erasing the person erases that somebody looked for them by name.
+    """
     public = {
         "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.audit", "effect": "allow",
         "app": "", "tenant": identity.tenant, "rules": [], **what,
     }  # fmt: skip
-    await worker.client.aappend(Entry("audit_read", utc_now(), public, {}))
+    private = private or {}
+    await worker.client.aappend(Entry("audit_read", utc_now(), public, private, str(private.get("subject", ""))))
 
 
 def _may_see(identity: Identity, record: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from audit.client import Client
 from audit.errors import AuditError
 from governance.errors import DependencyError, GovernanceError
 from governance.model.moment import new_decision_id, utc_now
+from governance.model.request import Source
 from governance.pipeline import Pipeline
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
@@ -42,6 +43,9 @@ class Worker:
         self.max_depth = settings.number("max_depth")
         self.max_batch = settings.number("max_batch")
         self.admits_without_key = settings.choice("admission", ("key", "open")) == "open"
+        self.tiles_without_key = settings.choice("tiles", ("key", "open")) == "open"
+        self.needs_witnesses = settings.text("witnesses_needed") != "0"
+        self.bundle_readers: dict[str, float] = {}
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(
@@ -69,11 +73,14 @@ class Worker:
         """The bundle in force."""
         return self._active
 
-    def reload(self) -> str:
-        """Load bundle and waivers again and swap them between two requests; what does not load changes nothing."""
+    async def reload(self) -> str:
+        """Load bundle and waivers again, record that, and swap them between two requests; what fails changes nothing."""
         try:
             active = active_of(self.settings)
             waivers = waivers_of(self.settings, active)
+            if (active.revision, waivers) != (self._active.revision, self._waivers):
+                source = Source("signal.reload", f"os:{os.getuid()}")
+                await self.line.achanged(source, active.revision, self._active.revision, waivers)
         except (GovernanceError, OSError) as error:
             return f"worker {os.getpid()} keeps {self._active.revision}: {error}"
         self._active, self._waivers = active, waivers

@@ -7,11 +7,18 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
+from audit.care import Care
 from audit.errors import AuditError
 from audit.log import AuditLog
 from audit.writer import Writer
+from governance.errors import GovernanceError
+from governance.platform.witnesses import log_witnesses
 from governance.settings import from_environment
+
+if TYPE_CHECKING:
+    from governance.settings import Settings
 
 
 async def _serve() -> None:
@@ -21,6 +28,11 @@ async def _serve() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     log = AuditLog(settings.home, origin=settings.text("log_origin"))
+    try:
+        care = _care(log, settings)
+    except (AuditError, GovernanceError):
+        log.close()
+        raise
     writer = Writer(log, settings.home)
     await writer.start()
     stopped = asyncio.Event()
@@ -28,14 +40,23 @@ async def _serve() -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()
     await writer.stop()
+    care.stop()
     log.close()
+
+
+def _care(log: AuditLog, settings: Settings) -> Care:
+    """Witnesses and self-audit; raises AuditError for a log that its witnesses disown."""
+    return Care(
+        log, settings.home, origin=settings.text("log_origin"), witnesses=log_witnesses(settings),
+        self_audit_s=settings.number("self_audit_s"), complain=sys.stderr.write,
+    )  # fmt: skip
 
 
 def main() -> int:
     """Run until a signal; exit 1 with the reason where the log cannot be trusted."""
     try:
         asyncio.run(_serve())
-    except (AuditError, OSError) as error:
+    except (AuditError, GovernanceError, OSError) as error:
         sys.stderr.write(f"audit writer: {error}\n")
         return 1
     return 0

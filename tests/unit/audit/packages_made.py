@@ -12,6 +12,7 @@ from typing import NamedTuple
 from audit.exports.package import Wanted, export
 from audit.keys import SigningKey
 from audit.log import AuditLog
+from audit.notes import COSIGNATURE, signature_line, verifier_key
 from audit.record import Entry
 from audit.store import Filter
 from audit.verify import main
@@ -109,3 +110,11 @@ def bomb(name: str, size: int) -> bytes:
         for _ in range(size >> 20):
             file.write(bytes(1 << 20))
     return raw.getvalue()
+
+
+def witness_key(name: str, public: bytes) -> str:
+    return str(verifier_key(name, public, COSIGNATURE))
+
+
+def cosignature_line(name: str, public: bytes, seconds: int, signature: bytes) -> str:
+    return signature_line(verifier_key(name, public, COSIGNATURE), seconds.to_bytes(8, "big") + signature)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
+from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable, RecordTooLarge
 from audit.exports.package import Wanted, export
 from audit.log import AuditLog
 from audit.reader import LogReader
@@ -85,7 +85,7 @@ class TestAppendAndRead:
 
     def test_a_subject_whose_key_is_gone_cannot_be_opened_and_its_proof_still_holds(self, home):
         with sqlite3.connect(home / "audit" / "log.db") as database:
-            database.execute("DELETE FROM subject_keys")
+            database.execute("DELETE FROM subjects")
         with log_of(home) as log:
             assert log.reader.record(3)["opened"] == {}
             assert log.reader.verify_self() == 10
@@ -122,6 +122,7 @@ class TestSearch:
     def reader(self, home):
         with log_of(home) as log:
             log.append(entry(40, app="other", tenant="finance", effect="allow", rules=["R-1", "R-2"], actor="key:1"))
+            self.log = log
             yield log.reader
 
     @pytest.mark.parametrize(
@@ -140,6 +141,43 @@ class TestSearch:
     )
     def test_filters_narrow_and_newest_comes_first(self, reader, wanted, indexes):
         assert reader.search(wanted) == indexes
+
+    @pytest.mark.parametrize(
+        ("wanted", "indexes"),
+        [
+            (Filter(trace_id="t-1"), [11]),
+            (Filter(connector="mail"), [12, 11]),
+            (Filter(subject="ann"), [12]),
+            (Filter(rules=("R-2", "R-9")), [12, 10]),
+            (Filter(text="SALT and"), [12]),
+            (Filter(text='"quoted"', connector="mail"), [12]),
+            (Filter(text="not there"), []),
+            (Filter(subject="nobody"), []),
+        ],
+    )
+    def test_by_trace_connector_person_control_and_text(self, reader, wanted, indexes):
+        self.log.append(entry(41, trace_id="t-1", connectors=["mail", "mail"]))
+        said = {"input": 'Pepper, salt and "quoted"'}
+        self.log.append(entry(42, connectors=["mail"], rules=["R-9"])._replace(sealed=said, subject="ann"))
+        assert reader.search(wanted) == indexes
+        assert reader.page(wanted, 50).indexes == indexes
+        assert reader.verify_self() == 13
+
+    def test_pages_of_a_text_search_go_on_where_they_ended(self, reader, monkeypatch):
+        monkeypatch.setattr("audit.reader.MOST_OPENED", 3)
+        found, before, pages = [], 0, 0
+        while True:
+            page = reader.page(Filter(text="Where2EAT", before=before), 2)
+            found += page.indexes
+            pages += 1
+            if page.next is None:
+                break
+            before = page.next
+        assert found == list(range(9, -1, -1))
+        assert pages > 4
+        assert (
+            reader.search(Filter(text='opened": {"input": {"n')) == []
+        )  # only values are looked at, not how they are stored
 
     def test_a_decision_is_found_by_its_id(self, reader):
         assert reader.find("d40") == 10
@@ -222,6 +260,23 @@ class TestWhatDoesNotOpen:
         (home / "audit" / "head").write_bytes(b"x" * 2048)
         with pytest.raises(LogTorn, match="no checkpoint"):
             log_of(home)
+
+    def test_a_database_of_an_older_schema_is_named_and_not_changed(self, home):
+        with sqlite3.connect(home / "audit" / "log.db") as database:
+            database.execute("PRAGMA user_version=1")
+        with pytest.raises(LogUnusable, match="schema"):
+            log_of(home)
+        with pytest.raises(LogUnusable, match="schema"):
+            LogReader(home, origin=ORIGIN)
+
+    def test_hashes_above_the_leaves_that_were_changed_are_named(self, tmp_path):
+        with log_of(tmp_path) as log:
+            for done in [log.submit(entry(number)) for number in range(300)]:
+                done.result(30)
+            with sqlite3.connect(tmp_path / "audit" / "log.db") as database:
+                database.execute("UPDATE tiles SET hashes = zeroblob(32) WHERE level = 1")
+            with pytest.raises(LogTorn, match="hashes"):
+                log.reader.verify_part(0, 256)
 
     def test_reading_where_nothing_was_written(self, tmp_path):
         with pytest.raises(FileNotFoundError):

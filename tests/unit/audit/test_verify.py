@@ -191,7 +191,7 @@ def test_a_log_that_was_cut_behind_the_kept_checkpoint_is_refused(package, key, 
 
 
 def test_a_witness_s_cosignature_counts_and_its_absence_shows(package, key):
-    from audit.cosignatures import cosignature_line, witness_key
+    from tests.unit.audit.packages_made import cosignature_line, witness_key
 
     witness = SigningKey("witness.example", bytes([7]) * 32)
     name, public = "witness.example", witness.verifier.public
@@ -207,13 +207,13 @@ def test_a_witness_s_cosignature_counts_and_its_absence_shows(package, key):
     (package / "checkpoint").write_text(note + cosignature_line(name, public, 1772400001, signature))
     signed_again(package, key)
     refused(package, "cosignature", more=trusting)
-    refused(package, "not a witness's key", more=("--witness", "junk"))
+    refused(package, "not a verifier key", more=("--witness", "junk"))
     (package / "checkpoint").write_text(note)
     refused(package, "checkpoint: changed after the export", more=trusting)
 
 
 def test_witnesses_may_be_a_little_behind_and_the_export_continues_what_they_saw(made, tmp_path, key):
-    from audit.cosignatures import cosignature_line, witness_key
+    from tests.unit.audit.packages_made import cosignature_line, witness_key
 
     witness = SigningKey("witness.example", bytes([7]) * 32)
     text = made.older.rpartition("\n\n")[0] + "\n"

@@ -1,0 +1,92 @@
+"""What a log that is served does beside taking records: has its checkpoints cosigned, and hashes itself again, part by part.
+
+Either can find out that the log is not what it was. Then nothing is taken any more, and so nothing is permitted.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from audit.errors import AuditError, LogRolledBack, LogTorn
+from audit.reader import LogReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from audit.log import AuditLog
+    from audit.witnessing import Witnesses
+
+_TICK_S = 1.0
+_ASK_AGAIN_S = 10.0
+# About 0.1 s of work.
+PART = 1024
+
+
+class Care:
+    """A thread beside the writer's."""
+
+    def __init__(
+        self, log: AuditLog, home: Path, *, origin: str, witnesses: Witnesses | None, self_audit_s: float,
+        complain: Callable[[str], object],
+    ) -> None:  # fmt: skip
+        """Raises what `Witnesses.check_start` raises: a log that its witnesses disown is not served at all."""
+        self._log, self._witnesses, self._complain = log, witnesses, complain
+        self._self_audit_s = self_audit_s
+        self._reader = LogReader(home, origin=origin, is_checked=True)
+        self._at = 0
+        self._submitted, self._again_at = -1, 0.0
+        self._stopped = threading.Event()
+        if witnesses is not None:
+            witnesses.check_start(self._reader)
+        self._thread = threading.Thread(target=self._run, name="audit-care", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End in good order: the last checkpoint is submitted still."""
+        self._stopped.set()
+        self._thread.join()
+        self._reader.close()
+
+    def _run(self) -> None:
+        audited = time.monotonic()
+        while not self._log.distrusted:
+            is_last = self._stopped.wait(_TICK_S)
+            try:
+                self._submit()
+                if time.monotonic() - audited >= self._self_audit_s and not is_last:
+                    audited = time.monotonic()
+                    self.audit_part()
+            except (LogTorn, LogRolledBack) as error:
+                self._log.distrust(str(error))
+                self._complain(f"audit: {error}; nothing is recorded, and so nothing allowed, any more\n")
+            except (AuditError, OSError) as error:
+                self._complain(f"audit: {error}\n")
+            if is_last:
+                return
+
+    def audit_part(self) -> None:
+        """Hash the next part again; at the end of the log, begin anew. Raises LogTorn."""
+        size = self._reader.size()
+        if self._at >= size:
+            self._at = self._reader.minimum()
+            if size and self._reader.root(size) != self._reader.newest().root and self._reader.size() == size:
+                raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
+        end = min(self._at + PART, size)
+        if self._at < end:
+            self._reader.verify_part(self._at, end)
+        self._at = end
+
+    def _submit(self) -> None:
+        if self._witnesses is None:
+            return
+        size, now = self._reader.size(), time.monotonic()
+        if size == self._submitted and now < self._again_at:
+            return
+        self._submitted = size
+        # One that did not answer is asked again, sooner where there is something new.
+        is_complete = self._witnesses.submit(self._reader) == self._witnesses.count
+        self._again_at = math.inf if is_complete else now + _ASK_AGAIN_S
