@@ -79,7 +79,7 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
     """Verify the export at `path` (folder or .zip); raises BadPackage naming the first thing that is wrong."""
     with Package(path) as package:
         manifest = read_manifest(package, trusted.key)
-        checkpoint = _checkpoint(package, manifest, trusted)
+        checkpoint = _checkpoint(package, manifest)
         older = {"your checkpoint": _pinned(trusted.pinned, manifest, checkpoint)} if trusted.pinned else {}
         if trusted.witnesses:
             older["what your witnesses cosigned"] = _witnessed(package, manifest, trusted.witnesses)
@@ -144,7 +144,7 @@ class _Compared:
             self._wrong = self._wrong or f"{self._file.name}: {what} is not what the records say"
 
 
-def _checkpoint(package: Package, manifest: Manifest, trusted: Trusted) -> Checkpoint:
+def _checkpoint(package: Package, manifest: Manifest) -> Checkpoint:
     with Checked(package, CHECKPOINT, manifest.files[CHECKPOINT]) as file:
         file.finish()
     try:
