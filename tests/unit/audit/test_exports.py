@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.errors import AuditError
@@ -287,6 +287,7 @@ class Nodes:
 
 
 class TestProofForMany:
+    @settings(deadline=None)
     @given(st.integers(1, 200), st.data())
     def test_leaves_and_proof_lead_to_the_root_and_to_those_of_the_stops(self, size, data):
         chosen = sorted(data.draw(st.sets(st.integers(0, size - 1), max_size=20)))
@@ -301,6 +302,7 @@ class TestProofForMany:
             assert proof == []
         assert len(proof) <= (len(chosen) + len(stops) + 1) * 2 * size.bit_length()
 
+    @settings(deadline=None)
     @given(st.integers(2, 100), st.data())
     def test_anything_else_does_not(self, size, data):
         chosen = sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=10)))
@@ -328,6 +330,7 @@ class TestSealedTexts:
         max_leaves=8,
     )
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.sampled_from(["input", "facts", "answer"]), VALUES, min_size=1))
     def test_parts_are_found_whatever_the_values_look_like(self, values):
         from audit.record import seal
@@ -342,6 +345,7 @@ class TestSealedTexts:
         with pytest.raises(ValueError, match="not the one that was recorded"):
             split(text, dict.fromkeys(sealed, "00" * 32))
 
+    @settings(deadline=None)
     @given(st.binary(max_size=80))
     def test_junk_is_refused(self, raw):
         with contextlib.suppress(ValueError):
