@@ -18,6 +18,7 @@ from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
+from governance.policy.waivers import used_waivers
 from governance.record import entry_of, entry_of_query, entry_of_refusal, event_of, with_masks
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def _unwatched(_request: Request) -> AbstractContextManager[None]:
     return _NO_SPAN
 
 
+def _unkept(_active: Active) -> None:
+    """Where nothing is recorded, nothing has to be kept."""
+
+
 class Parts(NamedTuple):
     """The real parts a line is made of; `governance.wiring` picks them."""
 
@@ -86,6 +91,8 @@ class Parts(NamedTuple):
     clock: Callable[[], str] = utc_now
     new_id: Callable[[], str] = new_decision_id
     stage: Callable[[str], AbstractContextManager[None]] = _unobserved
+    keep: Callable[[Active], None] = _unkept
+    """Called before every record: the policy that decided has to be there when somebody decides again. May raise OSError."""
     watch: Callable[[Request], AbstractContextManager[None]] = _unwatched
     """Around every evaluation: a service bounds its time and notes what is in flight."""
 
@@ -95,6 +102,14 @@ class Assessed(NamedTuple):
 
     decision: Decision
     facts: Facts
+    active: Active
+    """What decided."""
+    waivers: Sequence[Waiver]
+    """Those that were in force; most decisions use none."""
+
+    def entry(self, request: Request) -> Entry:
+        """The record of it."""
+        return entry_of(request, self.facts, self.decision, used_waivers(self.decision, self.waivers))
 
 
 class Pipeline:
@@ -109,6 +124,7 @@ class Pipeline:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
+            self._keep(assessed.active)
             self._append(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
@@ -116,6 +132,7 @@ class Pipeline:
         """As `decide`, without blocking the event loop while the disk makes the record durable."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
+            self._keep(assessed.active)
             await self._aappend(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
@@ -135,14 +152,15 @@ class Pipeline:
         with parts.stage("decide"):
             verdict = decide(active, request, facts, moment, waivers)
         if not verdict.candidates:
-            return Assessed(verdict.decision, facts)
+            return Assessed(verdict.decision, facts, active, waivers)
 
         def again(resource: Json) -> Decision:
             changed = parts.rebuild(request, resource)
             return decide(active, changed, enrich_all(changed, parts.enrichers), moment, waivers).decision
 
         with parts.stage("explain"):
-            return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
+            decision = with_proved_fixes(verdict, request.resource, again)
+            return Assessed(decision, facts, active, waivers)
 
     async def aquery(
         self, path: str, document: Json, source: Source, *, evaluate: Evaluate = ask
@@ -170,7 +188,7 @@ class Pipeline:
         return self._entry(request, self.assess(request))
 
     def _entry(self, request: Request, assessed: Assessed) -> Entry:
-        return self._masked(request, self._parts.active(), entry_of(request, assessed.facts, assessed.decision))
+        return self._masked(request, assessed.active, assessed.entry(request))
 
     def _masked(self, request: Request, active: Active, entry: Entry) -> Entry:
         """The entry as the masks of the bundle in force leave it; most bundles have none, and pay nothing."""
@@ -196,6 +214,12 @@ class Pipeline:
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts
         return entry_of_refusal(source, error, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest)
+
+    def _keep(self, active: Active) -> None:
+        try:
+            self._parts.keep(active)
+        except OSError as error:
+            raise _not_durable(error) from error
 
     def _append(self, entry: Entry) -> None:
         try:

@@ -15,6 +15,8 @@ from governance.errors import GovernanceError
 from governance.masking import masked, scrubbed, without
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from governance.masking import Masks
     from governance.model.decision import Answer, Decision, Violation
     from governance.model.facts import Facts
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 _OLD = "old_object"
 
 
-def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
-    """The record of one decision."""
+def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
+    """The record of one decision; with the `waivers` that it stands on, so that it can be made again."""
     resource, hidden = masked(request.resource, facts.values)
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
@@ -32,6 +34,7 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
         "answer": {
             "reason": without(decision.reason, hidden),
             "violations": [_violation(v, hidden) for v in decision.violations],
+            "waivers": scrubbed(list(waivers), hidden),
             "obligations": scrubbed([o._asdict() for o in decision.obligations], hidden),
         },
     }

@@ -15,6 +15,7 @@ from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.policy.active import Extra, activated, compiled_bytes
+from governance.policy.kept import PolicyKeeper, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -214,6 +215,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
         enrichers=enrichers_of(directory),
         rebuild=changed,
         enforcement=directory,
+        keep=PolicyKeeper(settings.text("home")).keep,
     )
 
 
@@ -258,6 +260,16 @@ class SharedRecorder:
             return await client.aappend(entry)
         finally:
             await client.close()
+
+
+def policies_of(settings: Settings) -> Callable[[set[str]], dict[str, bytes]]:
+    """Policies that served under some revisions, as files for an export."""
+    return lambda revisions: kept(settings.text("home"), revisions)
+
+
+def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Rule id to the controls it serves, of the policy in force: what an OSCAL view names as reviewed."""
+    return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
 
 
 def open_reader(settings: Settings) -> LogReader:

@@ -16,6 +16,8 @@ TENANT_LABEL, APP_LABEL = f"{API_GROUP}tenant", f"{API_GROUP}app"
 _MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
 _OUR_KINDS = frozenset({*_MANIFEST_KINDS, "Connector", "Waiver", "Tenant", "PolicyMode"})
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
+# What the canonical text of a request holds.
+_RECORDED = frozenset({"action", "context", "dry_run", "kind", "resource", "subject", "tenant"})
 _DEFAULT_ACTION = {
     "template": "publish",
     "deploy": "create",
@@ -87,13 +89,30 @@ def query_request(path: str, document: Json, source: Source) -> Request:
     return Request("query", "query", owner, {"id": source.actor}, about, resource, {}, False, source, digest, text)
 
 
-def recorded_request(parts: dict[str, Json], source: Source, text: str) -> Request:
-    """A request as the log holds it, taken as it was: `parts` is what `text`, its canonical form, says."""
-    kind, resource = parts["kind"], parts["resource"]
+def recorded_request(text: str, source: Source) -> Request:
+    """The request whose canonical text a record holds. Raises CallerError for a text that is none, or not canonical."""
+    try:
+        parts = json.loads(text)
+        if canonical(parts) != text or set(parts) != _RECORDED:
+            raise CallerError("not the text of a request")
+        kind, resource = str(parts["kind"]), parts["resource"]
+        app = _app_of(kind, resource)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CallerError(f"not the text of a request: {type(error).__name__}") from error
+    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
     return Request(
-        kind, parts["action"], parts["tenant"], parts["subject"], _app_of(kind, resource), resource, parts["context"],
-        parts["dry_run"], source, "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text,
-    )  # fmt: skip
+        kind,
+        parts["action"],
+        parts["tenant"],
+        parts["subject"],
+        app,
+        resource,
+        parts["context"],
+        parts["dry_run"],
+        source,
+        digest,
+        text,
+    )
 
 
 def manifest_kind(document: Document) -> str | None:

@@ -16,6 +16,7 @@ from governance.model.moment import sortable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from governance.model.decision import Decision
     from governance.model.request import Json
 
 _REQUIRED = ("rule", "subject", "owner", "approver", "reason", "expires")
@@ -47,6 +48,12 @@ def find_waiver(waivers: Sequence[Waiver], rule: str, *, app: str, tenant: str, 
         if waiver.rule == rule and waiver.subject in subjects and not is_expired(waiver, now):
             return waiver
     return None
+
+
+def used_waivers(decision: Decision, waivers: Sequence[Waiver]) -> list[Json]:
+    """Those that excused something in a decision, as JSON: its record holds them."""
+    used = {(v.rule, v.waived_by) for v in decision.violations if v.waived_by}
+    return [waiver._asdict() for waiver in waivers if (waiver.rule, waiver.name) in used] if used else []
 
 
 def load_waivers(folder: str, rules: Collection[str]) -> tuple[Waiver, ...]:

@@ -5,7 +5,7 @@
 #   id: DATA-010
 #   severity: critical
 #   applies_to: [connector_call, data_flow]
-#   controls: ["ISO-27001:A.8.12", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.12", "SOC2:CC6.1", "GDPR:Art.5", "NIST-SP-800-53:IA-5", "NIST-SP-800-53:AC-4"]
 #   remediation: Remove it; the broker adds the credential of a connector by itself. Rotate what was exposed.
 package platform.rules.data.secrets_leaving
 

@@ -5,7 +5,7 @@
 #   id: SEC-001
 #   severity: critical
 #   applies_to: [template, deploy, publish, lifecycle]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: Remove it and name the secret under secrets; the broker issues it at run time. Rotate what was exposed.
 package platform.rules.secrets.inline
 

@@ -34,6 +34,8 @@ COMMANDS: dict[str, Command] = {
         "audit", "list, show, ask, export, verify, checkpoint, key, hold, erase, prune, rotate-key, witness"
     ),
     "witness": Command("witness", "serve, key: a witness that cosigns an audit log's checkpoints"),
+    "controls": Command("controls", "list, coverage, evidence, gaps: SOC 2, ISO 27001, GDPR, NIST 800-53"),
+    "score": Command("score", "report: which share of the apps is compliant, and why it changed"),
     "key": Command("key", "create, list and revoke API keys"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has"),

@@ -15,10 +15,12 @@ from governance.entrypoints.http import (
     authzen,
     bundles,
     decisions,
+    exports,
     ext_authz,
     opa,
     opa_more,
     records,
+    scores,
     tiles,
     waivers,
 )
@@ -171,6 +173,10 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/metrics", _metrics, _ASKS_RULES, "Prometheus metrics of all workers"),
     Route("GET", "/openapi.json", _openapi, _OPEN, "This document"),
     Route("GET", "/v1/audit/records", records.listing, _READS, "Audit records, newest first"),
+    Route("POST", "/v1/audit/exports", exports.create, _READS, "Ask for an export; 202, `Idempotency-Key`"),
+    Route("GET", "/v1/audit/exports/{id}", exports.show, _READS, "Where an export stands"),
+    Route("GET", "/v1/audit/exports/{id}/package", exports.package, _READS, "Its package, a zip that verifies offline"),
+    Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route(
         "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"

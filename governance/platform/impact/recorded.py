@@ -60,7 +60,7 @@ def recorded_of(record: dict[str, Any]) -> Recorded | None:
         return None
     text, facts_text = canonical(opened["input"]), canonical(opened["facts"])
     source = Source(public["entry_point"], public["actor"], (), "", public["trace_id"])
-    request = recorded_request(opened["input"], source, text)
+    request = recorded_request(text, source)
     facts = Facts(opened["facts"], _digest(facts_text), facts_text)
     is_whole = request.digest == public["input_digest"] and facts.digest == public["facts_digest"]
     return Recorded(
