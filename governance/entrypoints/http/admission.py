@@ -113,7 +113,7 @@ def _patched(worker: Worker, review: Review, request: Request, source: Source) -
     if not review.is_patchable:
         return request, whole
     for _ in range(_MOST_ROUNDS):
-        decision = worker.line.assess(request).decision
+        decision = worker.line.assess(request, is_proving=False).decision
         if decision.error is not None:
             return request, whole
         try:

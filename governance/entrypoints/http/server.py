@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 _LONGEST_START_S = 30.0
 # TLS handshake and first byte of a request on a connection that was just accepted.
 _GRACE_S = 2.0
-_AGAIN_S = 5.0
+_AGAIN_S = 3.0
 _MOST_WORDS = 4
 _MOST_STARTS = 3
+_ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 # From "started" to "accepts".
 _SETTLE_S = 0.2
 
@@ -62,9 +63,10 @@ class Server(MPServer):
 
     def _load(self) -> Any:
         """In the new worker: the application, which says when it has started."""
-        # What was forked still has the parent's handlers, which would swallow an end that comes before the loop's own.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # What was forked still has the parent's handlers: an end that comes before the loop's own would be lost on them.
+        for number in _ENDS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         # Here the socket is the listener's alone: it closes it when it ends.
         if self._sso is not None:
             self._sso.detach()
@@ -98,8 +100,7 @@ class Server(MPServer):
         """A worker that serves, or that has died of something; one that does neither is killed, and another started."""
         for _ in range(_MOST_STARTS):
             self._up.hush()
-            worker: Any = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
-            worker.start()
+            worker = self._begun(number, spawn_target, target_loader)
             deadline = time.monotonic() + _LONGEST_START_S
             while time.monotonic() < deadline and worker.is_alive() and not self.was_told_to_stop():
                 if self._up.rang(_SETTLE_S):
@@ -108,6 +109,23 @@ class Server(MPServer):
                 return worker
             worker.kill()
         return worker
+
+    def _begun(self, number: int, spawn_target: Callable[..., None], target_loader: Any) -> Any:
+        """A worker that was just forked. It hears no signal before it can tell what one means.
+
+        The parent's handler takes a lock that another thread may have held at the fork: in the worker it would wait for good.
+        """
+        worker: Any = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        try:
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        return worker
+
+    def _spawn_workers(self, spawn_target: Callable[..., None], target_loader: Any) -> None:
+        self.wrks += [self._begun(number, spawn_target, target_loader) for number in range(self.workers)]
+        self._metrics.incr_spawn(self.workers)
 
     def _stop_workers(self) -> None:
         """End all workers."""
