@@ -136,22 +136,27 @@ class Pipeline:
             await self._aappend(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
-    def assess(self, request: Request) -> Assessed:
-        """Enrich and decide only: advice, which permits nothing and leaves no record."""
+    def assess(self, request: Request, *, is_proving: bool = True) -> Assessed:
+        """Enrich and decide only: advice, which permits nothing and leaves no record.
+
+        Not `is_proving`: without the fixes, each of which is another evaluation, for who does not show them.
+        """
         parts = self._parts
         active = parts.active()
         waivers = parts.waivers()
         moment = Moment(parts.clock(), parts.new_id(), request.source.trace_id)
         with parts.watch(request):
-            return self._assessed(active, request, moment, waivers)
+            return self._assessed(active, request, moment, waivers, is_proving=is_proving)
 
-    def _assessed(self, active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver]) -> Assessed:
+    def _assessed(
+        self, active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], *, is_proving: bool
+    ) -> Assessed:
         parts = self._parts
         with parts.stage("enrich"):
             facts = enrich_all(request, parts.enrichers)
         with parts.stage("decide"):
             verdict = decide(active, request, facts, moment, waivers)
-        if not verdict.candidates:
+        if not verdict.candidates or not is_proving:
             return Assessed(verdict.decision, facts, active, waivers)
 
         def again(resource: Json) -> Decision:

@@ -112,9 +112,9 @@ def _serve_until_told(options: argparse.Namespace, served: _Served | None, stder
     that would let anybody who may ask such a rule switch the service off.
     """
     pause = _FIRST_PAUSE_S
+    server = _server(options, served)
     while True:
         started = time.monotonic()
-        server = _server(options, served)
         watch = _CertificateWatch(server, served, stderr)
         try:
             server.serve()
@@ -128,8 +128,10 @@ def _serve_until_told(options: argparse.Namespace, served: _Served | None, stder
         pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
         stderr.write(f"workers died one after the other; starting again in {pause:g} s\n")
         time.sleep(pause)
-        if server.was_told_to_stop():  # told while it slept
+        following = _server(options, served)
+        if server.was_told_to_stop():  # told in the meantime
             return
+        server = following
 
 
 class _Served:

@@ -110,9 +110,11 @@ def _patched(worker: Worker, review: Review, request: Request, source: Source) -
     contradict each other, or have another shape than `rules/README.md` says.
     """
     whole: list[dict[str, Json]] = []
+    if not review.is_patchable:
+        return request, whole
     for _ in range(_MOST_ROUNDS):
-        decision = worker.line.assess(request).decision
-        if not review.is_patchable or decision.error is not None:
+        decision = worker.line.assess(request, is_proving=False).decision
+        if decision.error is not None:
             return request, whole
         try:
             patch = patch_of(review.target, decision, is_new=review.is_new)
