@@ -20,7 +20,7 @@ from governance.policy.query import ask
 from governance.record import entry_of, entry_of_query, entry_of_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from audit.record import Entry, Receipt
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
     from governance.policy.active import Active
+    from governance.policy.metadata import RuleMeta
     from governance.policy.waivers import Waiver
 
 
@@ -99,6 +100,11 @@ class Pipeline:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    @property
+    def rules(self) -> Mapping[str, RuleMeta]:
+        """What is said about each rule in force, by id."""
+        return self._parts.active().rules
 
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""

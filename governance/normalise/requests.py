@@ -12,8 +12,11 @@ from governance.model.request import KINDS, Json, Request, Source
 from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decoded, read_documents, read_json
 
 API_GROUP = "microapps.internal/"
-_MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
-_OUR_KINDS = frozenset({*_MANIFEST_KINDS, "Connector", "Waiver", "Tenant", "PolicyMode"})
+_MANIFEST_KINDS = {
+    "MicroApp": "deploy",
+    "AppTemplate": "template",
+    **dict.fromkeys(("Connector", "Waiver", "Tenant", "PolicyMode"), "registry_entry"),
+}
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
 _DEFAULT_ACTION = {
     "template": "publish",
@@ -22,7 +25,13 @@ _DEFAULT_ACTION = {
     "data_flow": "send",
     "publish": "request",
     "lifecycle": "transition",
+    "workload": "create",
+    "infrastructure": "apply",
+    "image_build": "build",
+    "pipeline": "run",
+    "registry_entry": "register",
 }
+_OF_A_REPOSITORY = frozenset({"infrastructure", "image_build", "pipeline", "registry_entry"})
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
@@ -86,7 +95,7 @@ def query_request(path: str, document: Json, source: Source) -> Request:
 
 
 def manifest_kind(document: Document) -> str | None:
-    """The request kind of a manifest of ours (`deploy`, `template`); None for every other document."""
+    """The request kind of a manifest of ours (`deploy`, `template`, `registry_entry`); None for every other document."""
     value = document.value
     if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(API_GROUP):
         return None
@@ -97,15 +106,15 @@ def is_malformed_manifest(document: Document) -> bool:
     """Whether a document is in our API group without being of a kind of it: a typo must not pass as somebody else's."""
     value = document.value
     is_ours = isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(API_GROUP)
-    return is_ours and value.get("kind") not in _OUR_KINDS
+    return is_ours and value.get("kind") not in _MANIFEST_KINDS
 
 
 def normalise_manifest(document: Document, source: Source) -> Request:
     """A MicroApp is a deploy, an AppTemplate is a template. Raises CallerError for any other document."""
     kind = manifest_kind(document)
-    if kind is None:
+    if kind not in {"deploy", "template"}:
         raise CallerError("neither a MicroApp nor an AppTemplate", where=f"{document.file}")
-    return _request(kind, document.value, source)
+    return _request(str(kind), document.value, source)
 
 
 def changed(request: Request, resource: Json) -> Request:
@@ -134,7 +143,8 @@ def _request(
     dry_run: bool = False,
 ) -> Request:
     action = action or _DEFAULT_ACTION[kind]
-    app = _app_of(kind, resource)
+    resource = _as_rules_read_it(kind, resource, source)
+    app = _app_of(kind, resource, context or {})
     tenant = tenant or str(app.get("tenant", ""))
     subject = _subject(subject or {}, source)
     parts = {
@@ -169,13 +179,32 @@ def canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _app_of(kind: str, resource: Json) -> Json:
+def _app_of(kind: str, resource: Json, context: Json) -> Json:
     """The MicroApp or template spec with its name; for everything else only the name of the app it is about."""
     if kind in {"deploy", "template"}:
         metadata, spec = resource.get("metadata"), resource.get("spec")
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
         return {**(spec if isinstance(spec, dict) else {}), "name": name}
+    if kind in _OF_A_REPOSITORY:
+        # These files do not say which app they belong to; who hands them in does.
+        return {"name": context.get("app", "")}
     return {"name": resource.get("app", "")}
+
+
+def _as_rules_read_it(kind: str, resource: Json, source: Source) -> Json:
+    """A Dockerfile as its instructions, a plan without what no rule needs; everything else as it is."""
+    if kind == "image_build" and "instructions" not in resource:
+        from governance.normalise.dockerfile import parsed
+
+        text = resource.get("dockerfile")
+        if not isinstance(text, str):
+            raise CallerError("has to hold the text of a Dockerfile", where="/resource/dockerfile")
+        return parsed(text, source.document or "Dockerfile").resource
+    if kind == "infrastructure":
+        from governance.normalise.plan import trimmed
+
+        return trimmed(resource)
+    return resource
 
 
 def is_app_name(name: object) -> bool:
