@@ -318,8 +318,8 @@ def _json_words(rest: str) -> list[str] | None:
 
 def _variables(name: str, rest: str, where: str) -> dict[str, str | None]:
     """`ENV a=b c="d"`, the older `ENV a b c`, `ARG a b=c`; None where an ARG has no default."""
-    first, _, after = rest.partition("=")
-    if name == "ENV" and (not after or any(char.isspace() for char in first)):
+    first, equals, _ = rest.partition("=")
+    if name == "ENV" and (not equals or any(char.isspace() for char in first)):
         key, value = _word(rest)
         if not value:
             raise CallerError("ENV needs a name and a value", where=where)

@@ -28,7 +28,7 @@ _AMBIGUOUS = re.compile(
     r"(?:y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|[-+]?0[0-7_]+|0o[0-7]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
     r"|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?0b[01_]+|[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+)"
 )
-_MAYBE_AMBIGUOUS = re.compile(rf"(?:^|[\s:\-,\[{{]){_AMBIGUOUS.pattern}\s*(?:$|[,\]}}#\n])", re.MULTILINE)
+_MAYBE_AMBIGUOUS = re.compile(rf"(?:^|[\s:\-,\[{{]){_AMBIGUOUS.pattern}\s*(?:$|[,\]}}#\n:])", re.MULTILINE)
 
 
 class Document(NamedTuple):

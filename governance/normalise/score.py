@@ -128,7 +128,11 @@ class _Reader:
     def _append(self, member: str, item: dict[str, Json], place: str) -> None:
         items = self.spec.setdefault(member, [])
         here = to_pointer(["spec", member, len(items)])
-        self.origins |= {here: f"{place}/params", f"{here}/name": place}
+        self.origins[here] = place
+        self.origins |= {
+            here + to_pointer([key]): f"{place}/params{to_pointer([key])}" for key in item if key != "name"
+        }
+        self.origins[f"{here}/name"] = place
         items.append(item)
 
     def _put(self, path: Sequence[str], value: Json, place: str) -> None:

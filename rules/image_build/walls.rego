@@ -13,8 +13,9 @@ import data.platform.lib.lists
 
 deny contains v if {
 	some i, instruction in lists.at(["resource", "instructions"])
-	some flag, values in lists.object_of(instruction, "flags")
-	some value in values
+	flags := lists.object_of(instruction, "flags")
+	some flag in object.keys(flags)
+	some value in lists.of(flags, flag)
 	value in object.get(data.platform.image_build.refused_flags, flag, [])
 	v := {
 		"path": ["resource", "instructions", i, "flags", flag],

@@ -18,18 +18,17 @@ _SHOWN_FOLDER = ".github"
 
 
 def contents(
-    paths: Sequence[str], stdin: TextIO, limit: int, stdin_name: str = "<stdin>", *, every: bool = False
+    paths: Sequence[str], stdin: TextIO, limit: int, stdin_name: str = "<stdin>"
 ) -> Iterator[tuple[str, bytes]]:
-    """(name, at most `limit` bytes) of each file; `every`: not only those that `check` may recognise.
+    """(name, at most `limit` bytes) of each file that `check` may recognise, and of each that is named.
 
     Raises CallerError for a path that cannot be read: what was named and not looked at is never clean.
     """
-    wanted: Callable[[str], bool] = (lambda _: True) if every else _may_be_recognised
     for path in paths or ["."]:
         if path == "-":
             yield stdin_name, stdin.buffer.read(limit)
             continue
-        for file in _walk(path, wanted):
+        for file in files_below(path, _may_be_recognised):
             try:
                 with open(file, "rb") as stream:
                     yield file, stream.read(limit)
@@ -49,11 +48,8 @@ def is_chart_template(file: str, raw: bytes) -> bool:
     return False
 
 
-def _may_be_recognised(file: str) -> bool:
-    return file.endswith(_ENDINGS) or is_build_name(file)
-
-
-def _walk(path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+def files_below(path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The path itself where it is no folder; else the files below it, in order, without other people's folders."""
     if not os.path.isdir(path):
         yield path
         return
@@ -64,6 +60,10 @@ def _walk(path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
             # A pipe or a socket would be waited for without end.
             if wanted(file) and (os.path.isfile(whole) or not os.path.exists(whole)):
                 yield whole
+
+
+def _may_be_recognised(file: str) -> bool:
+    return file.endswith(_ENDINGS) or is_build_name(file)
 
 
 def _unreadable(error: OSError) -> None:

@@ -26,6 +26,7 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {
     "check": Command("check", "decide on every file that is recognised, as pre-commit and CI do"),
+    "scan": Command("scan", "personal data and secrets in files, folders or a stream"),
     "decide": Command("decide", "one request through the whole line, recorded"),
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
     "bundle": Command("bundle", "build, inspect, sign, verify"),
