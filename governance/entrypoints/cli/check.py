@@ -45,6 +45,7 @@ workflows and actions. A file that has such words or such a name and cannot be r
   --write-baseline FILE  write what fails now into the file, and end with 0
   --fix                write the fixes that were applied, decided again and found to pass
   --tenant T, --app A  whose Dockerfiles, workflows and plans these are: their regions and waivers count
+  --if-any             end with 0 where none of the files named is recognised, as a pre-commit hook has to
   --filename NAME      what standard input is called, where its name says what it is (Dockerfile)
   --bundle PATH        serve somebody's own Rego and data beside the rule pack (folder, .rego or .tar.gz); may be repeated
 
@@ -60,6 +61,7 @@ class _Options(NamedTuple):
     bundles: list[str]
     values: dict[str, str]
     fix: bool
+    if_any: bool
 
 
 class _Read(NamedTuple):
@@ -86,6 +88,9 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     read = _read(options, stdin, stderr, settings)
     checked = _decided(line, read, options)
     if not checked and not read.problems:
+        if options.if_any:
+            stderr.write(f"nothing to check in {read.skipped} files\n")
+            return 0
         raise CallerError("0 documents recognised, so 0 rules evaluated", hint="governance check --help says which are")
     if options.fix:
         checked = _fixed(line, checked, options, stderr)
@@ -209,8 +214,8 @@ def _formatted(results: Results, line: Pipeline, options: _Options) -> str:
 
 
 def _options(argv: Sequence[str]) -> _Options:
-    options = _Options([], [], {}, "--fix" in argv)
-    rest = [word for word in argv if word != "--fix"]
+    options = _Options([], [], {}, "--fix" in argv, "--if-any" in argv)
+    rest = [word for word in argv if word not in {"--fix", "--if-any"}]
     while rest:
         word = rest.pop(0)
         name, is_joined, value = word.removeprefix("--").partition("=")
