@@ -28,7 +28,8 @@ def run(tmp_path):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "GOVERNANCE_", "PRE_COMMIT"))}
     env |= {
         "PRE_COMMIT_HOME": str(tmp_path / "cache"), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
-        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
+        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com",
+        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.com",
     }  # fmt: skip
 
     def call(*argv, cwd=folder):

@@ -8,16 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from governance.entrypoints.cli.findings import (
-    Checked,
-    Problem,
-    Results,
-    as_json,
-    findings_of,
-    problem_of,
-    text,
-    undecided,
-)
+from governance.entrypoints.cli.checked import Checked, tally
 from governance.errors import CallerError
 from governance.model.request import Source
 from governance.normalise.subjects import Subject, has_to_be_read, request_of, subjects_of
@@ -26,6 +17,7 @@ from governance.settings import Settings, from_environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from governance.entrypoints.cli.findings import Results
     from governance.model.decision import Decision
     from governance.normalise.documents import Document
     from governance.pipeline import Pipeline
@@ -68,7 +60,8 @@ class _Read(NamedTuple):
     """What the files hold."""
 
     subjects: list[Subject]
-    problems: list[Problem]
+    problems: list[tuple[CallerError, str]]
+    """What could not be read, and of which file."""
     skipped: int
 
 
@@ -84,7 +77,6 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     from governance.wiring import for_check
 
     line = for_check(settings)
-    known = _known(options)
     read = _read(options, stdin, stderr, settings)
     checked = _decided(line, read, options)
     if not checked and not read.problems:
@@ -94,8 +86,23 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         raise CallerError("0 documents recognised, so 0 rules evaluated", hint="governance check --help says which are")
     if options.fix:
         checked = _fixed(line, checked, options, stderr)
-    stderr.writelines(f"{problem.message}\n" for problem in read.problems)
-    results = Results(checked, findings_of(checked, known), [*read.problems, *undecided(checked)], read.skipped)
+    stderr.writelines(f"{error}\n" for error, _ in read.problems)
+    return _told(checked, read, options, line, (stdout, stderr))
+
+
+def _told(
+    checked: list[Checked], read: _Read, options: _Options, line: Pipeline, streams: tuple[TextIO, TextIO]
+) -> int:
+    stdout, stderr = streams
+    asked = {"format", "baseline", "write-baseline"} & set(options.values)
+    if not (asked or read.problems or any(c.decision.violations or c.decision.error for c in checked)):
+        stdout.write(tally(checked, read.skipped))
+        return 0
+    from governance.entrypoints.cli.findings import Results, findings_of, problem_of, undecided
+
+    problems = [problem_of(error, file) for error, file in read.problems]
+    findings = findings_of(checked, _known(options))
+    results = Results(checked, findings, [*problems, *undecided(checked)], read.skipped)
     if "write-baseline" in options.values:
         return _baseline(results, options.values["write-baseline"], stderr)
     stdout.write(_formatted(results, line, options))
@@ -124,7 +131,7 @@ def _read(options: _Options, stdin: TextIO, stderr: TextIO, settings: Settings) 
 
     limit, depth = settings.number("max_body_bytes"), settings.number("max_depth")
     subjects: list[Subject] = []
-    problems: list[Problem] = []
+    problems: list[tuple[CallerError, str]] = []
     skipped = 0
     for file, raw in contents(options.paths, stdin, limit + 1, options.values.get("filename", "<stdin>")):
         if is_chart_template(file, raw):
@@ -135,12 +142,12 @@ def _read(options: _Options, stdin: TextIO, stderr: TextIO, settings: Settings) 
             found, wrong = subjects_of(raw, file, max_bytes=limit, max_depth=depth)
         except CallerError as error:
             if file in {"<stdin>", options.values.get("filename")} or has_to_be_read(raw, file):
-                problems.append(problem_of(error, file))
+                problems.append((error, file))
             else:
                 skipped += 1
             continue
         subjects += found
-        problems += [problem_of(error, file) for error in wrong]
+        problems += [(error, file) for error in wrong]
         skipped += not found and not wrong
     return _Read(subjects, problems, skipped)
 
@@ -152,7 +159,7 @@ def _decided(line: Pipeline, read: _Read, options: _Options) -> list[Checked]:
         try:
             checked.append(Checked(subject, _decide(line, subject, options)))
         except CallerError as error:
-            read.problems.append(problem_of(error, subject.document.file))
+            read.problems.append((error, subject.document.file))
     return checked
 
 
@@ -199,11 +206,11 @@ def _with_text(checked: Checked, text_now: str) -> Checked:
 
 
 def _formatted(results: Results, line: Pipeline, options: _Options) -> str:
+    from governance.entrypoints.cli import findings
+
     shape = options.values.get("format", "text")
-    if shape == "text":
-        return text(results)
-    if shape == "json":
-        return as_json(results)
+    if shape in {"text", "json"}:
+        return findings.text(results) if shape == "text" else findings.as_json(results)
     if shape == "sarif":
         from governance.entrypoints.cli.sarif import sarif
 

@@ -11,7 +11,8 @@ from governance.entrypoints.cli.findings import shown_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from governance.entrypoints.cli.findings import Checked, Finding, Problem, Results
+    from governance.entrypoints.cli.checked import Checked
+    from governance.entrypoints.cli.findings import Finding, Problem, Results
 
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

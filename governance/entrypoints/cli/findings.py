@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.entrypoints.cli.checked import rules_of, tally
 from governance.model.decision import ALLOW, DENY, REQUIRE_APPROVAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from governance.entrypoints.cli.checked import Checked
     from governance.errors import CallerError
-    from governance.model.decision import Decision, Violation
+    from governance.model.decision import Violation
     from governance.normalise.subjects import Subject
 
 _REFUSING = (DENY, REQUIRE_APPROVAL)
 _WORDS = ("deny", "require_approval", "warn", "waived", "shadowed", "known", "not decided", "not readable")
-
-
-class Checked(NamedTuple):
-    """One thing with what was decided on it."""
-
-    subject: Subject
-    decision: Decision
 
 
 class Finding(NamedTuple):
@@ -78,7 +73,7 @@ class Results(NamedTuple):
     @property
     def rules(self) -> list[str]:
         """Ids of the rules that were evaluated, sorted."""
-        return sorted({rule for checked in self.checked for rule in checked.decision.rules_evaluated})
+        return rules_of(self.checked)
 
     def tally(self) -> str:
         """The last line: everything is counted, what is waived, shadowed or known too."""
@@ -87,8 +82,8 @@ class Results(NamedTuple):
             counts[finding.label] = counts.get(finding.label, 0) + 1
         for problem in self.problems:
             counts[problem.code.replace("-", " ")] += 1
-        told = ", ".join(f"{counts[w]} {w.replace('_', ' ')}" for w in _WORDS if counts[w]) or "no violations"
-        return f"{len(self.checked)} checked against {len(self.rules)} rules, {self.skipped} skipped: {told}\n"
+        told = ", ".join(f"{counts[w]} {w.replace('_', ' ')}" for w in _WORDS if counts[w])
+        return tally(self.checked, self.skipped, told or "no violations")
 
 
 def findings_of(checked: Sequence[Checked], known: frozenset[str] = frozenset()) -> list[Finding]:
