@@ -15,7 +15,6 @@ import data.platform.lib.workflows
 deny contains v if {
 	_is_privileged
 	some step in workflows.steps
-	is_object(step.it)
 	_fetches_head(step.it)
 	v := {
 		"path": step.path,

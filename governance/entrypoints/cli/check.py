@@ -240,6 +240,8 @@ def _options(argv: Sequence[str]) -> _Options:
         else:
             options.paths.append(word)
     shape = options.values.get("format", "text")
+    if options.fix and "-" in options.paths:
+        raise CallerError("--fix needs files", hint="standard input cannot be written back")
     if shape not in _FORMATS:
         raise CallerError(f"format {shape!r} is not one of {', '.join(_FORMATS)}", hint="governance check --help")
     return options

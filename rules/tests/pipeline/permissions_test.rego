@@ -31,6 +31,10 @@ test_permissions_that_are_a_list_are_refused if {
 	_places(requests.changed(requests.pipeline, "/resource/permissions", ["contents"])) == {["resource", "permissions"]}
 }
 
+test_levels_without_scopes_are_refused if {
+	_places(requests.changed(requests.pipeline, "/resource/permissions", ["read"])) == {["resource", "permissions"]}
+}
+
 test_nothing_said_is_refused_at_the_job if {
 	_places(requests.without(requests.pipeline, "/resource/permissions")) == {["resource", "jobs", "test"]}
 }

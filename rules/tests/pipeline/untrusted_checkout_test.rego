@@ -39,6 +39,14 @@ test_a_command_that_fetches_it_is_refused if {
 	_places(requests.changed(requests.changed(requests.pipeline, "/resource/jobs/test/steps/1/run", "git fetch origin ${{ github.event.pull_request.head.sha }}"), "/resource/on", {"pull_request_target": {"types": ["opened"]}})) == {["resource", "jobs", "test", "steps", 1]}
 }
 
+test_a_command_that_fetches_the_own_branch_passes if {
+	_places(requests.changed(requests.changed(requests.pipeline, "/resource/jobs/test/steps/1/run", "git fetch origin main"), "/resource/on", {"pull_request_target": null})) == set()
+}
+
+test_a_head_that_no_action_is_handed_fetches_nothing if {
+	_places(requests.changed(requests.changed(requests.pipeline, "/resource/jobs/test/steps/1", {"run": "make", "with": {"x": "refs/pull/1"}}), "/resource/on", "pull_request_target")) == set()
+}
+
 test_a_variable_is_no_way_round if {
 	_places(requests.changed(requests.changed(requests.changed(requests.pipeline, "/resource/jobs/test/steps/1/run", "git checkout \"$SHA\""), "/resource/jobs/test/steps/1/env", {"SHA": "${{ github.event.pull_request.head.sha }}"}), "/resource/on", {"pull_request_target": {"types": ["opened"]}})) == {["resource", "jobs", "test", "steps", 1]}
 }
