@@ -22,7 +22,7 @@ from governance.policy.waivers import used_waivers
 from governance.record import entry_of, entry_of_query, entry_of_refusal, event_of, with_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from audit.record import Entry, Receipt
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
     from governance.policy.active import Active
+    from governance.policy.metadata import RuleMeta
     from governance.policy.waivers import Waiver
 
     Evaluate = Callable[[Active, str, Json], Answer | NoAnswer]
@@ -119,6 +120,11 @@ class Pipeline:
         self._parts = parts
         self._looked_at: Active | None = None
         self._has_masks = False
+
+    @property
+    def rules(self) -> Mapping[str, RuleMeta]:
+        """What is said about each rule in force, by id."""
+        return self._parts.active().rules
 
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
