@@ -5,7 +5,7 @@
 #   id: IMG-001
 #   severity: high
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.8.32", "SLSA:L2"]
+#   controls: ["ISO-27001:A.8.32", "SLSA:L2", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:SR-4"]
 #   remediation: "Write the image as name@sha256:digest; a tool can keep it fresh."
 package platform.rules.image_build.base_pinned
 

@@ -5,7 +5,7 @@
 #   id: IMG-002
 #   severity: high
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.5.19", "SLSA:L2"]
+#   controls: ["ISO-27001:A.5.19", "SLSA:L2", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:SR-3"]
 #   remediation: "Use the platform's copy of the image, or ask the platform team to mirror it."
 package platform.rules.image_build.base_registry
 

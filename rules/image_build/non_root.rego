@@ -5,7 +5,7 @@
 #   id: IMG-003
 #   severity: high
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-6"]
 #   remediation: "Create a user and end the last stage with USER and its name or number."
 package platform.rules.image_build.non_root
 

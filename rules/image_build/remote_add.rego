@@ -5,7 +5,7 @@
 #   id: IMG-005
 #   severity: medium
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.8.28", "SLSA:L2"]
+#   controls: ["ISO-27001:A.8.28", "SLSA:L2", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:SR-3"]
 #   remediation: "Download in a RUN step and compare a checksum, or COPY a file that is in the repository."
 package platform.rules.image_build.remote_add
 

@@ -5,7 +5,7 @@
 #   id: IMG-004
 #   severity: critical
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: "Mount it for one command (RUN --mount=type=secret), or let the broker issue it at run time."
 package platform.rules.image_build.secret_names
 

@@ -5,7 +5,7 @@
 #   id: IMG-006
 #   severity: high
 #   applies_to: [image_build]
-#   controls: ["ISO-27001:A.8.31", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.31", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-39"]
 #   remediation: "Leave the flag out; fetch what is needed in a step of its own."
 package platform.rules.image_build.walls
 

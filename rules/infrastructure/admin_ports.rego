@@ -5,7 +5,7 @@
 #   id: INF-004
 #   severity: critical
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7"]
 #   remediation: "Name the networks that need it, or go through the platform's access proxy."
 package platform.rules.infrastructure.admin_ports
 

@@ -5,7 +5,7 @@
 #   id: INF-006
 #   severity: medium
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.5.9"]
+#   controls: ["ISO-27001:A.5.9", "SOC2:CC2.1", "GDPR:Art.32", "NIST-SP-800-53:CM-8"]
 #   remediation: "Set the tags once in the provider's default_tags (default_labels)."
 package platform.rules.infrastructure.cost_tags
 

@@ -5,7 +5,7 @@
 #   id: INF-003
 #   severity: high
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.7", "GDPR:Art.32"]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.7", "GDPR:Art.32", "NIST-SP-800-53:SC-28"]
 #   remediation: "Set the attribute that the message names."
 package platform.rules.infrastructure.encrypted
 

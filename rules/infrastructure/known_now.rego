@@ -6,7 +6,7 @@
 #   severity: medium
 #   effect: require_approval
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.32"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:CM-4"]
 #   remediation: "Give the attribute a value that the plan can show, or ask the platform team to look at it."
 package platform.rules.infrastructure.known_now
 

@@ -5,7 +5,7 @@
 #   id: INF-007
 #   severity: critical
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3", "GDPR:Art.32", "NIST-SP-800-53:AC-6"]
 #   remediation: "Name the actions and resources that the program needs."
 package platform.rules.infrastructure.least_rights
 

@@ -5,7 +5,7 @@
 #   id: INF-001
 #   severity: high
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.26"]
+#   controls: ["ISO-27001:A.8.26", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:CM-3"]
 #   remediation: "Make the plan again: terraform plan -out FILE, then terraform show -json FILE."
 package platform.rules.infrastructure.plan_readable
 

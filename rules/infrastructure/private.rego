@@ -5,7 +5,7 @@
 #   id: INF-002
 #   severity: critical
 #   applies_to: [infrastructure]
-#   controls: ["ISO-27001:A.8.3", "SOC2:CC6.1", "GDPR:Art.32"]
+#   controls: ["ISO-27001:A.8.3", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: "Close it as the message says; publish through the gateway, which knows who asks."
 package platform.rules.infrastructure.private
 

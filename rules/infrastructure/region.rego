@@ -5,7 +5,7 @@
 #   id: INF-005
 #   severity: high
 #   applies_to: [infrastructure]
-#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34"]
+#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34", "SOC2:CC8.1", "NIST-SP-800-53:SA-9"]
 #   remediation: "Choose a region of your business area; rules/data/platform/infrastructure.yaml lists the providers' names."
 package platform.rules.infrastructure.region
 

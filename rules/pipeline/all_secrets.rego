@@ -5,7 +5,7 @@
 #   id: PIPE-006
 #   severity: high
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: "Name each secret that the job needs."
 package platform.rules.pipeline.all_secrets
 

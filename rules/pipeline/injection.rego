@@ -5,7 +5,7 @@
 #   id: PIPE-005
 #   severity: critical
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.8.28", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.28", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SI-10"]
 #   remediation: "Put the value into env and read the variable, in quotes."
 package platform.rules.pipeline.injection
 

@@ -5,7 +5,7 @@
 #   id: PIPE-003
 #   severity: medium
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3", "GDPR:Art.32", "NIST-SP-800-53:AC-6"]
 #   remediation: "Write permissions with what the job needs, such as contents read, at the top of the workflow."
 package platform.rules.pipeline.permissions
 

@@ -5,7 +5,7 @@
 #   id: PIPE-002
 #   severity: high
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.5.19", "SLSA:L2"]
+#   controls: ["ISO-27001:A.5.19", "SLSA:L2", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:SR-4"]
 #   remediation: "Write owner/action@ followed by the 40 digits of the commit; leave the version in a comment."
 package platform.rules.pipeline.pinned
 

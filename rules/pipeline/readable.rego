@@ -5,7 +5,7 @@
 #   id: PIPE-001
 #   severity: high
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.8.26"]
+#   controls: ["ISO-27001:A.8.26", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:CM-3"]
 #   remediation: "Correct the place that the message names; see GitHub's workflow syntax."
 package platform.rules.pipeline.readable
 

@@ -5,7 +5,7 @@
 #   id: PIPE-004
 #   severity: critical
 #   applies_to: [pipeline]
-#   controls: ["ISO-27001:A.8.31", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.31", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: "Use the trigger pull_request, which has no secrets, and hand results over as an artifact."
 package platform.rules.pipeline.untrusted_checkout
 

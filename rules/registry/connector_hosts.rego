@@ -5,7 +5,7 @@
 #   id: REG-003
 #   severity: high
 #   applies_to: [registry_entry]
-#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6", "GDPR:Art.24", "NIST-SP-800-53:SC-7"]
 #   remediation: "Write the full host name alone, such as api.example.com."
 package platform.rules.registry.connector_hosts
 

@@ -5,7 +5,7 @@
 #   id: REG-001
 #   severity: high
 #   applies_to: [registry_entry]
-#   controls: ["ISO-27001:A.5.3", "SOC2:CC1.3"]
+#   controls: ["ISO-27001:A.5.3", "SOC2:CC1.3", "GDPR:Art.24", "NIST-SP-800-53:AC-5"]
 #   remediation: "Ask somebody else to approve it."
 package platform.rules.registry.waiver_four_eyes
 

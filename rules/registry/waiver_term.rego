@@ -5,7 +5,7 @@
 #   id: REG-002
 #   severity: medium
 #   applies_to: [registry_entry]
-#   controls: ["ISO-27001:A.5.36", "SOC2:CC4.2"]
+#   controls: ["ISO-27001:A.5.36", "SOC2:CC4.2", "GDPR:Art.24", "NIST-SP-800-53:CA-7"]
 #   remediation: "Set expires to an instant within the term; renew it when somebody has looked again."
 package platform.rules.registry.waiver_term
 
