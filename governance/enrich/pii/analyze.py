@@ -143,9 +143,8 @@ class _Layer:
     def search(self, found: _Findings) -> list[_Piece]:
         """Add what every pattern finds; returns what is to be looked into next."""
         surface = self.surface
-        for family in _FAMILIES:
-            for hit in family(surface):
-                found.add(self._finding(hit), surface.text(hit.start, hit.end))
+        for hit in _without_parts([hit for family in _FAMILIES for hit in family(surface)]):
+            found.add(self._finding(hit), surface.text(hit.start, hit.end))
         return [piece for number in self._disguised() for piece in self._pieces(number)]
 
     def _disguised(self) -> Iterator[int]:
@@ -187,6 +186,23 @@ class _Layer:
         for piece in decoding.pieces(text, data, self.surface.work):
             leaf, chain, span = self._placed(number, piece.start, piece.end)
             yield _Piece(leaf, piece.text, piece.name, (*chain, piece.how), span)
+
+
+def _without_parts(hits: list[Hit]) -> list[Hit]:
+    """`hits` without those that are a piece of a surer one: the digits of an account are no telephone number."""
+    if len(hits) < 2:
+        return hits
+    kept: list[Hit] = []
+    reach, surest = -1, 0.0
+    for hit in sorted(hits, key=lambda hit: (hit.start, -hit.score)):
+        if hit.start < reach and hit.score < surest and hit.end <= reach:
+            continue
+        if kept and hit.start < kept[-1].end and hit.score > kept[-1].score and hit.end >= kept[-1].end:
+            kept.pop()
+        kept.append(hit)
+        if hit.end > reach:
+            reach, surest = hit.end, hit.score
+    return kept
 
 
 def _hints_of_pieces(pieces: list[_Piece], found: _Findings) -> None:

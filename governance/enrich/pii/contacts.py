@@ -48,7 +48,7 @@ _LETTERED = (
     rb"([A-Za-z]{6}[0-9L-NP-Vl-np-v]{2}[A-EHLMPRSTa-ehlmprst][0-9L-NP-Vl-np-v]{2}"
     rb"[A-Za-z][0-9L-NP-Vl-np-v]{3}[A-Za-z])"
     rb"|([A-Za-z]{5}\d{4}[A-Za-z])"
-    rb"|((?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Da-d])"
+    rb"|((?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Za-z])"
     rb"|([XYZxyz][ -]?\d{7}[ -]?[A-Za-z])|(\d{6}[-+ABCDEFYXWVU]\d{3}[0-9A-FHJ-NPR-Y])"
     rb"|([12][ ]?\d{2}[ ]?\d{2}[ ]?2[ABab][ ]?\d{3}[ ]?\d{3}[ ]?\d{2})|(\d{8}[ -]?[A-Za-z])"
 )
@@ -114,14 +114,18 @@ def network(surface: Surface) -> Iterator[Hit]:
                 yield Hit(found.start(), found.end(), "IP_ADDRESS", 0.9, "form")
     if surface.data.count(b":") >= 2:
         for found in _patterns()["ipv6"].finditer(surface.data):
-            surface.work.spend(10)
-            end = found.start() + len(found.group().rstrip(b".")[:46])
-            if _is_whole(surface, found.start(), end, b":") and _is_ipv6(surface.text(found.start(), end)):
-                yield Hit(found.start(), end, "IP_ADDRESS", 0.9, "form")
+            surface.work.spend(80)
+            start, end = found.start(), found.start() + len(found.group().rstrip(b".")[:46])
+            if surface.is_alphanumeric(start - 1):  # `value:2001:…`: the end of a word was taken for a part
+                start += found.group().index(b":") + 1
+            if _is_whole(surface, start, end, b"") and _is_ipv6(surface.text(start, end)):
+                yield Hit(start, end, "IP_ADDRESS", 0.9, "form")
     if surface.data.count(b":") >= 5 or surface.data.count(b"-") >= 5:
         for found in _patterns()["mac"].finditer(surface.data):
             surface.work.spend(10)
-            if _is_whole(surface, found.start(), found.end(), b":-"):
+            longer = re.search(rb"[0-9A-Fa-f]{2}[:-]$", surface.data[max(0, found.start() - 3) : found.start()])
+            goes_on = re.match(rb"[:-][0-9A-Fa-f]{2}", surface.data[found.end() : found.end() + 3])
+            if not longer and not goes_on and _is_whole(surface, found.start(), found.end(), b""):
                 yield Hit(found.start(), found.end(), "MAC_ADDRESS", 0.9, "form")
 
 
@@ -198,14 +202,25 @@ def travel_documents(surface: Surface) -> Iterator[Hit]:
 
 def lettered_ids(surface: Surface) -> Iterator[Hit]:
     """National identifiers that hold letters, with the checks of their countries."""
-    for found in _patterns()["lettered"].finditer(surface.data):
-        surface.work.spend(15)
-        if surface.is_alphanumeric(found.start() - 1) or surface.is_alphanumeric(found.end()):
-            continue
+    place = 0
+    while (found := _patterns()["lettered"].search(surface.data, place)) is not None:
+        surface.work.spend(20)
         entity = _LETTERED_ORDER[(found.lastindex or 1) - 1]
-        kind = LETTERED[entity]
-        text = surface.text(found.start(), found.end())
-        plain = text if entity == "FI_HETU" else _SEPARATORS.sub("", text)
-        if kind.country in surface.policy.countries and kind.is_valid(plain):
+        if _is_lettered_id(surface, found.start(), found.end(), entity):
             score = 0.85 if entity in {"IN_PAN", "UK_NINO"} else 0.95
             yield Hit(found.start(), found.end(), entity, score, "checksum")
+            place = found.end()
+        else:
+            place = found.start() + 1  # a word before an identifier may have looked like the head of another
+
+
+def _is_lettered_id(surface: Surface, start: int, end: int, entity: str) -> bool:
+    kind = LETTERED[entity]
+    if (
+        surface.is_alphanumeric(start - 1)
+        or surface.is_alphanumeric(end)
+        or kind.country not in surface.policy.countries
+    ):
+        return False
+    text = surface.text(start, end)
+    return kind.is_valid(text if entity == "FI_HETU" else _SEPARATORS.sub("", text))

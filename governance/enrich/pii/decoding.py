@@ -25,14 +25,15 @@ _ESCAPED = (
     rb"%[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
     rb"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\})|=[0-9A-F]{2}"
 )
-_PACKED = rb"[A-Za-z0-9+/_-]{15,}={0,2}|(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}"
+_PACKED = rb"[A-Za-z0-9+/_-]{12,}={0,2}|(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}"
 _BACKSLASH = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt\"/\\]))")
 _QUOTED = re.compile(r"=([0-9A-F]{2})")
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
 _HEX_SEPARATED = re.compile(r"[ :,]")
 _PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
-# Words in small letters are no base64: of fifteen random characters of it, one in 10^13 would be.
-_WORD = re.compile(rb"[a-z/_-]+")
+# A run of twelve without a capital is no base64: of random characters of it, one such run in five hundred has none. Small
+# letters and digits can still be hexadecimal.
+_WORD = re.compile(rb"(?!0x)(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
 _SHORTEST = 4
 
 
@@ -60,7 +61,7 @@ def next_disguise(data: bytes, place: int) -> int:
         if found is None:
             return -1
         run = found.group()
-        if len(run) < 15 or not _WORD.fullmatch(run):
+        if len(run) < 12 or not _WORD.fullmatch(run):
             return found.start()
         place = found.end()
 
@@ -149,7 +150,7 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
         yield from _piece(whole, "base64", start, len(run))
         return
     # A path or a name with dashes may have one part that is: try its parts, each once.
-    for part in re.finditer(r"[A-Za-z0-9+]{15,}={0,2}", run):
+    for part in re.finditer(r"[A-Za-z0-9+]{12,}={0,2}", run):
         if len(part[0]) < len(run):
             yield from _piece(_base64(part[0]), "base64", start + part.start(), len(part[0]))
 

@@ -19,6 +19,10 @@ class NationalId(NamedTuple):
     is_valid: Callable[[str], bool]
     groups: tuple[tuple[int, ...], ...] = ()
     """How its digits are written in groups; the grouping is evidence where the check digit alone is weak."""
+    words: str = ""
+    """What a text calls it, as a pattern: said before bare digits, it is evidence."""
+    separators: str = "- ."
+    """What may stand between its groups."""
     is_strong: bool = False
     """Whether bare digits are enough: fewer than one in fifty numbers of that length pass."""
 
@@ -131,9 +135,10 @@ def uk_nhs(d: str) -> bool:
 
 
 def uk_nino(text: str) -> bool:
-    """Prefix letters that are issued (HMRC, NIM39110)."""
+    """Prefix letters that are issued (HMRC, NIM39110), and ZZ, which stands in for one; suffix A to D."""
     text = text.upper()
-    return text[:2] not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"} and len(text) == 9
+    is_issued = text[:2] not in {"BG", "GB", "KN", "NK", "NT", "TN"} and text[-1:] in {"A", "B", "C", "D"}
+    return len(text) == 9 and (is_issued or text[:2] == "ZZ")
 
 
 def se_personnummer(d: str) -> bool:
@@ -204,27 +209,29 @@ def ch_ahv(d: str) -> bool:
 # What is written in digits alone, by how many there are.
 NUMERIC: dict[int, tuple[NationalId, ...]] = {
     9: (
-        NationalId("US", "US_SSN", us_ssn, ((3, 2, 4),)),
-        NationalId("US", "US_ITIN", us_itin, ((3, 2, 4),)),
-        NationalId("NL", "NL_BSN", nl_bsn, ((4, 2, 3), (3, 3, 3))),
+        NationalId("US", "US_SSN", us_ssn, ((3, 2, 4),), "ssn|social.?sec"),
+        NationalId("US", "US_ITIN", us_itin, ((3, 2, 4),), "itin|taxpayer"),
+        NationalId("NL", "NL_BSN", nl_bsn, ((4, 2, 3), (3, 3, 3)), "bsn|burger|sofi"),
     ),
     10: (
-        NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),)),
-        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),)),
+        NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),), "nhs|patient", " "),
+        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+"),
     ),
     11: (
-        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2))),
-        NationalId("PL", "PL_PESEL", pl_pesel, is_strong=True),
-        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),)),
-        NationalId("BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), is_strong=True),
+        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro"),
+        NationalId("PL", "PL_PESEL", pl_pesel, (), "pesel", is_strong=True),
+        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " "),
+        NationalId("BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), "rijks|insz|niss", is_strong=True),
     ),
     12: (
-        NationalId("IN", "IN_AADHAAR", in_aadhaar, ((4, 4, 4),)),
-        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((8, 4),), is_strong=True),
+        NationalId("IN", "IN_AADHAAR", in_aadhaar, ((4, 4, 4),), "aadhaa?r|uid"),
+        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((8, 4),), "person.?n", "-+", is_strong=True),
     ),
-    13: (NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), is_strong=True),),
-    15: (NationalId("FR", "FR_NIR", fr_nir, is_strong=True),),
-}
+    13: (NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), "ahv|avs", ".", is_strong=True),),
+    15: (
+        NationalId("FR", "FR_NIR", fr_nir, ((1, 2, 2, 2, 3, 3, 2), (13, 2)), "s\xe9cu|nir|insee", " ", is_strong=True),
+    ),
+}  # fmt: skip
 # What holds letters, by entity; the pattern that finds candidates is in `patterns`.
 LETTERED: dict[str, NationalId] = {
     found.entity: found

@@ -33,13 +33,10 @@ _DATE = re.compile(
     r"|[^\W\d]{3,10}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}(?!\d)"
 )
 _DATE_AHEAD = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)")
+_DECIMAL = re.compile(r"\d+\.\d+")
 _PHONE_WORD = re.compile(
-    rb"(?i)(?:tel(?:[.:e]|efon|\xe9fono|ephone)?|phone|fon|call|mobil[e]?|cell|fax|handy|m\xf3vil|whatsapp|sms|text|ring|reach"
+    rb"(?i)\b(?:tel(?:[.:e]|efon|\xe9fono|ephone)?|phone|fon|call|mobil[e]?|cell|fax|handy|m\xf3vil|whatsapp|sms|text|ring|reach"
     rb"|contact|dial|number is)[^\d\x1e\n]{0,20}$"
-)
-_ID_WORDS = re.compile(
-    rb"(?i)ssn|social.?sec|national|identi|tax|steuer|fiscal|bsn|burger|nhs|patient|cpf|pesel|aadhaa?r|uid|personnummer|ahv|avs"
-    rb"|itin|s\xe9curit|insz|rijks"
 )
 _NANP = re.compile(r"(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}")
 # Ways in which a card number is written in groups.
@@ -134,30 +131,46 @@ def is_written_as_card(sizes: tuple[int, ...]) -> bool:
 
 
 def _ids(surface: Surface, run: Run) -> Iterator[Hit]:
-    about: bool | None = None
+    """The longest first: what is a whole number is no part of another kind."""
+    found = []
     for start, end, digits, sizes in _windows(surface, run, 9, 15):
         for kind in NUMERIC.get(len(digits), ()):
-            if kind.country not in surface.policy.countries or not kind.is_valid(digits):
-                continue
-            if about is None:
-                about = (
-                    _ID_WORDS.search(surface.data[max(0, run.start - 48) : run.start].rpartition(b"\x1e")[2])
-                    is not None
-                )
-            score = _id_score(kind, sizes, _separators(surface, start, end), about=about)
-            if score:
-                yield Hit(start, end, kind.entity, score, "checksum")
+            if kind.country in surface.policy.countries and kind.is_valid(digits):
+                score = _id_score(surface, run, (start, end), kind, sizes)
+                if score:
+                    found.append(Hit(start, end, kind.entity, score, "checksum"))
+    return iter(sorted(found, key=lambda hit: (hit.start - hit.end, -hit.score)))
 
 
-def _id_score(kind: NationalId, sizes: tuple[int, ...], separators: set[bytes], *, about: bool) -> float:
-    grouped = sizes in kind.groups and (len(separators) == 1 or kind.entity in {"BR_CPF", "BE_NATIONAL_NUMBER"})
-    alone = len(sizes) == 1
-    fr = kind.entity == "FR_NIR" and sizes[0] == 1 and len(separators) <= 1
-    if about and (grouped or alone or fr):
+def _id_score(surface: Surface, run: Run, span: tuple[int, int], kind: NationalId, sizes: tuple[int, ...]) -> float:
+    """How sure a valid number is one of its kind: by what is said before it, how it is written, how much its check proves."""
+    start, end = span
+    if surface.is_alphanumeric(start - 1) or surface.is_alphanumeric(end):
+        return 0.0
+    inside = _separators(surface, start, end)
+    is_alone = len(sizes) == 1
+    is_grouped = sizes in kind.groups and all(sep.decode("latin-1") in kind.separators for sep in inside)
+    if (is_alone or is_grouped) and _says(kind.words).search(_before(surface, run.start, 48)) is not None:
         return 0.95
-    if grouped and kind.entity != "US_ITIN":
+    if is_grouped and kind.entity != "US_ITIN" and not _goes_on(surface, span, inside):
         return 0.85
-    return 0.75 if (alone or fr) and kind.is_strong else 0.0
+    return 0.75 if is_alone and kind.is_strong else 0.0
+
+
+def _before(surface: Surface, place: int, count: int) -> bytes:
+    return surface.data[max(0, place - count) : place].rpartition(b"\x1e")[2]
+
+
+@lru_cache(maxsize=64)
+def _says(words: str) -> re.Pattern[bytes]:
+    return re.compile(rb"(?i)\b(?:" + words.encode("latin-1") + rb")")
+
+
+def _goes_on(surface: Surface, span: tuple[int, int], inside: set[bytes]) -> bool:
+    """Whether the same separators go on around a window: then it is cut from a longer row of groups."""
+    data, (start, end) = surface.data, span
+    before = data[start - 1 : start] in inside and 0x30 <= data[start - 2] <= 0x39 if start > 1 else False
+    return before or (data[end : end + 1] in inside and data[end + 1 : end + 2].isdigit())
 
 
 def _phone(surface: Surface, run: Run) -> Hit | None:
@@ -171,7 +184,7 @@ def _phone(surface: Surface, run: Run) -> Hit | None:
     ):
         return None
     text = surface.text(start, end)
-    if _DATE_AHEAD.match(text) or _is_piece(surface, run.start, end):
+    if _DATE_AHEAD.match(text) or _DECIMAL.fullmatch(text) or _is_piece(surface, run.start, end):
         return None
     score = _phone_score(surface, text, run)
     return Hit(start, end, "PHONE_NUMBER", score, "form") if score else None
@@ -179,13 +192,16 @@ def _phone(surface: Surface, run: Run) -> Hit | None:
 
 def _phone_score(surface: Surface, text: str, run: Run) -> float:
     digits = re.sub(r"\D", "", text)
-    if text.startswith(("+", "(+")) or (digits.startswith("00") and len(digits) > 9):
-        number = digits.removeprefix("00")
-        return 0.85 if 8 <= len(number) <= 15 and number[0] != "0" else 0.0
-    said = _PHONE_WORD.search(surface.data[max(0, run.start - 36) : run.start].rpartition(b"\x1e")[2]) is not None
-    if _NANP.fullmatch(text):
+    number = digits.removeprefix("00")
+    if text.startswith(("+", "(+")) or (number != digits and len(digits) > 9):
+        if 8 <= len(number) <= 15 and number[0] != "0":
+            return 0.85
+    elif _NANP.fullmatch(text):
         return 0.75
-    if not 7 <= len(digits) <= 13 or (not said and not (digits[0] == "0" and len(run.groups) > 1)):
+    said = _PHONE_WORD.search(_before(surface, run.start, 36)) is not None
+    # With a zero in front and no more zeros: a number padded to some width would have them.
+    is_local = digits[0] == "0" and digits[1] != "0" and (len(run.groups) > 1 or 10 <= len(digits) <= 11)
+    if not 7 <= len(digits) <= 13 or not (said or is_local):
         return 0.0
     regions = surface.policy.phone_regions
     if said and any(_is_possible(surface, text, region) for region in regions):
