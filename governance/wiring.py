@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.pii.policy import scan_policy
+from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
@@ -105,7 +106,7 @@ def enrichers_of(directory: AppDirectory, active: Callable[[], Active] | None = 
         AppFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
-        ScanFacts() if active is None else ScanFacts(scan_policy_of(active)),
+        ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
     ]
 
 

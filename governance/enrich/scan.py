@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.enrich.pii.analyze import SECRET_ENTITIES, analyze
+from governance.documents.leaves import Leaf, leaves_in_text, leaves_of
+from governance.enrich.pii.analyze import SECRET_ENTITIES, Finding, analyze
 from governance.enrich.pii.checksums import IBAN_LENGTHS, is_iban, luhn_digits
-from governance.enrich.pii.leaves import Leaf, leaves_in_text, leaves_of
 from governance.enrich.pii.policy import ScanPolicy
+from governance.errors import DependencyError
 from governance.model.pointer import to_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from governance.enrich.pii.analyze import Finding
+    from governance.enrich.presidio_worker import DeepScanner
     from governance.model.request import Json, Request
 
 _DATA_KINDS = frozenset({"data_flow", "connector_call"})
 _PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
 _DEFAULT = ScanPolicy()
+_SHORTEST_DEEP = 3
 
 
 class ScanFacts:
@@ -31,18 +33,42 @@ class ScanFacts:
 
     name = "pii"
 
-    def __init__(self, policy: Callable[[], ScanPolicy] = lambda: _DEFAULT) -> None:
-        """`policy`: asked once a request, so that a new bundle takes effect with the next one."""
+    def __init__(self, policy: Callable[[], ScanPolicy] = lambda: _DEFAULT, deep: DeepScanner | None = None) -> None:
+        """`policy`: asked once a request, so that a new bundle takes effect with the next one.
+
+        `deep`: for the kinds of request whose texts the policy also sends to the deep scan.
+        """
         self._policy = policy
+        self._deep = deep
 
     def facts(self, request: Request) -> dict[str, Json]:
         """`[{pointer, entity, score, reason, …}]` each, in the order of the document; see `model/facts.py` for the members."""
         leaves = _leaves_of_request(request)
         pii: list[Json] = []
         secrets: list[Json] = []
-        for finding in analyze(leaves, self._policy(), hints=request.kind in _DATA_KINDS):
+        policy = self._policy()
+        findings = analyze(leaves, policy, hints=request.kind in _DATA_KINDS)
+        if request.kind in policy.deep_kinds:
+            findings = with_deep(findings, leaves, policy, self._deep)
+        for finding in findings:
             (secrets if finding.is_secret else pii).append(_fact(finding, leaves[finding.leaf]))
         return {"pii": pii, "secrets": secrets}
+
+
+def with_deep(
+    findings: list[Finding], leaves: list[Leaf], policy: ScanPolicy, deep: DeepScanner | None
+) -> list[Finding]:
+    """`findings` and what the deep scan finds beside them. Raises DependencyError where it gives no answer."""
+    if deep is None:
+        raise DependencyError("a deep scan is asked for, and there is none here", hint="start the service with one")
+    texts = [number for number, leaf in enumerate(leaves) if len(leaf.text) >= _SHORTEST_DEEP]
+    known = {(f.leaf, f.entity) for f in findings}
+    more = [
+        Finding(texts[f.text], f.entity, f.score, "deep", (), f.start, f.end)
+        for f in deep.scan([leaves[number].text for number in texts], policy)
+        if (texts[f.text], f.entity) not in known
+    ]
+    return sorted([*findings, *more], key=lambda f: (f.leaf, f.start, f.end, f.entity))
 
 
 def _leaves_of_request(request: Request) -> list[Leaf]:
@@ -119,14 +145,19 @@ class DocumentFinding(NamedTuple):
     is_secret: bool
 
 
-def scan_document(data: bytes, content_type: str, policy: ScanPolicy = _DEFAULT) -> list[DocumentFinding]:
-    """Every finding in a document, names of members as hints included.
+def scan_document(
+    data: bytes, content_type: str, policy: ScanPolicy = _DEFAULT, deep: DeepScanner | None = None
+) -> list[DocumentFinding]:
+    """Every finding in a document, names of members as hints included; with `deep` also what Presidio finds.
 
     Raises NotReadable for what cannot be looked into, WorkExceeded for what takes too much work: neither is "clean".
     """
     text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     leaves, is_json = _leaves_of_document(text, content_type)
-    return [_document_finding(f, leaves[f.leaf], "" if is_json else text) for f in analyze(leaves, policy, hints=True)]
+    findings = analyze(leaves, policy, hints=True)
+    if deep is not None:
+        findings = with_deep(findings, leaves, policy, deep)
+    return [_document_finding(f, leaves[f.leaf], "" if is_json else text) for f in findings]
 
 
 def _leaves_of_document(text: str, content_type: str) -> tuple[list[Leaf], bool]:

@@ -11,13 +11,14 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.pii import contacts, credentials, decoding, names, numbers, split
+from governance.enrich.pii.decoding import Places
 from governance.enrich.pii.matching import Surface, Work, WorkExceeded
 from governance.enrich.pii.plain import SEPARATOR, Plain, as_bytes, is_plain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from governance.enrich.pii.leaves import Leaf
+    from governance.documents.leaves import Leaf
     from governance.enrich.pii.matching import Hit
     from governance.enrich.pii.policy import ScanPolicy
 
@@ -29,10 +30,12 @@ _FAMILIES = (
 )  # fmt: skip
 _HINT_SCORE, _LOOKS_SCORE = 0.6, 0.8
 _SHORTEST_SECRET = 6
-# What our own masks leave behind, and what people write where nothing is: neither is a value.
-_NO_VALUE = re.compile(
-    r"\[masked\]|\w?[*\W_]*\*{3,}[*\W_]*\w{0,4}|(?:tok|hmac):[A-Za-z0-9_-]{16,}|(?i:null|none|n/?a|unknown|true|false|yes|no|redacted|-+|string|text)"
+# What people write where nothing is, and what our own masks leave behind: neither is a value.
+_NOTHING = frozenset(
+    {"null", "none", "n/a", "na", "unknown", "true", "false", "yes", "no", "redacted", "string", "text", "[masked]"}
 )
+_REPLACED = re.compile(r"(?:tok|hmac):[A-Za-z0-9_-]{16,}")
+_KEPT = 4
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -63,14 +66,14 @@ class _Findings:
     def __init__(self, most: int) -> None:
         self.all: list[Finding] = []
         self._most = most
-        self._values: set[tuple[int, str, str]] = set()
+        self._spans: dict[tuple[int, str], list[tuple[int, int]]] = {}
 
-    def add(self, finding: Finding, value: str) -> None:
+    def add(self, finding: Finding) -> None:
         """Take one in. Raises WorkExceeded where there are too many."""
-        key = (finding.leaf, finding.entity, value)
-        if finding.decode and key in self._values:
+        known = self._spans.setdefault((finding.leaf, finding.entity), [])
+        if finding.decode and any(start <= finding.start and finding.end <= end for start, end in known):
             return
-        self._values.add(key)
+        known.append((finding.start, finding.end))
         self.all.append(finding)
         if len(self.all) > self._most:
             raise WorkExceeded(f"more than {self._most} findings in one request", hint="send it in smaller parts")
@@ -84,6 +87,14 @@ class _Piece(NamedTuple):
     name: str
     chain: tuple[str, ...]
     span: tuple[int, int]
+    places: Places | None
+    """Where in the leaf each character stood, if that is known."""
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the leaf that [start, end) of this text came from."""
+        if self.places is None or end <= start:
+            return self.span
+        return self.places.starts[start], self.places.ends[end - 1]
 
 
 def analyze(leaves: Sequence[Leaf], policy: ScanPolicy, *, hints: bool) -> list[Finding]:
@@ -94,8 +105,8 @@ def analyze(leaves: Sequence[Leaf], policy: ScanPolicy, *, hints: bool) -> list[
     work, found = Work(policy.work), _Findings(policy.findings)
     layer = _Layer([leaf.text for leaf in leaves], None, policy, work)
     pieces = layer.search(found)
-    for finding, value in split.across(leaves, layer.surface):
-        found.add(finding, value)
+    for finding in split.across(leaves, layer.surface):
+        found.add(finding)
     for _ in range(_LAYERS):
         if not pieces:
             break
@@ -144,7 +155,7 @@ class _Layer:
         """Add what every pattern finds; returns what is to be looked into next."""
         surface = self.surface
         for hit in _without_parts([hit for family in _FAMILIES for hit in family(surface)]):
-            found.add(self._finding(hit), surface.text(hit.start, hit.end))
+            found.add(self._finding(hit))
         return [piece for number in self._disguised() for piece in self._pieces(number)]
 
     def _disguised(self) -> Iterator[int]:
@@ -174,10 +185,12 @@ class _Layer:
 
     def _placed(self, number: int, start: int, end: int) -> tuple[int, tuple[str, ...], tuple[int, int]]:
         """(leaf, chain, span in the leaf) of a part of one text."""
-        if self._origins is not None:
-            origin = self._origins[number]
-            return origin.leaf, origin.chain, origin.span
-        return number, (), self._plains[number].original(start, end) if self._plains else (start, end)
+        if self._plains:
+            start, end = self._plains[number].original(start, end)
+        if self._origins is None:
+            return number, (), (start, end)
+        origin = self._origins[number]
+        return origin.leaf, origin.chain, origin.original(start, end)
 
     def _pieces(self, number: int) -> Iterator[_Piece]:
         text = self._texts[number]
@@ -185,7 +198,15 @@ class _Layer:
         data = self.surface.data[start : start + len(text)]
         for piece in decoding.pieces(text, data, self.surface.work):
             leaf, chain, span = self._placed(number, piece.start, piece.end)
-            yield _Piece(leaf, piece.text, piece.name, (*chain, piece.how), span)
+            places = None if piece.places is None else self._moved(number, piece.places)
+            yield _Piece(leaf, piece.text, piece.name, (*chain, piece.how), span, places)
+
+    def _moved(self, number: int, places: Places) -> Places | None:
+        """Places in one of these texts as places in its leaf."""
+        if self._origins is not None and self._origins[number].places is None:
+            return None
+        spans = [self._placed(number, start, end)[2] for start, end in zip(places.starts, places.ends, strict=True)]
+        return Places([start for start, _ in spans], [end for _, end in spans])
 
 
 def _without_parts(hits: list[Hit]) -> list[Hit]:
@@ -208,19 +229,28 @@ def _without_parts(hits: list[Hit]) -> list[Hit]:
 def _hints_of_pieces(pieces: list[_Piece], found: _Findings) -> None:
     """What the parameters of a query, or members of JSON in a text, say by their names."""
     for text in pieces:
-        if not text.name or not text.text or _NO_VALUE.fullmatch(text.text):
+        if not text.name or not text.text or _is_no_value(text.text):
             continue
         said = names.meaning(text.name)
         if said.entity is not None:
             finding = Finding(text.leaf, said.entity, _HINT_SCORE, "name", text.chain, *text.span)
-            found.add(finding, text.text)
+            found.add(finding)
+
+
+def _is_no_value(text: str) -> bool:
+    """Whether nothing is left to read in a text: signs alone, or stars with at most four characters kept at the end."""
+    text = text.strip()
+    if text.lower() in _NOTHING or _REPLACED.fullmatch(text):
+        return True
+    shown = text[-_KEPT:] if text.count("*") >= 3 else ""
+    return not any(char.isalnum() for char in text[: len(text) - len(shown)])
 
 
 def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> Finding | None:
     said = names.meaning(leaf.name)
     text = leaf.text
     if said.is_secret and not known:
-        if len(text) >= _SHORTEST_SECRET and not credentials.is_reference(text) and not _NO_VALUE.fullmatch(text):
+        if len(text) >= _SHORTEST_SECRET and not credentials.is_reference(text) and not _is_no_value(text):
             return Finding(number, "NAMED_SECRET", _HINT_SCORE, "name", (), 0, len(text))
         return None
     if not hints:
@@ -230,9 +260,11 @@ def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> 
     if entity is None and said.is_name and names.is_about_people(place[:-1]):
         entity = "PERSON_NAME"
     entity = entity or names.inherited(place, text)
-    if entity is None or any(f.entity == entity or (f.start == 0 and f.end >= len(text)) for f in known):
+    # What stands beside a value in a field of its kind belongs to it: the whole goes, not the part that has a form.
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    if entity is None or any(f.start <= begin and f.end >= end for f in known):
         return None
-    if _NO_VALUE.fullmatch(text):
+    if _is_no_value(text):
         return None
     if entity == "BIRTH_DATE" and _YEAR.fullmatch(text):
         entity = "BIRTH_YEAR"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from governance.documents.leaves import Leaf
     from governance.enrich.pii.analyze import Finding
-    from governance.enrich.pii.leaves import Leaf
 
 _LEAST_ROWS = 4
 _SHARE = 0.8

@@ -17,7 +17,7 @@ from urllib.parse import unquote, unquote_plus
 from governance.enrich.pii.matching import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from governance.enrich.pii.matching import Matcher, Work
 
@@ -27,7 +27,6 @@ _ESCAPED = (
 )
 _PACKED = rb"[A-Za-z0-9+/_-]{12,}={0,2}|(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}"
 _BACKSLASH = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt\"/\\]))")
-_QUOTED = re.compile(r"=([0-9A-F]{2})")
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
 _HEX_SEPARATED = re.compile(r"[ :,]")
 _PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
@@ -35,6 +34,13 @@ _PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
 # letters and digits can still be hexadecimal.
 _WORD = re.compile(rb"(?!0x)(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
 _SHORTEST = 4
+
+
+class Places(NamedTuple):
+    """Where the characters of an unescaped text stood: for each its start, and its end."""
+
+    starts: list[int]
+    ends: list[int]
 
 
 class Piece(NamedTuple):
@@ -45,6 +51,8 @@ class Piece(NamedTuple):
     """`url`, `html`, `backslash`, `quoted`, `base64`, `hex`, `query`, `json`."""
     start: int
     end: int
+    places: Places | None = None
+    """For each character, which part of the text it came from; None where only all of it is known."""
     name: str = ""
     """The name that the part has, where the form gives one: a query's parameter, a member of JSON in text."""
 
@@ -72,13 +80,14 @@ def pieces(text: str, data: bytes, work: Work) -> Iterator[Piece]:
     if "=" in text:
         for pair in _PAIR.finditer(text):
             work.spend(20 + len(pair[0]))
-            yield Piece(unquote_plus(pair[2], errors="replace"), "query", pair.start(2), pair.end(2), pair[1])
+            yield Piece(unquote_plus(pair[2], errors="replace"), "query", pair.start(2), pair.end(2), None, pair[1])
     if text[:1] in {"{", "["}:
         yield from _json(text, work)
     if escaped.search(data) is not None:
-        for how, decoded in _unescaped(text):
-            work.spend(len(decoded))
-            yield Piece(decoded, how, 0, len(text))
+        for how, (pattern, decode) in _ESCAPES.items():
+            if pattern.search(text) is not None:
+                work.spend(4 * len(text))
+                yield _unescaped(text, how, pattern, decode)
     for found in packed.finditer(data):
         work.spend(20)
         if not _WORD.fullmatch(found.group()):
@@ -102,26 +111,24 @@ def _json(text: str, work: Work) -> Iterator[Piece]:
         elif isinstance(node, list):
             todo.extend((name, item) for item in node)
         elif isinstance(node, str | int | float) and not isinstance(node, bool):
-            yield Piece(str(node), "json", 0, len(text), name)
+            yield Piece(str(node), "json", 0, len(text), None, name)
 
 
-def _unescaped(text: str) -> Iterator[tuple[str, str]]:
-    if "%" in text:
-        decoded = unquote(text, errors="replace")
-        if decoded != text:
-            yield "url", decoded
-    if "&" in text:
-        decoded = html.unescape(text)
-        if decoded != text:
-            yield "html", decoded
-    if "\\" in text:
-        decoded = _BACKSLASH.sub(_unslashed, text)
-        if decoded != text:
-            yield "backslash", decoded
-    if "=" in text:
-        decoded = _QUOTED.sub(lambda m: chr(int(m[1], 16)), text.replace("=\r\n", "").replace("=\n", ""))
-        if decoded != text and decoded.isascii():
-            yield "quoted", decoded
+def _unescaped(text: str, how: str, pattern: re.Pattern[str], decode: Callable[[re.Match[str]], str]) -> Piece:
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    place = 0
+    for found in pattern.finditer(text):
+        between, decoded = text[place : found.start()], decode(found)
+        out += (between, decoded)
+        starts += (*range(place, found.start()), *[found.start()] * len(decoded))
+        ends += (*range(place + 1, found.start() + 1), *[found.end()] * len(decoded))
+        place = found.end()
+    out.append(text[place:])
+    starts += range(place, len(text))
+    ends += range(place + 1, len(text) + 1)
+    return Piece("".join(out), how, 0, len(text), Places(starts, ends))
 
 
 def _unslashed(found: re.Match[str]) -> str:
@@ -129,6 +136,14 @@ def _unslashed(found: re.Match[str]) -> str:
         return {"n": "\n", "r": "\r", "t": "\t"}.get(found[4], found[4])
     number = int(found[1] or found[2] or found[3], 16)
     return chr(number) if number <= 0x10FFFF else ""
+
+
+_ESCAPES: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = {
+    "url": (re.compile(r"(?:%[0-9A-Fa-f]{2})+"), lambda found: unquote(found[0], errors="replace")),
+    "html": (re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"), lambda found: html.unescape(found[0])),
+    "backslash": (_BACKSLASH, _unslashed),
+    "quoted": (re.compile(r"=([0-9A-F]{2})|=\r?\n"), lambda found: chr(int(found[1], 16)) if found[1] else ""),
+}
 
 
 def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:

@@ -105,9 +105,9 @@ def _is_piece(surface: Surface, start: int, end: int) -> bool:
     data = surface.data
     if surface.is_alphanumeric(start - 1) and surface.is_alphanumeric(end):
         return True
-    before = start >= 2 and data[start - 1] in b".," and 0x30 <= data[start - 2] <= 0x39
-    after = end + 1 < len(data) and data[end] in b"," and 0x30 <= data[end + 1] <= 0x39
-    return before or after or (end < len(data) and 0x30 <= data[end] <= 0x39)
+    # The digits behind a point; a comma more often stands between two values.
+    fraction = start >= 2 and data[start - 1] == 0x2E and 0x30 <= data[start - 2] <= 0x39 and data[start:end].isdigit()
+    return fraction or (end < len(data) and 0x30 <= data[end] <= 0x39)
 
 
 def _separators(surface: Surface, start: int, end: int) -> set[bytes]:

@@ -13,8 +13,8 @@ from governance.enrich.pii.plain import SEPARATOR, as_bytes, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from governance.documents.leaves import Leaf
     from governance.enrich.pii.analyze import Finding
-    from governance.enrich.pii.leaves import Leaf
     from governance.enrich.pii.matching import Hit, Matcher
 
 _LONGEST_PIECE = 40
@@ -34,8 +34,8 @@ def _worth() -> Matcher:
     return matcher(_WORTH)
 
 
-def across(leaves: Sequence[Leaf], whole: Surface) -> Iterator[tuple[Finding, str]]:
-    """(finding, value) for every piece of a value that only shows when neighbours are put together.
+def across(leaves: Sequence[Leaf], whole: Surface) -> Iterator[Finding]:
+    """A finding for every piece of a value that only shows when neighbours are put together.
 
     `whole`: the plain text of all leaves, joined.
     """
@@ -67,7 +67,7 @@ def _groups(leaves: Sequence[Leaf]) -> Iterator[list[int]]:
         yield group
 
 
-def _in_group(group: list[int], parts: list[str], surface: Surface) -> Iterator[tuple[Finding, str]]:
+def _in_group(group: list[int], parts: list[str], surface: Surface) -> Iterator[Finding]:
     from governance.enrich.pii.analyze import Finding
 
     ends, place = [], 0
@@ -81,9 +81,8 @@ def _in_group(group: list[int], parts: list[str], surface: Surface) -> Iterator[
             hit, parts[first : last + 1], (ends[first] - len(parts[first]), ends[last])
         ):
             continue
-        value = surface.text(hit.start, hit.end)
         for number, part in zip(group[first : last + 1], parts[first : last + 1], strict=True):
-            yield Finding(number, hit.entity, min(hit.score, 0.8), hit.reason, ("split",), 0, len(part)), value
+            yield Finding(number, hit.entity, min(hit.score, 0.8), hit.reason, ("split",), 0, len(part))
 
 
 def _hits(parts: list[str], surface: Surface) -> Iterator[Hit]:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.documents.leaves import Leaf, NotReadable, leaves_of
 from governance.enrich.pii.analyze import analyze
-from governance.enrich.pii.leaves import Leaf, NotReadable, leaves_of
 from governance.enrich.pii.matching import WorkExceeded
 from governance.enrich.pii.policy import ScanPolicy, scan_policy
 from governance.enrich.port import enrich_all
@@ -326,7 +326,7 @@ def test_policy_chooses_the_countries_and_refuses_unknown_ones():
         scan_policy([])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.text(max_size=60),
     st.sampled_from(["4111 1111 1111 1111", IBAN, "ada@example.com", "219-09-9999"]),
@@ -338,7 +338,7 @@ def test_what_stands_around_a_value_does_not_hide_it(before, value, after):
     assert found & {"CREDIT_CARD", "IBAN_CODE", "EMAIL_ADDRESS", "US_SSN"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.recursive(
         st.text(max_size=30) | st.integers() | st.floats(allow_nan=False) | st.booleans(),

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from governance.enrich.pii.leaves import Leaf, NotReadable
+from governance.documents.leaves import Leaf, NotReadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -79,7 +79,7 @@ def leaves_in_text(text: str, content_type: str, path: tuple[str | int, ...] = (
     if kind in {"text/csv", "text/tab-separated-values"}:
         return list(_csv(text, path))
     if kind in {"application/xml", "text/xml"} or kind.endswith("+xml"):
-        from governance.enrich.pii.markup import xml_leaves
+        from governance.documents.markup import xml_leaves
 
         return xml_leaves(text, path)
     if kind == "application/x-www-form-urlencoded":
