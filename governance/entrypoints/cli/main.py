@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "bundle": Command("bundle", "build, inspect, sign, verify"),
     "audit": Command("audit", "list, show, export, verify, checkpoint, key"),
     "key": Command("key", "create, list and revoke API keys"),
+    "token": Command("token", "reveal what a token stands for, by role and on record"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),
