@@ -46,6 +46,7 @@ fix: setup ## format and mend what can be mended mechanically
 
 bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+	@$(BIN)/python tests/benchmarks/scanning.py
 
 conformance: setup ## OPA's public conformance cases, where Go is present
 	@$(BIN)/python tests/conformance/run.py

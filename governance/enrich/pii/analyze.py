@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.pii import contacts, credentials, decoding, names, numbers, split
 from governance.enrich.pii.decoding import Places
-from governance.enrich.pii.matching import Surface, Work, WorkExceeded
+from governance.enrich.pii.matching import Surface, Work, WorkExceeded, matcher
 from governance.enrich.pii.plain import SEPARATOR, Plain, as_bytes, is_plain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from governance.documents.leaves import Leaf
-    from governance.enrich.pii.matching import Hit
+    from governance.enrich.pii.matching import Hit, Matcher
     from governance.enrich.pii.policy import ScanPolicy
 
 SECRET_ENTITIES = credentials.SECRET_ENTITIES
 _LAYERS = 3  # below the values themselves
-_FAMILIES = (
-    contacts.emails, numbers.accounts, numbers.numbers, numbers.birth_dates, contacts.lettered_ids, contacts.network,
-    contacts.wallets, contacts.places, contacts.travel_documents, credentials.secrets,
+_COMMON = (contacts.emails, numbers.accounts, numbers.numbers)
+_RARE = (
+    numbers.birth_dates, contacts.lettered_ids, contacts.network, contacts.wallets, contacts.places,
+    contacts.travel_documents, credentials.secrets,
 )  # fmt: skip
 _HINT_SCORE, _LOOKS_SCORE = 0.6, 0.8
 _SHORTEST_SECRET = 6
+_SHORTEST_WORTH = 12  # a shorter piece of nothing but letters is a word
 # What people write where nothing is, and what our own masks leave behind: neither is a value.
 _NOTHING = frozenset(
     {"null", "none", "n/a", "na", "unknown", "true", "false", "yes", "no", "redacted", "string", "text", "[masked]"}
@@ -105,14 +108,15 @@ def analyze(leaves: Sequence[Leaf], policy: ScanPolicy, *, hints: bool) -> list[
     work, found = Work(policy.work), _Findings(policy.findings)
     layer = _Layer([leaf.text for leaf in leaves], None, policy, work)
     pieces = layer.search(found)
-    for finding in split.across(leaves, layer.surface):
+    for finding in split.across(leaves, layer.surface, layer.number_at):
         found.add(finding)
     for _ in range(_LAYERS):
         if not pieces:
             break
         if hints:
             _hints_of_pieces(pieces, found)
-        pieces = _Layer([piece.text for piece in pieces], pieces, policy, work).search(found)
+        pieces = [piece for piece in pieces if not (len(piece.text) < _SHORTEST_WORTH and piece.text.isalpha())]
+        pieces = _Layer([piece.text for piece in pieces], pieces, policy, work).search(found) if pieces else []
     by_leaf: dict[int, list[Finding]] = {}
     for finding in found.all:
         if finding.score >= policy.least_score:
@@ -154,7 +158,8 @@ class _Layer:
     def search(self, found: _Findings) -> list[_Piece]:
         """Add what every pattern finds; returns what is to be looked into next."""
         surface = self.surface
-        for hit in _without_parts([hit for family in _FAMILIES for hit in family(surface)]):
+        families = _COMMON if _rare().search(surface.data) is None else _COMMON + _RARE
+        for hit in _without_parts([hit for family in families for hit in family(surface)]):
             found.add(self._finding(hit))
         return [piece for number in self._disguised() for piece in self._pieces(number)]
 
@@ -163,12 +168,12 @@ class _Layer:
         data = self.surface.data
         place = decoding.next_disguise(data, 0)
         while place >= 0:
-            number = self._number(place + (data[place] == 0x1E))
+            number = self.number_at(place + (data[place] == 0x1E))
             yield number
             end = self._starts[number] + len(self._texts[number])
             place = decoding.next_disguise(data, end) if end < len(data) else -1
 
-    def _number(self, place: int) -> int:
+    def number_at(self, place: int) -> int:
         """Which text stands at an offset of the joined one."""
         if not self._starts:
             start = 0
@@ -178,7 +183,7 @@ class _Layer:
         return bisect_right(self._starts, place) - 1
 
     def _finding(self, hit: Hit) -> Finding:
-        number = self._number(hit.start)
+        number = self.number_at(hit.start)
         base = self._starts[number]
         leaf, chain, span = self._placed(number, hit.start - base, hit.end - base)
         return Finding(leaf, hit.entity, hit.score, hit.reason, chain, *span)
@@ -207,6 +212,13 @@ class _Layer:
             return None
         spans = [self._placed(number, start, end)[2] for start, end in zip(places.starts, places.ends, strict=True)]
         return Places([start for start, _ in spans], [end for _, end in spans])
+
+
+@lru_cache(maxsize=1)
+def _rare() -> Matcher:
+    """Whether any pattern of `_RARE` can match: one search in place of a dozen for the many requests that hold none."""
+    forms = (*numbers.FORMS, *contacts.FORMS, *credentials.FORMS)
+    return matcher(b"|".join(b"(?:" + form + b")" for form in forms))
 
 
 def _without_parts(hits: list[Hit]) -> list[Hit]:

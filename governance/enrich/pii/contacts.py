@@ -57,6 +57,11 @@ _SEPARATORS = re.compile(r"[ -]")
 _LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
 
 
+# The forms that most requests hold none of: one search for all of them says whether each is looked for.
+_ALONE = rb"(?:^|[^A-Za-z0-9])(?:"
+FORMS = (_IPV4, _IPV6, _MAC, _ALONE + _WALLET + b")", _GEO, _MRZ, _ALONE + _LETTERED + b")")
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> dict[str, Matcher]:
     named = {

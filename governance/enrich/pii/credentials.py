@@ -56,6 +56,8 @@ _REFERENCES = (
 )
 SECRET_ENTITIES = frozenset(entity for entity, _, _ in _FORMS) | {"NAMED_SECRET", "BASIC_CREDENTIALS"}
 
+FORMS = (*(form for _, form, _ in _FORMS), _BASIC, _ASSIGNED)
+
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[Matcher, Matcher, Matcher]:

@@ -26,6 +26,7 @@ _BIRTH_WORD = (
     rb"(?i)birth|\bborn\b|\bdob\b|d\.o\.b|\bgeb(?:\.|oren|urts)|naissance|\bn\xe9e?\b|nacimiento|nacid[oa]|nascimento"
     rb"|nascid[oa]|\bnat[oa] il|nascita|urodz|f\xf6delse|f\xf6dd|syntym"
 )
+FORMS = (_BIRTH_WORD,)
 _GROUPS = re.compile(rb"\d+")
 _DATE = re.compile(
     r"\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}(?!\d)|\d{1,2}[-/. ]{1,2}\d{1,2}[-/. ]{1,2}(?:\d{4}|\d{2})(?!\d)"

@@ -11,7 +11,7 @@ from governance.enrich.pii.national_ids import us_ssn
 from governance.enrich.pii.plain import SEPARATOR, as_bytes, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from governance.documents.leaves import Leaf
     from governance.enrich.pii.analyze import Finding
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 _LONGEST_PIECE = 40
 _MOST_PIECES = 64
+_SHORTEST_VALUE = 9
 # A value that goes on in the next text: digits beside digits, the head of an account number, an address cut at its sign or
 # host, the beginning of a key.
 _WORTH = (
     rb"(?:^|\x1e)\d{1,10}[ -]{0,2}(?:\x1e[ -]{0,2}\d{1,10}[ -]{0,2}){2,}(?:\x1e|$)"
     rb"|(?:^|\x1e)\d{4,}[ -]{0,2}\x1e[ -]{0,2}\d{4,}(?:\x1e|$)"
-    rb"|(?:^|\x1e)[A-Za-z]{2}(?:\x1e?\d){2}[A-Za-z0-9 ]{0,20}\x1e[A-Za-z0-9 ]+"
+    rb"|(?:^|\x1e)[A-Z]{2}(?:\x1e?\d){2}[A-Z0-9 ]{0,20}\x1e[A-Z0-9 ]*\d{3}"
     rb"|@[A-Za-z0-9-]*\x1e|\x1e@|@[A-Za-z0-9.-]+\.\x1e|AKIA|ASIA|gh[pousr]_|github_pat|xox|AIza|sk-|k_live|k_test|eyJ"
 )
 
@@ -34,37 +35,45 @@ def _worth() -> Matcher:
     return matcher(_WORTH)
 
 
-def across(leaves: Sequence[Leaf], whole: Surface) -> Iterator[Finding]:
+def across(leaves: Sequence[Leaf], whole: Surface, number_at: Callable[[int], int]) -> Iterator[Finding]:
     """A finding for every piece of a value that only shows when neighbours are put together.
 
-    `whole`: the plain text of all leaves, joined.
+    `whole`: the plain text of all leaves, joined; `number_at`: which leaf stands at an offset of it.
     """
-    if _worth().search(whole.data) is None:
-        return
-    for group in _groups(leaves):
-        parts = [plain(leaves[number].text).text for number in group]
-        whole.work.spend(10 * len(parts))
-        if _worth().search(as_bytes(SEPARATOR + SEPARATOR.join(parts))) is not None:
-            yield from _in_group(group, parts, Surface(as_bytes("".join(parts)), whole.work, whole.policy))
-
-
-def _groups(leaves: Sequence[Leaf]) -> Iterator[list[int]]:
-    """Numbers of neighbouring short leaves under one parent."""
-    group: list[int] = []
-    parent: object = None
-    for number, leaf in enumerate(leaves):
-        if leaf.member >= 0 or not leaf.text:
+    done = -1
+    for found in _worth().finditer(whole.data):
+        number = number_at(found.start() + (whole.data[found.start()] == ord(SEPARATOR)))
+        if number <= done:
             continue
-        above = (leaf.path[:-1], leaf.within[:-1]) if leaf.within else leaf.path[:-1]
-        if above != parent or len(leaf.text) > _LONGEST_PIECE or len(group) == _MOST_PIECES:
-            if len(group) > 1:
-                yield group
-            group = []
-        parent = above
-        if len(leaf.text) <= _LONGEST_PIECE:
-            group.append(number)
-    if len(group) > 1:
-        yield group
+        for group in _groups(leaves, number):
+            done = group[-1]
+            parts = [plain(leaves[number].text).text for number in group]
+            whole.work.spend(10 * len(parts))
+            joined = as_bytes("".join(parts))
+            if len(joined) >= _SHORTEST_VALUE:
+                yield from _in_group(group, parts, Surface(joined, whole.work, whole.policy))
+
+
+def _groups(leaves: Sequence[Leaf], number: int) -> Iterator[list[int]]:
+    """The short leaves around one that stand under the same parent, in groups of at most so many."""
+    parent = _above(leaves[number])
+    first = last = number
+    while first > 0 and _is_neighbour(leaves[first - 1], parent):
+        first -= 1
+    while last + 1 < len(leaves) and _is_neighbour(leaves[last + 1], parent):
+        last += 1
+    near = [i for i in range(first, last + 1) if leaves[i].text and len(leaves[i].text) <= _LONGEST_PIECE]
+    for start in range(0, len(near), _MOST_PIECES):
+        if len(near) - start > 1:
+            yield near[start : start + _MOST_PIECES]
+
+
+def _above(leaf: Leaf) -> tuple[object, ...]:
+    return (leaf.path, leaf.within[:-1]) if leaf.within else (leaf.path[:-1], ())
+
+
+def _is_neighbour(leaf: Leaf, parent: tuple[object, ...]) -> bool:
+    return leaf.member < 0 and len(leaf.text) <= _LONGEST_PIECE and _above(leaf) == parent
 
 
 def _in_group(group: list[int], parts: list[str], surface: Surface) -> Iterator[Finding]:
