@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request, Source
 
 _SHORTEST_VALUE_TO_SEARCH = 4
+NOT_SCANNED = "[not scanned]"
 # Header names and members whose values are credentials whatever they look like.
 _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
 
@@ -26,12 +27,15 @@ _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "s
 def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     """The record of one decision."""
     resource, hidden = masked(request.resource, facts.values)
+    is_scanned = resource is not NOT_SCANNED
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": _scrub(facts.values, hidden) if hidden else Canonical(facts.text),
+        "facts": _recorded_facts(facts, hidden) if is_scanned else {"unavailable": facts.values["unavailable"]},
         "answer": {
             "reason": _without(decision.reason, hidden),
-            "violations": [_violation(v, hidden) for v in decision.violations],
+            "violations": [
+                _violation(v if is_scanned else v._replace(message=""), hidden) for v in decision.violations
+            ],
             "obligations": _scrub([o._asdict() for o in decision.obligations], hidden),
         },
     }
@@ -52,6 +56,10 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     return Entry(kind=request.kind, time=decision.decided_at, public=public, sealed=sealed, subject=_subject(request))
 
 
+def _recorded_facts(facts: Facts, hidden: tuple[str, ...]) -> Json:
+    return _scrub(facts.values, hidden) if hidden else Canonical(facts.text)
+
+
 def entry_of_query(
     request: Request, findings: Json, outcome: Answer | GovernanceError, revision: str, *, decision_id: str, now: str
 ) -> Entry:
@@ -59,7 +67,8 @@ def entry_of_query(
     resource, hidden = masked(request.resource, findings)
     failure = outcome.code if isinstance(outcome, GovernanceError) else None
     text = None if isinstance(outcome, GovernanceError) else outcome.text
-    result = None if text is None else _scrub(json.loads(text), hidden)
+    is_scanned = resource is not NOT_SCANNED
+    result = None if text is None else _scrub(json.loads(text), hidden) if is_scanned else NOT_SCANNED
     public = {
         **_public(request.source, decision_id, "", failure),
         "app": str(request.app.get("name", "")),
@@ -72,7 +81,7 @@ def entry_of_query(
         "defined": text is not None,
         "masked": len(hidden),
     }
-    sealed = {"input": resource["input"], "result": result}
+    sealed = {"input": resource["input"] if is_scanned else NOT_SCANNED, "result": result}
     return Entry(kind="query", time=now, public=public, sealed=sealed, subject=request.source.actor)
 
 
@@ -93,8 +102,11 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
 def masked(resource: Json, facts: Json) -> tuple[Json, tuple[str, ...]]:
     """`resource` with every value that a finding points at replaced, and the values that were taken out.
 
-    A member whose name says that it is a credential is masked with or without a finding.
+    A member whose name says that it is a credential is masked with or without a finding. Where the scanner gave no answer
+    nobody knows what is in it, so none of it is kept; the digest still says which request it was.
     """
+    if "pii" in facts.get("unavailable", ()):
+        return NOT_SCANNED, ()
     found = [finding for key in ("secrets", "pii") for finding in facts.get(key, ())]
     places = {finding["pointer"]: finding["entity"] for finding in found if "member" not in finding}
     hidden: list[str] = []

@@ -70,12 +70,9 @@ def test_in_json_what_was_found_is_gone_and_nothing_else_changed(value, method, 
     given_ = obligations_for(text, "application/json", method)
     after = masked_document(text.encode(), "application/json", given_, "t", KEYS)
     assert json.loads(after) == masked_payload(value, given_, "t", KEYS)
-    again = {
-        (f.pointer, f.entity)
-        for f in scan_document(after, "application/json")
-        if f.entity not in {"BIRTH_YEAR", "IP_ADDRESS"}
-    }
-    assert again == set()
+    # A year or a network is still found as one, and a member's name still says what it says.
+    left = [f for f in scan_document(after, "application/json") if f.entity not in {"BIRTH_YEAR", "IP_ADDRESS"}]
+    assert [f for f in left if method != "generalize" or f.reason != "name"] == []
     before_places, after_text = json_places(text), after.decode()
     after_places = {place.path: after_text[place.start : place.end] for place in json_places(after_text)}
     for place in before_places:

@@ -254,8 +254,10 @@ def _is_no_value(text: str) -> bool:
     text = text.strip()
     if text.lower() in _NOTHING or _REPLACED.fullmatch(text):
         return True
-    shown = text[-_KEPT:] if text.count("*") >= 3 else ""
-    return not any(char.isalnum() for char in text[: len(text) - len(shown)])
+    hidden, _, shown = text.rpartition("*")
+    if hidden.count("*") < 2 or sum(char.isalnum() for char in shown) > _KEPT:
+        hidden = text
+    return not any(char.isalnum() for char in hidden)
 
 
 def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> Finding | None:
