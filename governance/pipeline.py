@@ -187,7 +187,7 @@ class Pipeline:
         with parts.watch(request), parts.stage("decide"):
             outcome = evaluate(active, path, document)
         with parts.stage("record"):
-            found = ScanFacts().facts(request)
+            found = enrich_all(request, [ScanFacts()]).values
             entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())
             await self._aappend(self._masked(request, active, entry))
         if isinstance(outcome, NoAnswer):

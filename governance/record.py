@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import masked, scrubbed, without
+from governance.masking import NOT_SCANNED, masked, scrubbed, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +28,15 @@ _OLD = "old_object"
 def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
     """The record of one decision; with the `waivers` that it stands on, so that it can be made again."""
     resource, hidden = masked(request.resource, facts.values)
+    is_scanned = resource is not NOT_SCANNED
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": scrubbed(facts.values, hidden) if hidden else Canonical(facts.text),
+        "facts": _recorded_facts(facts, hidden) if is_scanned else {"unavailable": facts.values["unavailable"]},
         "answer": {
             "reason": without(decision.reason, hidden),
-            "violations": [_violation(v, hidden) for v in decision.violations],
+            "violations": [
+                _violation(v if is_scanned else v._replace(message=""), hidden) for v in decision.violations
+            ],
             "waivers": scrubbed(list(waivers), hidden),
             "obligations": scrubbed([o._asdict() for o in decision.obligations], hidden),
         },
@@ -56,6 +59,10 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
     return Entry(kind=request.kind, time=decision.decided_at, public=public, sealed=sealed, subject=_subject(request))
 
 
+def _recorded_facts(facts: Facts, hidden: tuple[str, ...]) -> Json:
+    return scrubbed(facts.values, hidden) if hidden else Canonical(facts.text)
+
+
 def entry_of_query(
     request: Request, findings: Json, outcome: Answer | GovernanceError, revision: str, *, decision_id: str, now: str
 ) -> Entry:
@@ -63,7 +70,8 @@ def entry_of_query(
     resource, hidden = masked(request.resource, findings)
     failure = outcome.code if isinstance(outcome, GovernanceError) else None
     text = None if isinstance(outcome, GovernanceError) else outcome.text
-    result = None if text is None else scrubbed(json.loads(text), hidden)
+    is_scanned = resource is not NOT_SCANNED
+    result = None if text is None else scrubbed(json.loads(text), hidden) if is_scanned else NOT_SCANNED
     public = {
         **_public(request.source, decision_id, "", failure),
         "app": str(request.app.get("name", "")),
@@ -76,7 +84,7 @@ def entry_of_query(
         "defined": text is not None,
         "masked": len(hidden),
     }
-    sealed = {"input": resource["input"], "result": result}
+    sealed = {"input": resource["input"] if is_scanned else NOT_SCANNED, "result": result}
     return Entry(kind="query", time=now, public=public, sealed=sealed, subject=request.source.actor)
 
 

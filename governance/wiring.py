@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.pii.policy import scan_policy
+from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from audit.log import AuditLog
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
     from governance.model.request import Json
     from governance.pipeline import Recorder
@@ -168,8 +172,23 @@ def directory_of(settings: Settings) -> AppDirectory:
     return AppDirectory(settings.text("home"), _shipped_templates())
 
 
-def enrichers_of(directory: AppDirectory) -> list[Enricher]:
-    """Every source of facts, in the order they are asked."""
+def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
+    """What the scanner looks for, from the data of the bundle in force; a wrong one raises, which denies."""
+    known: tuple[Active, ScanPolicy] | None = None
+
+    def current() -> ScanPolicy:
+        nonlocal known
+        now = active()
+        if known is None or known[0] is not now:
+            data = json.loads(now.compiled.data).get("platform", {})
+            known = now, scan_policy(data.get("scanner"))
+        return known[1]
+
+    return current
+
+
+def enrichers_of(directory: AppDirectory, active: Callable[[], Active] | None = None) -> list[Enricher]:
+    """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows."""
     from connectors_registry.load import load_registry
 
     registry = load_registry()
@@ -178,7 +197,7 @@ def enrichers_of(directory: AppDirectory) -> list[Enricher]:
         AppFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
-        ScanFacts(),
+        ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
     ]
 
 
@@ -200,7 +219,7 @@ def for_check(settings: Settings) -> Pipeline:
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings)),
+            enrichers=enrichers_of(directory_of(settings), lambda: active),
             rebuild=changed,
             waivers=lambda: waivers,
         )
@@ -212,7 +231,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     directory = directory_of(settings)
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory),
+        enrichers=enrichers_of(directory, active),
         rebuild=changed,
         enforcement=directory,
         keep=PolicyKeeper(settings.text("home")).keep,

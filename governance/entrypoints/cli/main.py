@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "controls": Command("controls", "list, coverage, evidence, gaps: SOC 2, ISO 27001, GDPR, NIST 800-53"),
     "score": Command("score", "report: which share of the apps is compliant, and why it changed"),
     "key": Command("key", "create, list and revoke API keys"),
+    "token": Command("token", "reveal what a token stands for, by role and on record"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has"),
     "serve": Command("serve", "the HTTP service"),
