@@ -5,7 +5,7 @@
 #   id: DATA-013
 #   severity: high
 #   applies_to: [connector_call, data_flow]
-#   controls: ["GDPR:Art.4", "GDPR:Art.25", "ISO-27001:A.8.11"]
+#   controls: ["GDPR:Art.25", "ISO-27001:A.8.11", "SOC2:C1.1", "NIST-SP-800-53:AC-4"]
 #   remediation: Leave one of the details out, or send them to a connector that is cleared for personal data.
 package platform.rules.data.aggregation
 
