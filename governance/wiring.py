@@ -17,11 +17,12 @@ from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
+from governance.platform.shipped_templates import shipped_templates
 from governance.policy.active import Extra, activated, compiled_bytes
 from governance.policy.kept import PolicyKeeper, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from audit.log import AuditLog
@@ -169,7 +170,7 @@ def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
 
 def directory_of(settings: Settings) -> AppDirectory:
     """Apps and templates that decisions allowed, and the templates that come with the package."""
-    return AppDirectory(settings.text("home"), _shipped_templates())
+    return AppDirectory(settings.text("home"), shipped_templates())
 
 
 def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
@@ -384,24 +385,3 @@ def runtimes_of(settings: Settings) -> dict[str, Adapter]:
 def runtime_folder(settings: Settings) -> Path:
     """Where runtimes keep compiled code, images and the state of what runs."""
     return settings.home.resolve() / "runtimes"
-
-
-def _shipped_templates() -> dict[str, Json]:
-    """Templates in `deploy/examples/*/template.yaml`, as `name@version`."""
-    from governance.policy.locations import data_folder
-
-    base = os.path.join(data_folder("deploy"), "examples")
-    return {
-        f"{document['metadata']['name']}@{document['metadata']['version']}": document["spec"]
-        for document in _documents(base, sorted(os.listdir(base)))
-    }
-
-
-def _documents(base: str, folders: Sequence[str]) -> Iterator[Json]:
-    import ryaml
-
-    for folder in folders:
-        path = os.path.join(base, folder, "template.yaml")
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                yield ryaml.loads(file.read())

@@ -118,6 +118,12 @@ def engine_for(compiled: CompiledPolicy) -> Engine:
     return Engine(compiled)
 
 
+def rules_in(raw: bytes) -> list[RuleMeta]:
+    """Metadata of the rules in a packed form, obligations left out; its engine is not loaded."""
+    rows = [_meta(row) for row in json.loads(raw.partition(b"\n")[0]).get("rules", [])]
+    return [meta for meta in rows if not meta.obligation_type]
+
+
 def _meta(row: Sequence[Json]) -> RuleMeta:
     values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in row]
     return RuleMeta(*values)

@@ -5,7 +5,7 @@
 #   id: DATA-014
 #   severity: critical
 #   applies_to: [data_flow]
-#   controls: ["GDPR:Art.7", "GDPR:Art.9", "SOC2:P3.2", "ISO-27001:A.5.34", "NIST-SP-800-53:AC-16"]
+#   controls: ["GDPR:Art.7", "GDPR:Art.9", "SOC2:P3.2", "ISO-27001:A.5.34", "NIST-SP-800-53:PT-4"]
 #   remediation: "Leave the data out, or add consent: {reference, purposes} with the flow's purpose among the purposes."
 package platform.rules.data.consent
 

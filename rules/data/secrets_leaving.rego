@@ -1,6 +1,6 @@
 # METADATA
 # title: No secrets in what leaves
-# description: A call or a flow may not carry anything that looks like a password, key or token.
+# description: A call or a flow may not carry anything that looks like a password, key or token, but in headers that are taken off.
 # custom:
 #   id: DATA-010
 #   severity: critical
@@ -13,6 +13,7 @@ import data.platform.lib.findings
 
 deny contains v if {
 	some found in findings.secrets
+	not _is_taken_off(found.segments)
 	v := {
 		"path": array.concat(["resource"], found.segments),
 		"message": sprintf("What is to leave holds something that looks like a secret (%s).", [found.entity]),
@@ -26,4 +27,11 @@ deny contains v if {
 		"path": ["resource"],
 		"message": "Nobody looked for secrets in what is to leave, so it stays.",
 	}
+}
+
+# A header that the obligation `header` has removed does not leave. It is removed from calls only.
+_is_taken_off(segments) if {
+	input.kind == "connector_call"
+	segments[0] == "headers"
+	lower(segments[1]) in data.platform.headers.broker_owned
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.platform.bundles.releases import Release, Shelf
 from governance.platform.candidate import candidate_status
 from governance.platform.upload import upload_status
+from governance.policy.active import rules_in
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -37,9 +37,11 @@ async def show(worker: Worker, call: Call, _identity: Identity) -> Answer:
     release = shelf.find(call.params[0])
     standing = shelf.standing()
     packed = shelf.packed(release.id) or b"{}"
-    rules = json.loads(packed.partition(b"\n")[0]).get("rules", [])
     is_active = standing is not None and standing.release.id == release.id
-    shown = [{"id": row[0], "title": row[2], "severity": row[4], "effect": row[5]} for row in rules if not row[-1]]
+    shown = [
+        {"id": rule.id, "title": rule.title, "severity": rule.severity, "effect": rule.effect}
+        for rule in rules_in(packed)
+    ]
     return json_answer({**_shown(release), "is_active": is_active, "is_intact": packed != b"{}", "rule_list": shown})
 
 
