@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import time
 
 import httpx
 import pytest
@@ -42,6 +43,13 @@ class TestDecisions:
         record = platform.get(f"/v1/decisions/{decision['decision_id']}").json()
         assert record["public"]["effect"] == "deny"
         assert record["public"]["rules"] == sorted({v["rule"] for v in decision["violations"]})
+
+    def test_a_decision_is_read_back_as_an_event_of_opa_s_decision_log(self, platform):
+        asked = platform.post("/v1/decisions", json=CALL).json()["decision_id"]
+        event = platform.get(f"/v1/decisions/{asked}", params={"format": "opa"}).json()
+        assert (event["decision_id"], event["path"]) == (asked, "platform/main/connector_call")
+        assert event["input"]["resource"]["connector"] == CALL["resource"]["connector"]
+        assert platform.get(f"/v1/decisions/{asked}", params={"format": "xml"}).status_code == 400
 
     def test_a_batch_answers_in_order_and_a_request_that_is_none_is_a_deny_of_its_own(self, platform):
         answer = platform.post("/v1/decisions/batch", json={"requests": [CALL, {"kind": "conjure"}, FLOW, 7]})
@@ -252,12 +260,19 @@ class TestWhatCanBeSeen:
             ]
             return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
 
+        def rested() -> bool:
+            """Whether every worker has written down what it counted so far."""
+            first = counted()
+            time.sleep(1.5)
+            return counted() == first
+
+        service.wait_until(rested)
         before = counted()
         for _ in range(6):  # a connection each, so that both workers are asked
             httpx.post(
                 f"{service.url}/v1/decisions", json=CALL, headers={"authorization": app_key.headers["authorization"]}
             )
-        service.wait_until(lambda: counted() == before + 6, 5)
+        service.wait_until(lambda: counted() == before + 6)
         assert 'governance_stage_seconds_bucket{stage="record",le="+Inf"}' in app_key.get("/metrics").text
 
     def test_a_trace_parent_reaches_the_record(self, app_key):

@@ -15,6 +15,7 @@ from governance.model.moment import new_decision_id, utc_now
 from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
+from governance.platform.decision_events import event_of
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -58,8 +59,11 @@ async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
     """A recorded decision with its opened parts.
 
     A key bound to a tenant sees that tenant's only; one that may not read the log sees what it asked itself. Reading what
-    somebody else asked is a record as well.
+    somebody else asked is a record as well. `?format=opa` gives it as an event of OPA's decision log.
     """
+    shape = call.query().get("format", ["json"])[-1]
+    if shape not in {"json", "opa"}:
+        raise CallerError(f"{shape[:20]!r} is not one of json, opa", where="?format")
     reader = worker.reader()
     index = reader.find(call.params[0])
     record = reader.record(index) if index is not None else None
@@ -67,7 +71,12 @@ async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
         raise NotFound("there is no such decision", where=call.path)
     if record["public"].get("actor") != identity.actor:
         await recorded_reading(worker, identity, {"asked_for": call.params[0][:64], "records": 1})
-    return json_answer(record)
+    if shape == "json":
+        return json_answer(record)
+    event = event_of(record, {"id": worker.settings.text("log_origin")})
+    if event is None:
+        raise NotFound("that record is no decision", where=call.path)
+    return json_answer(event)
 
 
 async def decided(worker: Worker, document: Json, identity: Identity, source: Source) -> Decision:

@@ -75,7 +75,8 @@ class Keeper:
         self._refused: dict[str, tuple[str, str]] = {}
         # A release that could not be recorded yet, and when to try again.
         self._waiting: tuple[Release, str] | None = None
-        self._asked = self._asked_stamp()
+        # Somebody may have asked while no keeper ran: the first turn looks again, which costs little where nothing changed.
+        self._asked = 0
         self._saved = ""
         for source in plan.sources:
             self._rows[source.name] = self._first_row(source)
