@@ -18,7 +18,15 @@ from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
-from governance.record import entry_of, entry_of_change, entry_of_query, entry_of_refusal, event_of, with_masks
+from governance.record import (
+    entry_of,
+    entry_of_change,
+    entry_of_query,
+    entry_of_refusal,
+    entry_of_review,
+    event_of,
+    with_masks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -193,6 +201,11 @@ class Pipeline:
         rows = [waiver._asdict() for waiver in waivers]
         new_id, now = self._parts.new_id(), self._parts.clock()
         await self._aappend(entry_of_change(source, revision, previous, rows, decision_id=new_id, now=now))
+
+    def reviewed(self, request: Request, about: dict[str, Json], findings: Json, review_id: str) -> None:
+        """Record a question to a model about a design, or its answer. Raises RecordNotDurable: then neither counts."""
+        entry = entry_of_review(request, about, findings, review_id=review_id, now=self._parts.clock())
+        self._append(self._masked(request, self._parts.active(), entry))
 
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts

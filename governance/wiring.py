@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.enrich.port import Enricher
+    from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json
     from governance.pipeline import Recorder
+    from governance.platform.reviews import Reviews
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -78,7 +81,17 @@ def directory_of(settings: Settings) -> AppDirectory:
     return AppDirectory(settings.text("home"), _shipped_templates())
 
 
-def enrichers_of(directory: AppDirectory) -> list[Enricher]:
+def review_store_of(settings: Settings) -> ReviewStore | None:
+    """What the configured models said about designs; None where no model is configured."""
+    if not settings.text("review_model"):
+        return None
+    from governance.enrich.review_store import ReviewStore
+
+    names = ("review_client", "review_api_base", "review_model", "review_fallbacks")
+    return ReviewStore(settings.text("home"), "\n".join(settings.text(name) for name in names))
+
+
+def enrichers_of(directory: AppDirectory, settings: Settings) -> list[Enricher]:
     """Every source of facts, in the order they are asked."""
     from connectors_registry.load import load_registry
 
@@ -89,6 +102,7 @@ def enrichers_of(directory: AppDirectory) -> list[Enricher]:
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
         ScanFacts(),
+        DesignReviewFacts(registry.connectors, review_store_of(settings)),
     ]
 
 
@@ -99,7 +113,7 @@ def for_check(settings: Settings) -> Pipeline:
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings)),
+            enrichers=enrichers_of(directory_of(settings), settings),
             rebuild=changed,
             waivers=lambda: waivers,
         )
@@ -112,7 +126,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     waivers = waivers_of(settings, active())
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory),
+        enrichers=enrichers_of(directory, settings),
         rebuild=changed,
         enforcement=directory,
         waivers=lambda: waivers,
@@ -235,6 +249,19 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
     active = active_of(settings)
     with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+
+
+@contextmanager
+def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Reviews]:
+    """Reviews by the configured models, recorded in this home's log. Raises CallerError where none is configured."""
+    from governance.enrich.llm import Worker
+    from governance.platform.reviews import Reviews
+
+    store = review_store_of(settings)
+    if store is None:
+        raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
+    with for_cli(settings) as line, Worker() as worker:
+        yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command("check", "decide on every file that is recognised, as pre-commit and CI do"),
     "decide": Command("decide", "one request through the whole line, recorded"),
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval"),
+    "review": Command("review", "run, eval: design review by a model, and what it is worth"),
     "bundle": Command("bundle", "build, inspect, sign, verify"),
     "audit": Command(
         "audit", "list, show, ask, export, verify, checkpoint, key, hold, erase, prune, rotate-key, witness"
