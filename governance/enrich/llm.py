@@ -90,14 +90,14 @@ class Worker:
     ) -> Reply | ModelFailed:
         question = {**endpoint._asdict(), "model": model, "messages": messages, "share_s": share_s}
         try:
-            line = self._line(json.dumps(question).encode() + b"\n", time.monotonic() + share_s)
-            return _reply(model, json.loads(line))
+            answer = json.loads(self._line(json.dumps(question).encode() + b"\n", time.monotonic() + share_s))
         except ModelFailed as failure:
             self._kill()
             return failure
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             self._kill()
             return ModelFailed("worker failed")
+        return _reply(model, answer)
 
     def _line(self, question: bytes, deadline: float) -> bytes:
         """The worker's answer. Raises ModelFailed when it is late, too long or not there."""
@@ -142,13 +142,13 @@ class Worker:
         process.communicate()
 
 
-def _reply(model: str, answer: Json) -> Reply:
-    """Raises ModelFailed for a failure that the worker reports."""
+def _reply(model: str, answer: Json) -> Reply | ModelFailed:
+    """What the worker reports: an answer, or why there is none."""
     if "failed" in answer:
-        raise ModelFailed(str(answer["failed"]))
-    numbers = [_count(answer[name]) for name in ("prompt_tokens", "answer_tokens", "cost_microcents")]
+        return ModelFailed(str(answer["failed"]))
     if not isinstance(answer["content"], str):
-        raise ModelFailed("no text in the answer")
+        return ModelFailed("no text in the answer")
+    numbers = [_count(answer[name]) for name in ("prompt_tokens", "answer_tokens", "cost_microcents")]
     return Reply(model, answer["content"], *numbers)
 
 
@@ -230,6 +230,11 @@ def _ask_litellm(question: Json) -> Json:
         raise ModelFailed("litellm is not installed") from error
     litellm.suppress_debug_info = True
     litellm.telemetry = False
+    if litellm.client_session is None:
+        import httpx
+
+        # Its own client would follow a redirect, and take the design to a host that nobody named.
+        litellm.client_session = httpx.Client(follow_redirects=False)
     try:
         completion = litellm.completion(
             model=question["model"],
@@ -238,7 +243,8 @@ def _ask_litellm(question: Json) -> Json:
             max_tokens=question["answer_tokens"],
             response_format={"type": "json_object"},
             api_base=question["api_base"] or None,
-            api_key=_key(question) or None,
+            # Without one, litellm would send the provider's own key from the environment to whatever `api_base` names.
+            api_key=_key(question) or ("none" if question["api_base"] else None),
             timeout=question["share_s"],
             max_retries=0,
             num_retries=0,
