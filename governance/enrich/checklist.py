@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REVIEWED_KINDS = frozenset({"template", "deploy", "publish"})
 MOST_FINDINGS = 50
-MOST_TEXT = 32_768
+MOST_TEXT = 16_384
 """Characters of all texts together that are read for signs; a longer design is read by a person."""
 
 _PERSONAL = frozenset({"personal", "financial", "special"})
@@ -159,13 +159,15 @@ def _read(spec: dict[str, Json], registry: Mapping[str, Json]) -> _Spec:
     )
 
 
-def _writing_scopes(about: _Spec, connector: dict[str, Json]) -> Iterator[int]:
+def _writing_scopes(about: _Spec, connector: dict[str, Json]) -> list[int]:
     """Which of the scopes asked for let the app change something."""
     scopes = connector.get("scopes")
     known = about.registry.get(str(connector.get("name")), {}).get("scopes", {})
-    for i, scope in enumerate(scopes if isinstance(scopes, list) else []):
-        if isinstance(scope, str) and known.get(scope, {}).get("access") != "read":
-            yield i
+    return [
+        i
+        for i, scope in enumerate(scopes if isinstance(scopes, list) else [])
+        if isinstance(scope, str) and known.get(scope, {}).get("access") != "read"
+    ]
 
 
 def _wide_and_personal(about: _Spec) -> Iterator[_Row]:
@@ -210,7 +212,7 @@ def _joined_sources(about: _Spec) -> Iterator[_Row]:
 
 
 def _writing_and_another(about: _Spec) -> Iterator[_Row]:
-    writing = [index for index, connector in about.connectors if any(_writing_scopes(about, connector))]
+    writing = [index for index, connector in about.connectors if _writing_scopes(about, connector)]
     reading = [index for index, _ in about.connectors if index not in writing]
     if about.is_personal and writing and reading:
         yield (
@@ -250,7 +252,7 @@ def _prompt_with_slots(about: _Spec) -> Iterator[_Row]:
 
 
 def _model_that_acts(about: _Spec) -> Iterator[_Row]:
-    if about.prompts and any(any(_writing_scopes(about, connector)) for _, connector in about.connectors):
+    if about.prompts and any(_writing_scopes(about, connector) for _, connector in about.connectors):
         severity = "high" if about.is_personal else "medium"
         yield (
             about.prompts[0][0], severity, "llm.excessive_agency", "A model's answer can lead to writes",

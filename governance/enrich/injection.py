@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from governance.enrich.injection_stems import STEMS
@@ -17,7 +18,7 @@ from governance.enrich.injection_stems import STEMS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST_TEXT = 16_384
+LONGEST_TEXT = 8_192
 """Characters of one text; nobody reads more in a manifest, so a longer one is a finding of its own."""
 
 _TAGS = re.compile("[\U000e0020-\U000e007e]{2,}")
@@ -52,6 +53,7 @@ _ROT13 = str.maketrans(
 )
 
 
+@lru_cache(maxsize=256)  # a fix is proved by deciding again, up to sixteen times, on texts that are mostly the same
 def marker_in(text: str) -> str:
     """Which sign the text shows: a word of `PHRASES`, `hidden`, `unreadable`, `encoded`; empty for none."""
     if len(text) > LONGEST_TEXT:

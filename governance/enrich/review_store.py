@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request
 
 
+# What the API server writes into an object: the same design comes from a file without it and from the webhook with it.
+_SERVER_SET = frozenset(
+    {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "namespace"}
+)
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def design_in(resource: Json) -> Json:
+    """The resource without what Kubernetes adds to it. The checklist reads that as well; a model does not."""
+    metadata = resource.get("metadata")
+    if not isinstance(metadata, dict):
+        return resource
+    kept = {name: value for name, value in metadata.items() if name not in _SERVER_SET}
+    annotations = kept.get("annotations")
+    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
+        kept["annotations"] = {name: value for name, value in annotations.items() if name != _LAST_APPLIED}
+        if not kept["annotations"]:
+            del kept["annotations"]
+    return {**{name: value for name, value in resource.items() if name != "status"}, "metadata": kept}
+
+
 class ReviewStore:
     """Reviews below `home`/reviews by one configuration of models."""
 
@@ -29,8 +50,8 @@ class ReviewStore:
         self._models = models
 
     def key(self, request: Request) -> str:
-        """Hex digest of what is reviewed, by which prompt and models: the kind and the resource, not who asks."""
-        about = [request.kind, request.resource, PROMPT_DIGEST, self._models]
+        """Hex digest of what is reviewed, by which prompt and models: the kind and the design, not who asks."""
+        about = [request.kind, design_in(request.resource), PROMPT_DIGEST, self._models]
         text = json.dumps(about, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

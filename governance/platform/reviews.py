@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.enrich.llm import CLIENTS, Endpoint, ModelFailed, Reply
 from governance.enrich.review_answer import BadAnswer, findings_in
 from governance.enrich.review_prompt import prompt_for
+from governance.enrich.review_store import design_in
 from governance.enrich.scan import ScanFacts
 from governance.errors import CallerError
 from governance.masking import masked, scrubbed
@@ -103,7 +104,7 @@ class Reviews:
         if safe is None:
             return self._unavailable(asking, "personal data could not be masked")
         changed = scrubbed(list(changes(self._spec_of(str(request.app.get("name", ""))), request)), hidden)
-        prompt = prompt_for(request.kind, safe, changed)
+        prompt = prompt_for(request.kind, design_in(safe), changed)
         if prompt.size > self._most_bytes:
             return self._unavailable(asking, "oversized question")
         most = self._prices.of(prompt.size // 2, self._endpoint.answer_tokens)

@@ -76,6 +76,12 @@ def test_a_review_is_read_by_the_decision_and_asked_only_once(model, tmp_path):
     assert again.is_cached
     assert len(model.asked) == 1
     assert for_check(settings).assess(request).facts.text == after.facts.text
+    # The same design as the API server hands it on.
+    stored = yaml.safe_load(GOOD.read_text())
+    stored["metadata"] |= {"uid": "1", "generation": 2, "managedFields": [{"manager": "kubectl"}]}
+    stored["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    from_cluster = normalise_resource("deploy", json.dumps(stored).encode(), Source("webhook.validate", "k8s"))
+    assert for_check(settings).assess(from_cluster).facts.values["review"]["review_id"] == outcome.review_id
     # Another model has reviewed nothing yet.
     other = configured(model, tmp_path, review_model="other")
     assert for_check(other).assess(request).facts.values["unavailable"] == ["review"]
