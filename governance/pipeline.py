@@ -19,7 +19,14 @@ from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
 from governance.policy.waivers import used_waivers
-from governance.record import entry_of, entry_of_query, entry_of_refusal, event_of, with_masks
+from governance.record import (
+    entry_of,
+    entry_of_query,
+    entry_of_refusal,
+    entry_of_review,
+    event_of,
+    with_masks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -221,6 +228,11 @@ class Pipeline:
         entry = self._refusal(source, error, body_digest)
         await self._aappend(entry)
         return str(entry.public["decision_id"])
+
+    def reviewed(self, request: Request, about: dict[str, Json], findings: Json, review_id: str) -> None:
+        """Record a question to a model about a design, or its answer. Raises RecordNotDurable: then neither counts."""
+        entry = entry_of_review(request, about, findings, review_id=review_id, now=self._parts.clock())
+        self._append(self._masked(request, self._parts.active(), entry))
 
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts

@@ -102,6 +102,24 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
     )
 
 
+def entry_of_review(request: Request, about: dict[str, Json], findings: Json, *, review_id: str, now: str) -> Entry:
+    """The record of a question to a model about a design (`phase` asked), or of what came of it (`phase` answered).
+
+    `about`: small public members: phase, sent_digest, sent_to, models, tokens, cost, outcome. A review permits nothing, so
+    it has no effect. What the model found is sealed.
+    """
+    public = {
+        **_public(request.source, review_id, "", None),
+        "action": "review",
+        "app": str(request.app.get("name", "")),
+        "tenant": request.tenant,
+        "rules": [],
+        "input_digest": request.digest,
+        **about,
+    }
+    return Entry(kind="review", time=now, public=public, sealed={"findings": findings}, subject=_subject(request))
+
+
 def with_masks(entry: Entry, masks: Masks) -> Entry:
     """The entry after an operator's masks; `/result` is the answer of a decision, or the value of a query."""
     plain = {name: json.loads(value) if isinstance(value, Canonical) else value for name, value in entry.sealed.items()}

@@ -109,6 +109,27 @@ TABLE: tuple[Setting, ...] = (
         "self_audit_s", "10", "seconds between two parts of the self-audit; each hashes some thousand records again"
     ),
     Setting("retention", "", "file with retention classes for `governance audit prune`; empty: everything is kept"),
+    Setting(
+        "review_model",
+        "",
+        "model that reviews designs, as its server names it; empty: the deterministic checklist reviews alone",
+    ),
+    Setting("review_fallbacks", "", "models asked in turn where the one before cannot be reached, with commas between"),
+    Setting(
+        "review_client",
+        "openai",
+        "how models are asked: openai, any server with OpenAI's chat completions; litellm, any provider (needs the extra llm)",
+    ),
+    Setting("review_api_base", "", "base URL of the model's server, such as http://127.0.0.1:11434/v1"),
+    Setting("review_api_key_file", "", "file with the key for it; empty: none is sent"),
+    Setting("review_timeout_ms", "60000", "how long one design review may take, all models together"),
+    Setting("review_max_bytes", "65536", "largest question to a model; a larger design is reviewed by a person"),
+    Setting("review_answer_tokens", "2048", "most tokens of a model's answer"),
+    Setting("review_budget_tokens", "2000000", "most tokens a tenant's reviews may use in a calendar month (UTC)"),
+    Setting(
+        "review_budget_cents", "1000", "most cents a tenant's reviews may cost in a calendar month, by review_price"
+    ),
+    Setting("review_price", "0:0", "cents per million tokens, question:answer"),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

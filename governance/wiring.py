@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.pii.policy import scan_policy
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from audit.record import Entry, Receipt
     from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
+    from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
+    from governance.platform.reviews import Reviews
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -188,7 +191,19 @@ def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
     return current
 
 
-def enrichers_of(directory: AppDirectory, active: Callable[[], Active] | None = None) -> list[Enricher]:
+def review_store_of(settings: Settings) -> ReviewStore | None:
+    """What the configured models said about designs; None where no model is configured."""
+    if not settings.text("review_model"):
+        return None
+    from governance.enrich.review_store import ReviewStore
+
+    names = ("review_client", "review_api_base", "review_model", "review_fallbacks")
+    return ReviewStore(settings.text("home"), "\n".join(settings.text(name) for name in names))
+
+
+def enrichers_of(
+    directory: AppDirectory, settings: Settings, active: Callable[[], Active] | None = None
+) -> list[Enricher]:
     """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows."""
     from connectors_registry.load import load_registry
 
@@ -199,6 +214,7 @@ def enrichers_of(directory: AppDirectory, active: Callable[[], Active] | None = 
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
         ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
+        DesignReviewFacts(registry.connectors, review_store_of(settings)),
     ]
 
 
@@ -220,7 +236,7 @@ def for_check(settings: Settings) -> Pipeline:
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings), lambda: active),
+            enrichers=enrichers_of(directory_of(settings), settings, lambda: active),
             rebuild=changed,
             waivers=lambda: waivers,
         )
@@ -232,7 +248,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     directory = directory_of(settings)
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory, active),
+        enrichers=enrichers_of(directory, settings, active),
         rebuild=changed,
         enforcement=directory,
         keep=PolicyKeeper(settings.text("home")).keep,
@@ -366,6 +382,19 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
     waivers = waivers_of(settings, active)
     with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder, waivers=lambda: waivers))
+
+
+@contextmanager
+def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Reviews]:
+    """Reviews by the configured models, recorded in this home's log. Raises CallerError where none is configured."""
+    from governance.enrich.llm import Worker
+    from governance.platform.reviews import Reviews
+
+    store = review_store_of(settings)
+    if store is None:
+        raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
+    with for_cli(settings) as line, Worker() as worker:
+        yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request
 
 
+class Incomplete(Exception):
+    """Raised by an enricher that can say something, but not all: what it says is kept, and it counts as unavailable."""
+
+    def __init__(self, values: dict[str, Json]) -> None:
+        super().__init__("not all facts could be had")
+        self.values = values
+
+
 class Enricher(Protocol):
     """Finds facts of one sort."""
 
@@ -31,6 +39,9 @@ def enrich_all(request: Request, enrichers: Sequence[Enricher]) -> Facts:
     for enricher in enrichers:
         try:
             values.update(enricher.facts(request))
+        except Incomplete as partial:
+            values.update(partial.values)
+            unavailable.append(enricher.name)
         except Exception:  # noqa: BLE001  whatever it was, its absence is the fact; what that means is a rule's to say
             unavailable.append(enricher.name)
     values["unavailable"] = sorted(unavailable)

@@ -39,7 +39,11 @@ class Facts(NamedTuple):
       is the whole value; `within`: the place inside that text, where it is CSV, XML or a form. What stands in the name of a
       member is `MEMBER_NAME` or `SECRET_IN_NAME` at its object, `member` saying which, and cannot be masked
     - `schema_errors`: `[{pointer, message}]`
-    - `review`: `{status: "done", findings[{pointer, severity, title}]}`; absent when nobody asked for one
+    - `review`: for templates, deploys and publishing: `{status, findings[{pointer, severity, title, category, evidence,
+      suggestion, source}], model?, review_id?, reason?}`. `status`: `done`, or `unavailable` (`reason` says why) where a
+      model is configured and has not reviewed this design: then `review` stands in `unavailable` too. `severity`: `info`,
+      `low`, `medium`, `high`, `critical`; `category` as in `enrich/threats.py`; `source`: `checklist` or `model`;
+      `review_id`: the audit record of the model's review
     - `usage`: `{calls_today{connector: n}}`; absent where no meter runs
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer

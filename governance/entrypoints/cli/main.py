@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "scan": Command("scan", "personal data and secrets in files, folders or a stream"),
     "decide": Command("decide", "one request through the whole line, recorded"),
     "rules": Command("rules", "test, lint, list, explain, coverage, mutate, eval, impact, vap, import-gatekeeper"),
+    "review": Command("review", "run, eval: design review by a model, and what it is worth"),
     "bundle": Command("bundle", "build, inspect, sign, verify; list, activate"),
     "waiver": Command("waiver", "add, list and revoke waivers"),
     "audit": Command(

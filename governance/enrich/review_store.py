@@ -1,0 +1,95 @@
+"""What a model said about a design, kept by content: one file a design, prompt and model, whole or not there.
+
+Only a review that is on record is written here. The line reads it; it never asks a model itself, so a decision needs no
+network, and the same facts come out when it is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from governance.enrich.review_answer import BadAnswer, validated
+from governance.enrich.review_prompt import PROMPT_DIGEST
+from governance.errors import DependencyError
+
+if TYPE_CHECKING:
+    from governance.model.request import Json, Request
+
+
+# What the API server writes into an object: the same design comes from a file without it and from the webhook with it.
+_SERVER_SET = frozenset(
+    {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "namespace"}
+)
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def design_in(resource: Json) -> Json:
+    """The resource without what Kubernetes adds to it. The checklist reads that as well; a model does not."""
+    metadata = resource.get("metadata")
+    if not isinstance(metadata, dict):
+        return resource
+    kept = {name: value for name, value in metadata.items() if name not in _SERVER_SET}
+    annotations = kept.get("annotations")
+    if isinstance(annotations, dict) and _LAST_APPLIED in annotations:
+        kept["annotations"] = {name: value for name, value in annotations.items() if name != _LAST_APPLIED}
+        if not kept["annotations"]:
+            del kept["annotations"]
+    return {**{name: value for name, value in resource.items() if name != "status"}, "metadata": kept}
+
+
+class ReviewStore:
+    """Reviews below `home`/reviews by one configuration of models."""
+
+    def __init__(self, home: str, models: str) -> None:
+        """`models`: text that names the models in force; another one has reviewed nothing yet."""
+        self._folder = os.path.join(home, "reviews", "done")
+        self._models = models
+
+    def key(self, request: Request) -> str:
+        """Hex digest of what is reviewed, by which prompt and models: the kind and the design, not who asks."""
+        about = [request.kind, design_in(request.resource), PROMPT_DIGEST, self._models]
+        text = json.dumps(about, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def get(self, request: Request) -> Json | None:
+        """`{findings, model, review_id}`; None where no model has reviewed this design. Raises DependencyError."""
+        path = self._path(request)
+        try:
+            with open(path, encoding="utf-8") as file:
+                stored = json.load(file)
+            findings = validated({"findings": [_said(finding) for finding in stored["findings"]]}, request.resource)
+            return {"findings": findings, "model": str(stored["model"]), "review_id": str(stored["review_id"])}
+        except FileNotFoundError:
+            return None
+        except (BadAnswer, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DependencyError(
+                "a stored review cannot be read", where=path, hint="remove it and have the design reviewed again"
+            ) from error
+
+    def put(self, request: Request, review: Json) -> None:
+        """Keep a review where there is none yet; raises OSError when that is not possible.
+
+        The first one on record counts: a later one could only be there to find less.
+        """
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        path = self._path(request)
+        temporary = f"{path}.{os.getpid()}.tmp"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(review, file)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+        os.unlink(temporary)
+
+    def _path(self, request: Request) -> str:
+        return os.path.join(self._folder, f"{self.key(request)}.json")
+
+
+def _said(finding: Json) -> Json:
+    """A finding as the model gave it."""
+    return {name: value for name, value in finding.items() if name != "source"}
