@@ -97,7 +97,7 @@ def activated(raw: bytes) -> Active:
     head, _, rest = raw.partition(b"\n")
     meta = json.loads(head)
     compiled = CompiledPolicy.from_bytes(rest)
-    rows = [_meta(row) for row in meta["rules"]]
+    rows = metadata_in(raw)
     return Active(
         engine=engine_for(compiled),
         revision=meta["revision"],
@@ -107,6 +107,11 @@ def activated(raw: bytes) -> Active:
         compiled=compiled,
         prints=meta["prints"],
     )
+
+
+def metadata_in(raw: bytes) -> list[RuleMeta]:
+    """The metadata of rules and obligations in the packed form, without making an engine of it."""
+    return [_meta(row) for row in json.loads(raw.partition(b"\n")[0])["rules"]]
 
 
 def engine_for(compiled: CompiledPolicy) -> Engine:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.platform.bundles.releases import Release, Shelf
 from governance.platform.candidate import candidate_status
 from governance.platform.upload import upload_status
+from governance.policy.active import metadata_in
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -36,11 +36,14 @@ async def show(worker: Worker, call: Call, _identity: Identity) -> Answer:
     shelf = Shelf(worker.settings.home)
     release = shelf.find(call.params[0])
     standing = shelf.standing()
-    packed = shelf.packed(release.id) or b"{}"
-    rules = json.loads(packed.partition(b"\n")[0]).get("rules", [])
+    packed = shelf.packed(release.id)
     is_active = standing is not None and standing.release.id == release.id
-    shown = [{"id": row[0], "title": row[2], "severity": row[4], "effect": row[5]} for row in rules if not row[-1]]
-    return json_answer({**_shown(release), "is_active": is_active, "is_intact": packed != b"{}", "rule_list": shown})
+    shown = [
+        {"id": meta.id, "title": meta.title, "severity": meta.severity, "effect": meta.effect}
+        for meta in (metadata_in(packed) if packed else ())
+        if not meta.obligation_type
+    ]
+    return json_answer({**_shown(release), "is_active": is_active, "is_intact": packed is not None, "rule_list": shown})
 
 
 async def status(worker: Worker, _call: Call, _identity: Identity) -> Answer:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from governance.errors import NotFound
 from governance.model.moment import utc_now
 from governance.platform.bundles.http_source import write_whole
-from governance.policy.active import is_private
+from governance.policy.active import is_private, metadata_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +77,7 @@ class Shelf:
         """Keep a release; the same bytes are the same release."""
         head = json.loads(packed.partition(b"\n")[0])
         release_id = hashlib.sha256(packed).hexdigest()
-        rules = sum(1 for row in head["rules"] if not row[-1])
+        rules = sum(1 for meta in metadata_in(packed) if not meta.obligation_type)
         release = Release(release_id, head["revision"], utc_now(), config, tuple(parts), rules)
         if not (self._compiled / f"{release_id}.json").exists() or self.packed(release_id) is None:
             self.prepare()
