@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from governance.enrich.port import enrich_all
-from governance.enrich.scan import ScanFacts
+from governance.enrich.scan import ScanFacts, findings_beside, without_findings
 from governance.errors import DependencyError, GovernanceError, NoAnswer, RecordNotDurable
+from governance.masking import NOT_SCANNED
 from governance.model.moment import new_decision_id, utc_now
 from governance.normalise.requests import query_request
 from governance.policy.decide import Moment, decide
@@ -117,7 +118,14 @@ class Assessed(NamedTuple):
 
     def entry(self, request: Request) -> Entry:
         """The record of it."""
-        return entry_of(request, self.facts, self.decision, used_waivers(self.decision, self.waivers))
+        used = used_waivers(self.decision, self.waivers)
+        try:
+            beside = findings_beside(request)
+        except GovernanceError:
+            # Nobody could look into it, so none of it is kept; the digest says which request it was.
+            request = request._replace(context={"context": NOT_SCANNED}, subject={"id": request.subject.get("id")})
+            beside = (NOT_SCANNED,)
+        return entry_of(request, self.facts, self.decision, used, beside)
 
 
 class Pipeline:
@@ -236,7 +244,11 @@ class Pipeline:
 
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts
-        return entry_of_refusal(source, error, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest)
+        # An error quotes what was wrong, and that may be what no record holds.
+        reason = without_findings(str(error))
+        return entry_of_refusal(
+            source, error, reason, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest
+        )
 
     def _keep(self, active: Active) -> None:
         try:

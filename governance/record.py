@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import NOT_SCANNED, masked, scrubbed, without
+from governance.masking import NOT_SCANNED, masked, scrubbed, searchable, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 _OLD = "old_object"
 
 
-def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
-    """The record of one decision; with the `waivers` that it stands on, so that it can be made again."""
+def entry_of(
+    request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = (), beside: Sequence[str] = ()
+) -> Entry:
+    """The record of one decision; with the `waivers` that it stands on, so that it can be made again.
+
+    `beside`: values that are to be masked though no finding names them, for they stand beside the resource.
+    """
     resource, hidden = masked(request.resource, facts.values)
+    hidden = searchable([*hidden, *beside])
     is_scanned = resource is not NOT_SCANNED
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
@@ -43,11 +49,11 @@ def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequen
     }
     public = {
         **_public(request.source, decision.decision_id, decision.effect, decision.error),
-        "action": request.action,
-        "app": str(request.app.get("name", "")),
-        "tenant": request.tenant,
+        "action": without(request.action, hidden),
+        "app": without(str(request.app.get("name", "")), hidden),
+        "tenant": without(request.tenant, hidden),
         "rules": sorted({v.rule for v in decision.violations}),
-        "connectors": _connectors(request),
+        "connectors": [without(name, hidden) for name in _connectors(request)],
         "waivers": sorted({v.waived_by for v in decision.violations if v.waived_by}),
         "revision": decision.revision,
         "executor": decision.executor,
@@ -74,10 +80,10 @@ def entry_of_query(
     result = None if text is None else scrubbed(json.loads(text), hidden) if is_scanned else NOT_SCANNED
     public = {
         **_public(request.source, decision_id, "", failure),
-        "app": str(request.app.get("name", "")),
-        "tenant": request.tenant,
+        "app": without(str(request.app.get("name", "")), hidden),
+        "tenant": without(request.tenant, hidden),
         "rules": [],
-        "path": request.resource["path"],
+        "path": without(request.resource["path"], hidden),
         "revision": revision,
         "executor": "none" if isinstance(outcome, GovernanceError) else outcome.executor,
         "input_digest": request.digest,
@@ -88,8 +94,13 @@ def entry_of_query(
     return Entry(kind="query", time=now, public=public, sealed=sealed, subject=request.source.actor)
 
 
-def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str, now: str, body_digest: str) -> Entry:
-    """The record of something that never became a request: only its digest is kept, its content was not understood."""
+def entry_of_refusal(
+    source: Source, error: GovernanceError, reason: str, *, decision_id: str, now: str, body_digest: str
+) -> Entry:
+    """The record of something that never became a request: only its digest is kept, its content was not understood.
+
+    `reason`: the error's text without secrets and personal data.
+    """
     public = {
         **_public(source, decision_id, "deny", error.code),
         "app": "",
@@ -97,9 +108,7 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
         "rules": [],
         "input_digest": body_digest,
     }
-    return Entry(
-        kind="refused", time=now, public=public, sealed={"answer": {"reason": str(error)}}, subject=source.actor
-    )
+    return Entry(kind="refused", time=now, public=public, sealed={"answer": {"reason": reason}}, subject=source.actor)
 
 
 def entry_of_review(request: Request, about: dict[str, Json], findings: Json, *, review_id: str, now: str) -> Entry:

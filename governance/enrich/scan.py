@@ -26,6 +26,7 @@ _DATA_KINDS = frozenset({"data_flow", "connector_call"})
 _PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
 _DEFAULT = ScanPolicy()
 _SHORTEST_DEEP = 3
+_WHO = ("id", "actor")
 
 
 class ScanFacts:
@@ -53,6 +54,31 @@ class ScanFacts:
         for finding in findings:
             (secrets if finding.is_secret else pii).append(_fact(finding, leaves[finding.leaf]))
         return {"pii": pii, "secrets": secrets}
+
+
+def findings_beside(request: Request, policy: ScanPolicy = _DEFAULT) -> tuple[str, ...]:
+    """Values beside the resource that are secrets or personal data: in action, tenant, context and claims about the subject.
+
+    Facts name places in the resource, and rules read those; this is for the record. What an update replaces is left out: the
+    record never holds it. Who asks is no finding: a record says who did.
+    """
+    subject = {name: value for name, value in request.subject.items() if name not in _WHO}
+    context = {name: value for name, value in request.context.items() if name != "old_object"}
+    beside = {"action": request.action, "tenant": request.tenant, "context": context, "subject": subject}
+    leaves = list(leaves_of(beside, names=True))
+    found = {leaves[finding.leaf].text for finding in analyze(leaves, policy, hints=False)}
+    return tuple(found - {str(request.subject.get(name)) for name in _WHO})
+
+
+def without_findings(text: str) -> str:
+    """A text of ours that may quote somebody's, each finding replaced by what it is; nothing of it where there are too many."""
+    try:
+        found = analyze([Leaf((), "", text)], _DEFAULT, hints=False)
+    except DependencyError:
+        return "[not scanned]"
+    for value, entity in {(text[finding.start : finding.end], finding.entity) for finding in found}:
+        text = text.replace(value, f"[{entity}]") if value else text
+    return text
 
 
 def with_deep(

@@ -81,6 +81,9 @@ def review_of(body: Json, standard: dict[str, Json] | None = None) -> Review:
     operation = request.get("operation")
     if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise CallerError(f"operation {str(operation)[:20]!r} is none", where="/request/operation")
+    named = _object(request, "kind").get("kind")
+    if not isinstance(named, str) or not named:
+        raise CallerError("has to be a text that is not empty", where="/request/kind/kind")
     return _review(request, _object(request, "object"), standard or {})
 
 
@@ -90,7 +93,9 @@ def with_target(review: Review, target: dict[str, Json]) -> Review:
 
 
 def _review(request: dict[str, Json], target: dict[str, Json], standard: dict[str, Json]) -> Review:
-    subject = target or _object(request, "oldObject")
+    # What is written is judged, and never what it replaces; only a DELETE is about what is there.
+    old = _object(request, "oldObject")
+    subject = old if request["operation"] == "DELETE" else target
     document = _native(request, subject, _OPERATIONS[request["operation"]])
     document["context"] = {**document["context"], **standard}
     return Review(request, standard, document, target)

@@ -18,6 +18,8 @@ _MANIFEST_KINDS = {
     "AppTemplate": "template",
     **dict.fromkeys(("Connector", "Waiver", "Tenant", "PolicyMode"), "registry_entry"),
 }
+# Names that nobody else gives to a kind, in small letters.
+_APP_KINDS = frozenset({"microapp", "apptemplate"})
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
 # What the canonical text of a request holds.
 _RECORDED = frozenset({"action", "context", "dry_run", "kind", "resource", "subject", "tenant"})
@@ -132,10 +134,12 @@ def manifest_kind(document: Document) -> str | None:
 
 
 def is_malformed_manifest(document: Document) -> bool:
-    """Whether a document is in our API group without being of a kind of it: a typo must not pass as somebody else's."""
+    """Whether a document reads like one of ours without being one: a typo must not pass as somebody else's."""
     value = document.value
-    is_ours = isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(API_GROUP)
-    return is_ours and value.get("kind") not in _MANIFEST_KINDS
+    if not isinstance(value, dict) or manifest_kind(document) is not None:
+        return False
+    version, kind = (str(value.get(name, "")).strip().lower() for name in ("apiVersion", "kind"))
+    return version.startswith(API_GROUP) or kind in _APP_KINDS
 
 
 def normalise_manifest(document: Document, source: Source) -> Request:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.errors import CallerError
 from governance.model.pointer import to_pointer, to_segments
 from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decoded, read_documents
-from governance.normalise.requests import is_malformed_manifest, manifest_kind, normalise_document
+from governance.normalise.requests import API_GROUP, is_malformed_manifest, manifest_kind, normalise_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,18 +160,24 @@ def _items(value: dict[str, Json]) -> Json | None:
     if not (isinstance(kind, str) and isinstance(version, str) and kind.endswith("List") and "items" in value):
         return None
     items = value["items"]
-    if kind == "List" or not isinstance(items, list):
+    if not isinstance(items, list):
         return [] if items is None else items
-    # A typed list may leave out what its items are.
+    # An item that lacks its kind or version gets both from the list, whatever it says of the other; so does kubectl.
+    # Source: decodeToList in k8s.io/apimachinery, pkg/apis/meta/v1/unstructured.
     given = {"apiVersion": version, "kind": kind.removesuffix("List")}
-    return [{**given, **item} if isinstance(item, dict) else item for item in items]
+    return [{**item, **given} if isinstance(item, dict) and not _has_kind(item) else item for item in items]
+
+
+def _has_kind(item: dict[str, Json]) -> bool:
+    return all(isinstance(item.get(name), str) and item[name] != "" for name in ("apiVersion", "kind"))
 
 
 def _part(document: Document, base: str, value: dict[str, Json]) -> Subject | CallerError | None:
     where = f"{document.file}: document {document.index + 1}{base}"
     own = document._replace(value=value)
     if is_malformed_manifest(own):
-        return CallerError(f"kind {str(value.get('kind'))[:60]!r} is none of ours", where=where)
+        told = f"kind {str(value.get('kind'))[:60]!r} of {str(value.get('apiVersion'))[:60]!r}"
+        return CallerError(f"{told} is none of ours", where=where, hint=f"the group of ours is {API_GROUP[:-1]}")
     kind = manifest_kind(own)
     if kind is not None:
         return Subject(document, base, kind, value)
@@ -207,6 +213,10 @@ def _is_kubernetes(value: dict[str, Json]) -> bool:
     version, kind = value.get("apiVersion"), value.get("kind")
     if not (isinstance(version, str) and isinstance(kind, str)):
         return False
+    items = value.get("items")
+    if isinstance(items, list) and any(isinstance(item, dict) for item in items):
+        # Whatever its kind and group, kubectl takes it for a list and creates the items; a rule refuses it as a whole.
+        return True
     group = version.rpartition("/")[0]
     if group not in _BUILT_IN_GROUPS and (not group.endswith(".k8s.io") or group.endswith(_CONFIGURATION)):
         return False

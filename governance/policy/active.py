@@ -97,7 +97,7 @@ def activated(raw: bytes) -> Active:
     head, _, rest = raw.partition(b"\n")
     meta = json.loads(head)
     compiled = CompiledPolicy.from_bytes(rest)
-    rows = [_meta(row) for row in meta["rules"]]
+    rows = metadata_in(raw)
     return Active(
         engine=engine_for(compiled),
         revision=meta["revision"],
@@ -109,6 +109,16 @@ def activated(raw: bytes) -> Active:
     )
 
 
+def metadata_in(raw: bytes) -> list[RuleMeta]:
+    """The metadata of rules and obligations in the packed form, without making an engine of it."""
+    return [_meta(row) for row in json.loads(raw.partition(b"\n")[0])["rules"]]
+
+
+def rules_in(raw: bytes) -> list[RuleMeta]:
+    """The same of the rules alone; none in bytes that are no packed form."""
+    return [meta for meta in metadata_in(raw) if not meta.obligation_type] if raw.startswith(b'{"') else []
+
+
 def engine_for(compiled: CompiledPolicy) -> Engine:
     """An engine with the Python builtins that the policy calls, and no others."""
     if compiled.needs:
@@ -116,12 +126,6 @@ def engine_for(compiled: CompiledPolicy) -> Engine:
 
         return Engine(compiled, {name: extensions()[name] for name in compiled.needs})
     return Engine(compiled)
-
-
-def rules_in(raw: bytes) -> list[RuleMeta]:
-    """Metadata of the rules in a packed form, obligations left out; its engine is not loaded."""
-    rows = [_meta(row) for row in json.loads(raw.partition(b"\n")[0]).get("rules", [])]
-    return [meta for meta in rows if not meta.obligation_type]
 
 
 def _meta(row: Sequence[Json]) -> RuleMeta:

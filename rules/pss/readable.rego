@@ -23,14 +23,22 @@ deny contains v if {
 # Who asks says that it is a workload, and the object is something else.
 deny contains v if {
 	pods.is_writing
-	object.get(input, ["context", "group_kind", "kind"], "") in object.keys(data.platform.pods.kept_at)
-	not pods.is_written
+	announced := object.get(input, ["context", "group_kind"], {})
+	announced != {}
+	pods.kind != lists.text_of(announced, "kind")
 	v := {"path": ["resource", "kind"], "message": "The object is of another kind than the one that was announced."}
 }
 
 deny contains v if {
 	pods.is_writing
-	endswith(pods.kind, "List")
+	not pods.is_written
+	lower(pods.kind) in {lower(kind) | some kind in object.keys(data.platform.pods.kept_at)}
+	v := {"path": ["resource", "kind"], "message": "The kind is written in other letters than Kubernetes writes it."}
+}
+
+# Whatever its kind: who applies it finds the items and creates them.
+deny contains v if {
+	pods.is_writing
 	is_array(object.get(input, ["resource", "items"], null))
 	v := {"path": ["resource", "kind"], "message": "A list is not judged as one: hand in each of its objects."}
 }
@@ -44,10 +52,9 @@ deny contains v if {
 deny contains v if {
 	pods.is_written
 	some part in shapes.parts
-	known := _types[part.sort]
 	some name, value in part.value
 	value != null
-	wanted := known[name]
+	wanted := _types[part.sort][name]
 	type_name(value) != wanted
 	v := {
 		"path": array.concat(part.path, [name]),

@@ -56,7 +56,8 @@ def kept_by(pod: dict) -> Iterator[dict]:
 
 def broken_rules(line: Pipeline, target: dict, profile: str, version: str) -> tuple[bool, list[str]]:
     """Whether the object is allowed, and the ids that a deny rests on."""
-    asked = {"uid": "1", "operation": "CREATE", "object": target, "oldObject": None}
+    named = {"kind": {"kind": target["kind"]}}
+    asked = {"uid": "1", "operation": "CREATE", "object": target, "oldObject": None, **named}
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": asked}
     review = review_of(body, {"profile": profile, "pss_version": version})
     decision = line.assess(request_of(review, SOURCE)).decision

@@ -158,6 +158,9 @@ def test_deleting_an_app_is_a_lifecycle_step_that_policy_decides(service):
         {"object": {**GOOD, "metadata": None}},
         {"object": {}},
         {"object": None},
+        {"object": None, "oldObject": GOOD},
+        {"object": {**GOOD, "apiVersion": "microapps.example/v1"}},
+        {"object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}},
         {"operation": "CONNECT", "object": None},
         {"subResource": "status"},
         {"userInfo": None},
@@ -177,7 +180,7 @@ def test_an_odd_object_is_never_admitted_unevaluated(service, change):
     "change",
     [
         {"operation": "EXPLODE"}, {"operation": None}, {"operation": ["CREATE"]}, {"object": [1]}, {"userInfo": "root"},
-        {"object": None, "oldObject": "x"},
+        {"object": None, "oldObject": "x"}, {"kind": None}, {"kind": "MicroApp"}, {"kind": {"kind": None}},
     ],
     ids=str,
 )  # fmt: skip
@@ -232,6 +235,10 @@ def test_without_the_setting_a_service_key_is_needed(tmp_path):
             assert citizen.post("/admission/validate", json=review(GOOD)).status_code == 403
         with closed.client("service") as server:
             assert server.post("/admission/validate", json=review(GOOD)).json()["response"]["allowed"] is True
+        with closed.client("service", tenant="hr") as bound:  # the app is marketing's
+            for path in ("validate", "mutate"):
+                response = bound.post(f"/admission/{path}", json=review(GOOD)).json()["response"]
+                assert (response["allowed"], response["status"]["reason"]) == (False, "forbidden")
     finally:
         closed.stop()
 

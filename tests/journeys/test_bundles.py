@@ -109,6 +109,7 @@ def test_a_signed_bundle_from_a_server_decides(client, platform):
     assert row["last_successful_activation"]
     listing = platform.get("/v1/bundles").json()
     assert listing["active"]["revision"] == "red"
+    assert {row["rules"] for row in listing["releases"]} == {1}
     shown = platform.get("/v1/bundles/red").json()
     assert shown["is_active"]
     assert [rule["id"] for rule in shown["rule_list"]] == ["APP-001"]

@@ -59,7 +59,11 @@ def within(kind: str, pod: dict) -> dict:
 
 def reviewed(service: Service, obj: object, profile: str = "", operation: str = "CREATE", **request: object) -> dict:
     params = request.pop("params", {})
-    body = {"uid": UID, "operation": operation, "object": obj, "oldObject": None, "namespace": "apps", "name": "lunch"}
+    named = obj.get("kind") if isinstance(obj, dict) else None
+    body = {
+        "uid": UID, "operation": operation, "object": obj, "oldObject": None, "namespace": "apps", "name": "lunch",
+        "kind": {"group": "", "version": "v1", "kind": named or "Pod"},
+    }  # fmt: skip
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {**body, **request}}
     path = f"{service.url}/admission/validate" + (f"/{profile}" if profile else "")
     answer = httpx.post(path, json=review, params=params)

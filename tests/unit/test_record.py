@@ -5,6 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from governance.enrich.scan import findings_beside, without_findings
 from governance.model.decision import DENY, Answer, Decision, Violation
 from governance.model.facts import Facts
 from governance.model.request import Request, Source
@@ -45,6 +46,34 @@ def test_a_value_that_a_finding_points_at_is_nowhere_in_the_entry():
     assert SECRET not in text
     assert "kept" in text
     assert entry.sealed["input"]["resource"]["payload"]["note"] == "[API_KEY]"
+
+
+def test_what_stands_beside_the_resource_is_looked_into_as_well():
+    key = "AKIA" + "QWERTZUIOPASDFGH"
+    claims = {"id": "user-1@example.com", "actor": "key:1", "mail": "somebody.else@example.com", "key": key}
+    asked = request({"payload": "plain"}, context={"note": f"see {key}"}, subject=claims, action=key, tenant=key)
+    beside = findings_beside(asked)
+    entry = entry_of(asked, Facts({}, "sha256:f", "{}"), decision(), (), beside)
+    text = json.dumps([entry.public, entry.sealed])
+    assert key not in text
+    assert "somebody.else" not in text
+    assert entry.sealed["input"]["subject"]["id"] == "user-1@example.com"
+
+
+def test_a_reason_that_quotes_a_secret_is_kept_without_it():
+    key = "AKIA" + "QWERTZUIOPASDFGH"
+    told = without_findings(f"/kind: kind '{key}' is not one of deploy, template; ask somebody.else@example.com")
+    assert key not in told
+    assert "somebody.else" not in told
+    assert told.startswith("/kind: kind '[")
+    assert without_findings("/kind: has to be text") == "/kind: has to be text"
+
+
+def test_a_value_that_a_finding_points_at_is_in_no_public_member_either():
+    resource = {"app": SECRET, "connector": SECRET}
+    found = [{"pointer": f"/{name}", "entity": "API_KEY", "score": 1.0} for name in resource]
+    entry = entry_of(request(resource, app={"name": SECRET}), Facts({"secrets": found}, "sha256:f"), decision())
+    assert SECRET not in json.dumps([entry.public, entry.sealed])
 
 
 def test_what_an_update_replaces_is_named_by_its_digest_since_nobody_looked_into_it():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.errors import AuditError
 from governance.entrypoints.http.admission_patch import patch_of
 from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import body_of, digest_of, source_of
+from governance.entrypoints.http.decisions import body_of, check_tenant, digest_of, source_of
 from governance.errors import CallerError, GovernanceError, InternalError, NoAnswer, RecordNotDurable
 from governance.model.decision import ALLOW, WARN
 from governance.model.patch import BadPatch, patched
@@ -44,6 +44,17 @@ _SHARE = 0.8
 _MOST_ROUNDS = 3
 
 
+class _Question(NamedTuple):
+    """What came in, from whom, and until when it has to be answered."""
+
+    body: Json
+    identity: Identity
+    source: Source
+    deadline: float
+    """In the event loop's time."""
+    is_patching: bool
+
+
 class _Outcome(NamedTuple):
     """What goes into the answer."""
 
@@ -56,15 +67,15 @@ class _Outcome(NamedTuple):
 
 async def validate(worker: Worker, call: Call, identity: Identity) -> Answer:
     """Whether the object may be stored."""
-    return await _answered(worker, call, source_of(call, identity, "webhook.validate"), is_patching=False)
+    return await _answered(worker, call, identity, "webhook.validate", is_patching=False)
 
 
 async def mutate(worker: Worker, call: Call, identity: Identity) -> Answer:
     """The same for the object with its obligations carried out, and the patch that does so."""
-    return await _answered(worker, call, source_of(call, identity, "webhook.mutate"), is_patching=True)
+    return await _answered(worker, call, identity, "webhook.mutate", is_patching=True)
 
 
-async def _answered(worker: Worker, call: Call, source: Source, *, is_patching: bool) -> Answer:
+async def _answered(worker: Worker, call: Call, identity: Identity, door: str, *, is_patching: bool) -> Answer:
     deadline = asyncio.get_running_loop().time() + _timeout_s(call) * _SHARE
     try:
         async with asyncio.timeout_at(deadline):
@@ -72,21 +83,21 @@ async def _answered(worker: Worker, call: Call, source: Source, *, is_patching: 
     except TimeoutError as error:
         raise NoAnswer("the review did not arrive within the API server's deadline") from error
     asked = asked_of(body)
-    outcome = await _outcome(worker, call, body, source, deadline, is_patching=is_patching)
-    return _answer(asked, outcome)
+    question = _Question(body, identity, source_of(call, identity, door), deadline, is_patching=is_patching)
+    return _answer(asked, await _outcome(worker, call, question))
 
 
-async def _outcome(
-    worker: Worker, call: Call, body: Json, source: Source, deadline: float, *, is_patching: bool
-) -> _Outcome:
+async def _outcome(worker: Worker, call: Call, question: _Question) -> _Outcome:
     """The decision, or why there is none; whatever went wrong is a reason, never an exception."""
+    source = question.source
     try:
-        async with asyncio.timeout_at(deadline):
-            review = review_of(body, _standard(call))
+        async with asyncio.timeout_at(question.deadline):
+            review = review_of(question.body, _standard(call))
             request = request_of(review, source)
             patch: Json = None
-            if is_patching:
+            if question.is_patching:
                 request, patch = _patched(worker, review, request, source)
+            check_tenant(question.identity, request)
             decision = await worker.line.adecide(request)
     except TimeoutError:
         late = NoAnswer("no decision within the API server's deadline", hint="raise timeoutSeconds of the webhook")

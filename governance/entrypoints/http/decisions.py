@@ -89,9 +89,14 @@ async def decided(worker: Worker, document: Json, identity: Identity, source: So
 def request_of(document: Json, identity: Identity, source: Source) -> Request:
     """A native request for the tenant of the key; raises Forbidden for another's."""
     request = normalise_document(document, source)
+    check_tenant(identity, request)
+    return request
+
+
+def check_tenant(identity: Identity, request: Request) -> None:
+    """Raise Forbidden where the key is bound to another tenant than the request's."""
     if identity.tenant and request.tenant != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
-    return request
 
 
 async def body_of(worker: Worker, call: Call, limit: int = 0) -> Json:

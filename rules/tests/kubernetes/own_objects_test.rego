@@ -20,6 +20,15 @@ test_a_misspelt_manifest_is_refused if {
 	_found(_asked({"resource": {"apiVersion": "microapps.internal"}})) == {["resource", "apiVersion"]}
 }
 
+test_one_of_another_group_or_in_other_letters_is_refused if {
+	every version in ["microapps.example/v1", "Microapps.Internal/v1alpha1", "/microapps.internal/v1alpha1", " microapps.internal/v1"] {
+		_found(_asked({"resource": {"apiVersion": version, "kind": "MicroApp"}})) == {["resource", "apiVersion"]}
+	}
+	_found(_asked({"resource": {"apiVersion": "Microapps.internal/v1alpha1"}})) == {["resource", "apiVersion"]}
+	_found(_asked({"resource": {"apiVersion": "apps/v1", "kind": "apptemplate"}})) == {["resource", "apiVersion"]}
+	_found(_asked({"resource": {"apiVersion": "apps/v1", "kind": "MicroApps"}})) == set()
+}
+
 test_a_connection_to_one_is_refused if {
 	connect := {"action": "connect", "context": {"group_kind": {"group": "microapps.internal", "kind": "MicroApp"}}}
 	_found(_asked(connect)) == {["context", "group_kind"]}

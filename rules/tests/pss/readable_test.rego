@@ -35,13 +35,24 @@ test_another_kind_than_announced_is_refused if {
 	_found(object.union(_patched("add", "/resource/kind", "Pods"), announced)) == {["resource", "kind"]}
 	_found(object.union(object.union(_patched("add", "/resource/kind", "Pods"), announced), {"action": "delete"})) == set()
 	_found(object.union(_patched("add", "/resource/kind", "Pods"), {"context": {"group_kind": {"kind": "Pods"}}})) == set()
+	_found(object.union(requests.workload, {"context": {"group_kind": {"kind": "ConfigMap"}}})) == {["resource", "kind"]}
+	_found(object.union(requests.workload, {"context": {"group_kind": {"kind": null}}})) == {["resource", "kind"]}
+	_found(object.union(requests.workload, {"context": {"group_kind": "Pod"}})) == {["resource", "kind"]}
+	_found(object.union(requests.workload, {"context": {"group_kind": {}}})) == set()
+}
+
+test_a_kind_in_other_letters_is_refused if {
+	_found(_patched("add", "/resource/kind", "pod")) == {["resource", "kind"]}
+	_found(_patched("add", "/resource/kind", "DEPLOYMENT")) == {["resource", "kind"]}
+	_found(object.union(_patched("add", "/resource/kind", "pod"), {"action": "delete"})) == set()
 }
 
 test_lists_are_refused if {
 	list := {"apiVersion": "v1", "kind": "List", "items": [requests.workload.resource]}
 	_found(_patched("add", "/resource", list)) == {["resource", "kind"]}
 	_found(_patched("add", "/resource", object.union(list, {"kind": "PodList"}))) == {["resource", "kind"]}
-	_found(_patched("add", "/resource", object.union(list, {"kind": "Shelf"}))) == set()
+	_found(_patched("add", "/resource", object.union(list, {"kind": "Shelf"}))) == {["resource", "kind"]}
+	_found(_patched("add", "/resource", object.union(list, {"items": {}}))) == set()
 	_found(_patched("add", "/resource", {"apiVersion": "example.com/v1", "kind": "AllowList"})) == set()
 	_found(object.union(_patched("add", "/resource", list), {"action": "delete"})) == set()
 }

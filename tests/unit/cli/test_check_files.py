@@ -174,12 +174,20 @@ class TestKubernetes:
         "text",
         [
             "apiVersion: v1\nkind: PodList\nitems: [{metadata: {name: a}, spec: {}}]\n",
+            "apiVersion: v1\nkind: PodList\nitems: [{kind: ConfigMap, metadata: {name: a}, spec: {}}]\n",
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod}]}\n",
         ],
     )
     def test_every_sort_of_list(self, cli, text):
         done = cli("check", "--format", "json", "-", stdin=text.encode())
         assert [r["kind"] for r in json.loads(done.out)["results"]] == ["workload"]
+        assert "PSS-001" in {v["rule"] for v in json.loads(done.out)["results"][0]["violations"]}
+
+    @pytest.mark.parametrize("head", ["apiVersion: v1\nkind: Shelf\n", "apiVersion: example.com/v1\nkind: Pods\n"])
+    def test_what_kubectl_takes_for_a_list_is_refused_under_whichever_name(self, cli, head):
+        done = cli("check", "--format", "json", "-", stdin=f"{head}items:\n- {{apiVersion: v1, kind: Pod}}\n".encode())
+        (result,) = json.loads(done.out)["results"]
+        assert (done.code, [v["rule"] for v in result["violations"]]) == (1, ["PSS-001"])
 
     @pytest.mark.parametrize(
         "text",

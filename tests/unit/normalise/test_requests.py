@@ -102,6 +102,18 @@ def test_a_typo_in_our_group_is_not_somebody_else_s_document(kind):
         normalise_manifest(_document(kind), KEY)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "apiVersion: microapps.interal/v1alpha1\nkind: MicroApp\n", "apiVersion: v1\nkind: apptemplate\n",
+        "apiVersion: Microapps.Internal/v1alpha1\nkind: Waiver\n", "apiVersion: ' microapps.internal/v1'\nkind: MicroApp\n",
+    ],
+)  # fmt: skip
+def test_a_typo_in_the_group_is_not_somebody_else_s_document(head):
+    (document,) = read_documents(head.encode(), "f.yaml")
+    assert is_malformed_manifest(document)
+
+
 def test_other_groups_are_none_of_ours():
     (pod,) = read_documents(b"apiVersion: v1\nkind: Pod\n", "f.yaml")
     assert not is_malformed_manifest(pod)
