@@ -7,8 +7,8 @@ import json
 import socket
 from typing import NamedTuple
 
-from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, LISTENERS
-from runtime_adapters.gateway.filters import IDENTITY, TOKENS
+from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, LISTENERS, QUESTION
+from runtime_adapters.gateway.filters import ASK, IDENTITY, TOKENS
 
 _TIMEOUT_S = 5.0
 _PREFIXES = {
@@ -16,6 +16,7 @@ _PREFIXES = {
     LISTENERS: "listener_manager.lds",
     KEYS: f"extension_config_discovery.http_filter.{IDENTITY}",
     ISSUERS: f"extension_config_discovery.http_filter.{TOKENS}",
+    QUESTION: f"extension_config_discovery.http_filter.{ASK}",
 }
 _FILTER = r"(version_text|update_rejected|config_fail|config_conflict|server\.state|total_listeners_active)$"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime_adapters.gateway.admin import statistics, taken
-from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, render, static_configuration
+from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, QUESTION, render, static_configuration
 from runtime_adapters.gateway.process import write_private
 from runtime_adapters.gateway.state import GatewayRefusal
 
@@ -54,7 +54,7 @@ class GatewayFolder:
         changed = [name for name, text in wanted.items() if standing[name] != text]
         if not changed:
             return Applied((), time.monotonic() - begun)
-        self._validate(static_configuration(state, with_apps=bool(set(changed) - {KEYS, ISSUERS})))
+        self._validate(static_configuration(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION})))
         before = {path: statistics(path) for path in admin_sockets}
         if CLUSTERS in changed and standing[CLUSTERS]:
             # While old and new routes follow each other, the clusters of both have to be there.

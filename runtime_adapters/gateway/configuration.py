@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime_adapters.gateway.checks import check
 from runtime_adapters.gateway.clusters import clusters
-from runtime_adapters.gateway.filters import IDENTITY, TOKENS, identity_filter, text_of, tokens_filter
+from runtime_adapters.gateway.filters import ASK, IDENTITY, TOKENS, ask_filter, identity_filter, text_of, tokens_filter
 from runtime_adapters.gateway.listeners import listener_resource
 from runtime_adapters.gateway.routes import route_configuration
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-CLUSTERS, LISTENERS, KEYS, ISSUERS = "clusters.json", "listeners.json", "keys.json", "issuers.json"
+CLUSTERS, LISTENERS = "clusters.json", "listeners.json"
+KEYS, ISSUERS, QUESTION = "keys.json", "issuers.json", "question.json"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+_ASK = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 _JWT = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
 
 
@@ -34,10 +36,12 @@ def render(state: GatewayState, folder: str) -> dict[str, str]:
     discovered = {
         TOKENS: {"config_discovery": {"config_source": _source(folder, ISSUERS), "type_urls": [_JWT]}},
         IDENTITY: {"config_discovery": {"config_source": _source(folder, KEYS), "type_urls": [_LUA]}},
+        ASK: {"config_discovery": {"config_source": _source(folder, QUESTION), "type_urls": [_ASK]}},
     }
     files = {
         KEYS: _discovery([_extension(IDENTITY, identity_filter(state))]),
         ISSUERS: _discovery([_extension(TOKENS, tokens_filter(state))]),
+        QUESTION: _discovery([_extension(ASK, ask_filter(state))]),
         CLUSTERS: _discovery(clusters(state)),
     }
     for listener in state.listeners:
@@ -70,6 +74,7 @@ def static_configuration(state: GatewayState, *, with_apps: bool = True) -> str:
     named = {
         TOKENS: {"typed_config": tokens_filter(state)},
         IDENTITY: {"typed_config": identity_filter(state)},
+        ASK: {"typed_config": ask_filter(state)},
     }
     found = [
         listener_resource(shown, listener, named, {"route_config": _untyped(route_configuration(shown, listener))})

@@ -1,6 +1,6 @@
 """The filters that every call passes, in their order, and what is said to them per route.
 
-Keys and token issuers are files of their own (extension discovery): a change of them holds from the next request on, also on
+Keys, token issuers and the decision service are files of their own (extension discovery): a change of them holds from the next request on, also on
 connections that are open, and leaves the token buckets of the routes as full as they are. Whatever a route does not say is
 closed: RBAC without a route's own rules lets nobody in, and the decision service is asked unless a route says it need not be.
 """
@@ -11,10 +11,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime_adapters.gateway.state import DecisionService, Endpoint
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime_adapters.gateway.state import AppRoute, Cors, DecisionService, GatewayState, Grant
+    from runtime_adapters.gateway.state import AppRoute, Cors, GatewayState, Grant
 
     Json = dict[str, Any]
 
@@ -29,11 +31,12 @@ OURS = (
 )  # fmt: skip
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
+_NOBODY = DecisionService(Endpoint("127.0.0.1", 1), "")
 _ABOUT_A_CALL = ("accept", "content-type", "content-encoding", "user-agent", "x-app", "x-tenant", "x-role", "x-subject")
 
 
-def http_filters(state: GatewayState, named: Mapping[str, Json]) -> list[Json]:
-    """The chain. `named`: how the two filters that change by themselves are found, by their name."""
+def http_filters(named: Mapping[str, Json]) -> list[Json]:
+    """The chain. `named`: how the filters that change by themselves are found, by their name."""
     cors, rbac, rate = _typed("cors.v3.Cors"), _typed("rbac.v3.RBAC"), _typed("local_ratelimit.v3.LocalRateLimit")
     chain = [
         {"name": CORS, "typed_config": cors},
@@ -42,9 +45,8 @@ def http_filters(state: GatewayState, named: Mapping[str, Json]) -> list[Json]:
         {"name": RBAC, "typed_config": {**rbac, "rules": {"action": "ALLOW", "policies": {}}}},
         {"name": RATE, "typed_config": {**rate, "stat_prefix": "apps"}},
         {"name": BUFFER, "typed_config": {**_typed("buffer.v3.Buffer"), "max_request_bytes": 1_048_576}},
+        {"name": ASK, **named[ASK]},
     ]
-    if state.service is not None:
-        chain.append({"name": ASK, "typed_config": _ask(state.service)})
     chain.append({"name": ANSWERS, "typed_config": _lua(_source("answers.lua"))})
     chain.append({"name": "envoy.filters.http.router", "typed_config": _typed("router.v3.Router")})
     return chain
@@ -85,7 +87,7 @@ def tokens_filter(state: GatewayState) -> Json:
     return config
 
 
-def per_route(app: AppRoute, *, has_service: bool) -> Json:
+def per_route(app: AppRoute) -> Json:
     """What the filters do for one app."""
     config: Json = {
         RBAC: {**_typed("rbac.v3.RBACPerRoute"), "rbac": {"rules": {"action": "ALLOW", "policies": _policies(app)}}}
@@ -95,7 +97,7 @@ def per_route(app: AppRoute, *, has_service: bool) -> Json:
         config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "buffer": size}
     else:
         config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "disabled": True}
-    if has_service and not app.asks:
+    if not app.asks:
         config[ASK] = {**_typed("ext_authz.v3.ExtAuthzPerRoute"), "disabled": True}
     if app.rate is not None:
         everybody = {"default_value": {"numerator": 100}}
@@ -165,7 +167,9 @@ def _cors(cors: Cors) -> Json:
     }
 
 
-def _ask(service: DecisionService) -> Json:
+def ask_filter(state: GatewayState) -> Json:
+    """The question to the decision service; where there is none, nobody answers, which is a no."""
+    service = state.service or _NOBODY
     scheme = "https" if service.ca_file else "http"
     return {
         **_typed("ext_authz.v3.ExtAuthz"),

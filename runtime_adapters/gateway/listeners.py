@@ -87,7 +87,7 @@ def _manager(state: GatewayState, named: Mapping[str, Json], routes: Json) -> Js
         "request_headers_timeout": "10s",
         "stream_idle_timeout": "60s",
         "request_timeout": "60s",
-        "http_filters": http_filters(state, named),
+        "http_filters": http_filters(named),
         "access_log": [_access_log(state.access_log)],
         **routes,
     }

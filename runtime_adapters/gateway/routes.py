@@ -37,11 +37,11 @@ def route_configuration(state: GatewayState, listener: Listener) -> Json:
                 shared.setdefault(host, []).append(app)
         if own:
             # On the host: an app's bucket of requests is then one, however many routes lead to it.
-            config = per_route(app, has_service=state.service is not None)
+            config = per_route(app)
             hosts.append(
                 {"name": app.app, "domains": _domains(own), "routes": _routes(app), "typed_per_filter_config": config}
             )
-    hosts += [_shared_host(state, host, living) for host, living in shared.items()]
+    hosts += [_shared_host(host, living) for host, living in shared.items()]
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
@@ -62,10 +62,10 @@ def _headers(listener: Listener) -> dict[str, str]:
     return {**_HARDENED, **secure}
 
 
-def _shared_host(state: GatewayState, host: str, apps: list[AppRoute]) -> Json:
+def _shared_host(host: str, apps: list[AppRoute]) -> Json:
     routes: list[Json] = []
     for app in apps:
-        config = per_route(app, has_service=state.service is not None)
+        config = per_route(app)
         routes += [{**route, "typed_per_filter_config": config} for route in _routes(app)]
     return {"name": f"host-{host}", "domains": _domains([host]), "routes": routes}
 
