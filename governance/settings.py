@@ -109,6 +109,7 @@ TABLE: tuple[Setting, ...] = (
         "self_audit_s", "10", "seconds between two parts of the self-audit; each hashes some thousand records again"
     ),
     Setting("retention", "", "file with retention classes for `governance audit prune`; empty: everything is kept"),
+    Setting("gateway", "", "file that says where the gateway's ports, apps and issuers are: `governance gateway`"),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

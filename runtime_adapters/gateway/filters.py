@@ -1,8 +1,9 @@
 """The filters that every call passes, in their order, and what is said to them per route.
 
-Keys, token issuers and the decision service are files of their own (extension discovery): a change of them holds from the next request on, also on
-connections that are open, and leaves the token buckets of the routes as full as they are. Whatever a route does not say is
-closed: RBAC without a route's own rules lets nobody in, and the decision service is asked unless a route says it need not be.
+Keys, token issuers and the decision service are files of their own (extension discovery): a change of them holds from the next
+request on, also on connections that are open, and leaves the token buckets of the routes as full as they are. Whatever a route
+does not say is closed: RBAC without a route's own rules lets nobody in, and the decision service is asked unless a route says
+it need not be.
 """
 
 from __future__ import annotations
