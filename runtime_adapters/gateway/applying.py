@@ -64,7 +64,8 @@ class GatewayFolder:
                 write_private(self.path / name, wanted[name])
             self._wait(_without(changed, CLUSTERS), wanted, before)
             if CLUSTERS in changed:
-                write_private(self.path / CLUSTERS, wanted[CLUSTERS])
+                if self._read(CLUSTERS) != wanted[CLUSTERS]:
+                    write_private(self.path / CLUSTERS, wanted[CLUSTERS])
                 self._wait([CLUSTERS], wanted, before)
         except (GatewayRefusal, OSError):
             self._put_back(standing)
@@ -121,8 +122,10 @@ def _without(names: Iterable[str], one: str) -> list[str]:
 
 
 def _both(standing: str, wanted: str) -> str:
-    """The wanted clusters and those of the standing ones that are gone."""
+    """The wanted clusters and those of the standing ones that are gone; the wanted ones alone where none is."""
     new = json.loads(wanted)
     names = {cluster["name"] for cluster in new["resources"]}
     gone = [cluster for cluster in json.loads(standing)["resources"] if cluster["name"] not in names]
+    if not gone:
+        return wanted
     return json.dumps({"version_info": new["version_info"] + "+", "resources": [*new["resources"], *gone]})

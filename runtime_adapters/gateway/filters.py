@@ -100,6 +100,8 @@ def per_route(app: AppRoute) -> Json:
         config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "disabled": True}
     if not app.asks:
         config[ASK] = {**_typed("ext_authz.v3.ExtAuthzPerRoute"), "disabled": True}
+    if not app.redact and not app.limits.response_bytes:
+        config[ANSWERS] = {**_typed("lua.v3.LuaPerRoute"), "disabled": True}
     if app.rate is not None:
         everybody = {"default_value": {"numerator": 100}}
         config[RATE] = {
@@ -125,10 +127,9 @@ def route_metadata(app: AppRoute) -> Json:
         answers["redact"] = ",".join(app.redact)
     if app.limits.response_bytes:
         answers["most"] = app.limits.response_bytes
+    identity = {"app": app.app, "is_public": app.is_public, "has_cohorts": bool(app.cohorts)}
     about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
-    return {
-        "filter_metadata": {IDENTITY: {"app": app.app, "is_public": app.is_public}, ANSWERS: answers, "about": about}
-    }
+    return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
 
 
 def _policies(app: AppRoute) -> Json:

@@ -149,5 +149,5 @@ function envoy_on_request(handle)
   end
   local app = route:get("app")
   if app ~= nil then headers:replace("x-app", app) end
-  handle:clearRouteCache()
+  if route:get("has_cohorts") then handle:clearRouteCache() end
 end

@@ -158,6 +158,13 @@ class TestRefused:
 
 
 class TestInForce:
+    def test_a_version_that_goes_is_missed_by_no_call(self, gateway):
+        """The new routes are there before the old cluster is gone."""
+        old, new = (Backend(name, (gateway.upstream.endpoint,)) for name in ("old", "new"))
+        for backend in (old, new, old):
+            gateway.apply(gateway.app(backends=(backend,)))
+            assert gateway.get().status_code == 200
+
     def test_the_same_state_gives_the_same_bytes_and_no_change(self, gateway):
         assert render(gateway.state(), "/x") == render(gateway.state(), "/x")
         assert gateway.apply().files == ()
