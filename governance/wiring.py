@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
-    from runtime_adapters.gateway.state import GatewayState
     from runtime_adapters.port import Adapter
 
 
@@ -171,18 +170,6 @@ def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
 def directory_of(settings: Settings) -> AppDirectory:
     """Apps and templates that decisions allowed, and the templates that come with the package."""
     return AppDirectory(settings.text("home"), _shipped_templates())
-
-
-def gateway_state_of(settings: Settings) -> GatewayState:
-    """What the gateway of this home is told now: its apps, keys, policy data, and the file that the settings name."""
-    from governance.platform.gateway import Sources, apps_of, read_file, state_of
-    from governance.platform.keys import KeyStore
-
-    path = settings.text("gateway")
-    if not path:
-        raise CallerError("no file is named", where="GOVERNANCE_GATEWAY", hint="deploy/README.md, Gateway")
-    policy = json.loads(active_of(settings).compiled.data).get("platform", {})
-    return state_of(Sources(apps_of(settings.text("home")), KeyStore(settings.home).all(), policy, read_file(path)))
 
 
 def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:

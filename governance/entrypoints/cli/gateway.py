@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import CallerError, DependencyError, GovernanceError
 from governance.settings import from_environment
-from governance.wiring import gateway_state_of
+from governance.wiring import active_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from governance.settings import Settings
+    from runtime_adapters.gateway.state import GatewayState
 
 _LOOK_AGAIN_S = 0.1
 # Certificates, key sets and the bundle, which may lie anywhere, are looked at this often; deploys and keys at once.
@@ -43,7 +44,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
 def _render(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
     from runtime_adapters.gateway.configuration import static_configuration
 
-    state = gateway_state_of(settings)
+    state = _state(settings)
     if options.format == "kubernetes":
         from runtime_adapters.gateway.kubernetes import manifests
 
@@ -63,7 +64,7 @@ def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int
     program = envoy_program(options.envoy)
     folder = GatewayFolder(_folder(settings), program)
     envoy = Envoy(program, folder.path, options.name, threads=options.threads)
-    state = gateway_state_of(settings)
+    state = _state(settings)
     folder.apply(state)
     envoy.start()
     stderr.write(f"gateway: serving {len(state.apps)} apps\n")
@@ -79,7 +80,7 @@ def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int
                 if not envoy.is_running:
                     stderr.write("gateway: Envoy ended; started again with the last good configuration\n")
                     envoy.start()
-                applied = folder.apply(gateway_state_of(settings), [envoy.admin_socket])
+                applied = folder.apply(_state(settings), [envoy.admin_socket])
                 refused = ""
                 if applied.files:
                     stderr.write(f"gateway: {', '.join(applied.files)} in force after {applied.took_s:.2f} s\n")
@@ -114,13 +115,25 @@ def _status(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> 
         raise DependencyError(
             "no gateway answers", where=str(folder / f"{options.name}.sock"), hint="governance gateway run"
         ) from error
-    wanted = render(gateway_state_of(settings), str(folder))
+    wanted = render(_state(settings), str(folder))
     rows = {}
     for name, text in wanted.items():
         about = taken(found, name)
         rows[name] = {"in_force": f'"version_info":"{about.version}"' in text, **about._asdict()}
     stdout.write(json.dumps(rows, indent=2) + "\n")
     return 0 if all(row["in_force"] for row in rows.values()) else 1
+
+
+def _state(settings: Settings) -> GatewayState:
+    """What the gateway of this home is told now: its apps, keys, policy data, and the file that the settings name."""
+    from governance.platform.gateway import Sources, apps_of, read_file, state_of
+    from governance.platform.keys import KeyStore
+
+    path = settings.text("gateway")
+    if not path:
+        raise CallerError("no file is named", where="GOVERNANCE_GATEWAY", hint="deploy/README.md, Gateway")
+    policy = json.loads(active_of(settings).compiled.data).get("platform", {})
+    return state_of(Sources(apps_of(settings.text("home")), KeyStore(settings.home).all(), policy, read_file(path)))
 
 
 def _folder(settings: Settings) -> Path:
