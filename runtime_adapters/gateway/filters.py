@@ -1,0 +1,213 @@
+"""The filters that every call passes, in their order, and what is said to them per route.
+
+Keys, token issuers and the decision service are files of their own (extension discovery): a change of them holds from the next
+request on, also on connections that are open, and leaves the token buckets of the routes as full as they are. Whatever a route
+does not say is closed: RBAC without a route's own rules lets nobody in, and the decision service is asked unless a route says
+it need not be.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime_adapters.gateway.state import DecisionService, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runtime_adapters.gateway.state import AppRoute, Cors, GatewayState, Grant
+
+    Json = dict[str, Any]
+
+IDENTITY, TOKENS, ANSWERS = "identity", "envoy.filters.http.jwt_authn", "answers"
+RBAC, RATE, BUFFER = "envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.buffer"
+CORS, ASK = "envoy.filters.http.cors", "envoy.filters.http.ext_authz"
+SERVICE_CLUSTER = "decision-service"
+# Headers that say who calls, or what was decided: only the gateway writes them.
+OURS = (
+    "x-app", "x-tenant", "x-role", "x-subject", "x-connector", "x-scopes", "x-decision-id", "x-governance-obligations",
+    "x-forwarded-client-cert", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded",
+)  # fmt: skip
+_EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
+_SKEW_S = 30
+_NOBODY = DecisionService(Endpoint("127.0.0.1", 1), "")
+_ABOUT_A_CALL = ("accept", "content-type", "content-encoding", "user-agent", "x-app", "x-tenant", "x-role", "x-subject")
+
+
+def http_filters(named: Mapping[str, Json]) -> list[Json]:
+    """The chain. `named`: how the filters that change by themselves are found, by their name."""
+    cors, rbac, rate = _typed("cors.v3.Cors"), _typed("rbac.v3.RBAC"), _typed("local_ratelimit.v3.LocalRateLimit")
+    chain = [
+        {"name": CORS, "typed_config": cors},
+        {"name": TOKENS, **named[TOKENS]},
+        {"name": IDENTITY, **named[IDENTITY]},
+        {"name": RBAC, "typed_config": {**rbac, "rules": {"action": "ALLOW", "policies": {}}}},
+        {"name": RATE, "typed_config": {**rate, "stat_prefix": "apps"}},
+        {"name": BUFFER, "typed_config": {**_typed("buffer.v3.Buffer"), "max_request_bytes": 1_048_576}},
+        {"name": ASK, **named[ASK]},
+    ]
+    chain.append({"name": ANSWERS, "typed_config": _lua(_source("answers.lua"))})
+    chain.append({"name": "envoy.filters.http.router", "typed_config": _typed("router.v3.Router")})
+    return chain
+
+
+def identity_filter(state: GatewayState) -> Json:
+    """Keys by their hashes, and which claims of which issuer say who somebody is."""
+    keys = "".join(
+        f"{key.id} {key.sha256} {key.role} {key.tenant or '-'} {','.join(key.apps) or '-'} {key.expires_at}\n"
+        for key in state.keys
+    )
+    providers = "".join(f"{p.name} {p.role_claim} {p.tenant_claim} {p.tenant or '-'}\n" for p in state.providers)
+    return _lua(_source("identity.lua").replace("@KEYS@", "\n" + keys).replace("@PROVIDERS@", "\n" + providers))
+
+
+def tokens_filter(state: GatewayState) -> Json:
+    """A token that is there has to be good; that there is one is asked by `identity.lua`."""
+    names = [provider.name for provider in state.providers]
+    config: Json = {**_typed("jwt_authn.v3.JwtAuthentication")}
+    if not names:
+        return config
+    config["providers"] = {
+        provider.name: {
+            "issuer": provider.issuer,
+            "audiences": list(provider.audiences),
+            "local_jwks": {"inline_string": provider.jwks},
+            # Without this, `?access_token=` would count as well, and stand in logs.
+            "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+            "payload_in_metadata": provider.name,
+            "require_expiration": True,
+            "clock_skew_seconds": _SKEW_S,
+            "jwt_cache_config": {"jwt_cache_size": 1000},
+        }
+        for provider in state.providers
+    }
+    some = [*({"provider_name": name} for name in names), {"allow_missing": {}}]
+    config["rules"] = [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": some}}}]
+    return config
+
+
+def per_route(app: AppRoute) -> Json:
+    """What the filters do for one app."""
+    config: Json = {
+        RBAC: {**_typed("rbac.v3.RBACPerRoute"), "rbac": {"rules": {"action": "ALLOW", "policies": _policies(app)}}}
+    }
+    if app.limits.request_bytes:
+        size = {"max_request_bytes": app.limits.request_bytes}
+        config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "buffer": size}
+    else:
+        config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "disabled": True}
+    if not app.asks:
+        config[ASK] = {**_typed("ext_authz.v3.ExtAuthzPerRoute"), "disabled": True}
+    if not app.redact and not app.limits.response_bytes:
+        config[ANSWERS] = {**_typed("lua.v3.LuaPerRoute"), "disabled": True}
+    if app.rate is not None:
+        everybody = {"default_value": {"numerator": 100}}
+        config[RATE] = {
+            **_typed("local_ratelimit.v3.LocalRateLimit"),
+            "stat_prefix": "apps",
+            "token_bucket": {
+                "max_tokens": app.rate.requests,
+                "tokens_per_fill": app.rate.requests,
+                "fill_interval": f"{app.rate.per_s}s",
+            },
+            "filter_enabled": everybody,
+            "filter_enforced": everybody,
+        }
+    if app.cors is not None:
+        config[CORS] = _cors(app.cors)
+    return config
+
+
+def route_metadata(app: AppRoute) -> Json:
+    """What the two scripts and the access log read of a route."""
+    answers: Json = {}
+    if app.redact:
+        answers["redact"] = ",".join(app.redact)
+    if app.limits.response_bytes:
+        answers["most"] = app.limits.response_bytes
+    identity = {"app": app.app, "is_public": app.is_public, "has_cohorts": bool(app.cohorts)}
+    about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
+    return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
+
+
+def _policies(app: AppRoute) -> Json:
+    policies: Json = {f"grant-{number}": _policy(grant) for number, grant in enumerate(app.grants)}
+    if app.is_public:
+        policies["public"] = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+    return policies
+
+
+def _policy(grant: Grant) -> Json:
+    methods = [
+        {"header": {"name": ":method", "string_match": {"exact": method}}} for method in grant.methods
+    ]  # fmt: skip
+    tenants = [
+        _says("tenant", {"present_match": True} if name == "*" else {"string_match": {"exact": name}})
+        for name in grant.tenants
+    ]
+    roles = [_says("role", {"string_match": {"exact": role}}) for role in grant.roles]
+    both = {"and_ids": {"ids": [{"or_ids": {"ids": roles}}, {"or_ids": {"ids": tenants}}]}}
+    return {"permissions": methods or [{"any": True}], "principals": [both]}
+
+
+def _says(name: str, value: Json) -> Json:
+    matcher = {"filter": "gateway", "path": [{"key": name}], "value": value}
+    return {"sourced_metadata": {"metadata_matcher": matcher, "metadata_source": "DYNAMIC"}}
+
+
+def _cors(cors: Cors) -> Json:
+    return {
+        **_typed("cors.v3.CorsPolicy"),
+        "allow_origin_string_match": [{"exact": origin} for origin in cors.origins],
+        "allow_methods": ", ".join(cors.methods),
+        "allow_headers": ", ".join(cors.headers),
+        "max_age": str(cors.max_age_s),
+        "allow_credentials": False,
+        "forward_not_matching_preflights": False,
+    }
+
+
+def ask_filter(state: GatewayState) -> Json:
+    """The question to the decision service; where there is none, nobody answers, which is a no."""
+    service = state.service or _NOBODY
+    scheme = "https" if service.ca_file else "http"
+    return {
+        **_typed("ext_authz.v3.ExtAuthz"),
+        "transport_api_version": "V3",
+        "failure_mode_allow": False,
+        "status_on_error": {"code": "ServiceUnavailable"},
+        "with_request_body": {"max_request_bytes": 1_048_576, "allow_partial_message": False},
+        "allowed_headers": {"patterns": [{"exact": name} for name in _ABOUT_A_CALL]},
+        "http_service": {
+            "server_uri": {
+                "uri": f"{scheme}://{service.server_name or service.endpoint.host}",
+                "cluster": SERVICE_CLUSTER,
+                "timeout": f"{service.timeout_ms / 1000}s",
+            },
+            "path_prefix": "/ext-authz",
+            "authorization_request": {"headers_to_add": [{"key": "x-api-key", "value": service.key}]},
+            "authorization_response": {
+                "allowed_upstream_headers": {"patterns": [{"exact": "x-decision-id"}]},
+                "allowed_client_headers": {"patterns": [{"exact": "x-decision-id"}, {"exact": "content-type"}]},
+            },
+        },
+    }
+
+
+def _lua(source: str) -> Json:
+    return {**_typed("lua.v3.Lua"), "default_source_code": {"inline_string": source}}
+
+
+def _source(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+def _typed(name: str) -> Json:
+    return {"@type": f"{_EXTENSIONS}.{name}"}
+
+
+def text_of(value: Any) -> str:
+    """JSON, the same for the same value."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

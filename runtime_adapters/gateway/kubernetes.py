@@ -1,0 +1,171 @@
+"""The same state for a cluster: Gateway API's HTTPRoute, and Envoy Gateway's SecurityPolicy and BackendTrafficPolicy.
+
+An app with something that these kinds cannot say is left out and named in a comment, never served with less. Left out are what
+is cut out of answers, mirrors of a version without a service, and grants to every tenant for an issuer that speaks for several.
+API keys are left out as well, since Envoy Gateway wants their plain text: in a cluster, callers bring tokens. Pure: the
+same state gives the same text. Formats: gateway-api.sigs.k8s.io/v1, gateway.envoyproxy.io/v1alpha1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runtime_adapters.gateway.checks import check
+
+if TYPE_CHECKING:
+    from runtime_adapters.gateway.state import AppRoute, GatewayState, Grant, JwtProvider
+
+    Json = dict[str, Any]
+
+_API, _ENVOY = "gateway.networking.k8s.io/v1", "gateway.envoyproxy.io/v1alpha1"
+
+
+def manifests(state: GatewayState) -> str:
+    """YAML documents, app by app. Each app lives in its tenant's namespace; a version is the Service `<app>-<version>`."""
+    import yaml
+
+    check(state)
+    texts: list[str] = []
+    for app in state.apps:
+        reason = _beyond(app, state)
+        if reason:
+            texts.append(f"# app {app.app} is left out: {reason}\n")
+            continue
+        documents = [_route(app, state), _security(app, state), _traffic(app)]
+        texts.append("".join("---\n" + yaml.safe_dump(one, sort_keys=False, width=120) for one in documents))
+    return "".join(texts)
+
+
+def _beyond(app: AppRoute, state: GatewayState) -> str:
+    if app.redact or app.limits.response_bytes:
+        return "answers are not looked into there"
+    if not any(listener.region in app.regions for listener in state.listeners):
+        return "no listener is in one of its regions"
+    is_wide = any("*" in grant.tenants for grant in app.grants)
+    if is_wide and any(not provider.tenant for provider in state.providers):
+        return "a grant to every tenant would let in a caller without one"
+    if app.asks and state.service is not None and state.service.key:
+        return "the key for the decision service cannot be added to its question"
+    return ""
+
+
+def _meta(app: AppRoute) -> Json:
+    marks = {"microapps.internal/app": app.app, "microapps.internal/tenant": app.tenant}
+    decision = {"microapps.internal/decision": app.decision_id}
+    return {"name": app.app, "namespace": app.tenant, "labels": marks, "annotations": decision}
+
+
+def _route(app: AppRoute, state: GatewayState) -> Json:
+    path = {"path": {"type": "PathPrefix", "value": app.prefix}}
+    filters: list[Json] = []
+    if app.mirror:
+        filters = [{"type": "RequestMirror", "requestMirror": {"backendRef": _ref(app, app.mirror)}}]
+    rules: list[Json] = [
+        {
+            "matches": [{**path, "headers": [{"name": cohort.header, "value": cohort.value}]}],
+            "backendRefs": [_ref(app, cohort.backend)],
+        }
+        for cohort in app.cohorts
+    ]
+    weighted = [{**_ref(app, one.name), "weight": one.weight} for one in app.backends]
+    rules.append({"matches": [path], "backendRefs": weighted})
+    for rule in rules:
+        rule["timeouts"] = {"request": f"{app.limits.timeout_ms}ms"}
+        if filters:
+            rule["filters"] = filters
+    parents = [
+        {"name": "microapps", "namespace": "microapp-gateway", "sectionName": listener.name}
+        for listener in state.listeners
+        if listener.region in app.regions
+    ]
+    spec = {"parentRefs": parents, "hostnames": list(app.hosts), "rules": rules}
+    return {"apiVersion": _API, "kind": "HTTPRoute", "metadata": _meta(app), "spec": spec}
+
+
+def _ref(app: AppRoute, backend: str) -> Json:
+    (found,) = (one for one in app.backends if one.name == backend)
+    return {"name": f"{app.app}-{backend}", "port": found.endpoints[0].port}
+
+
+def _security(app: AppRoute, state: GatewayState) -> Json:
+    spec: Json = {"targetRefs": [_target(app)]}
+    if app.cors is not None:
+        spec["cors"] = {
+            "allowOrigins": list(app.cors.origins),
+            "allowMethods": list(app.cors.methods),
+            "allowHeaders": list(app.cors.headers),
+            "maxAge": f"{app.cors.max_age_s}s",
+        }
+    if state.providers:
+        spec["jwt"] = {"optional": app.is_public, "providers": [_provider(one) for one in state.providers]}
+    if not app.is_public:
+        rules = [
+            rule
+            for number, grant in enumerate(app.grants)
+            for provider in state.providers
+            for rule in _rules(number, grant, provider)
+        ]
+        spec["authorization"] = {"defaultAction": "Deny", "rules": rules}
+    return {"apiVersion": _ENVOY, "kind": "SecurityPolicy", "metadata": _meta(app), "spec": spec}
+
+
+def _provider(provider: JwtProvider) -> Json:
+    return {
+        "name": provider.name,
+        "issuer": provider.issuer,
+        "audiences": list(provider.audiences),
+        "localJWKS": {"type": "Inline", "inline": provider.jwks},
+    }
+
+
+def _rules(number: int, grant: Grant, provider: JwtProvider) -> list[Json]:
+    claims: list[Json] = [{"name": provider.role_claim, "valueType": "String", "values": list(grant.roles)}]
+    if not provider.tenant:
+        claims.append({"name": provider.tenant_claim, "valueType": "String", "values": list(grant.tenants)})
+    elif not {"*", provider.tenant} & set(grant.tenants):
+        return []
+    rule: Json = {
+        "name": f"grant-{number}-{provider.name}",
+        "action": "Allow",
+        "principal": {"jwt": {"provider": provider.name, "claims": claims}},
+    }
+    if grant.methods:
+        rule["operation"] = {"methods": list(grant.methods)}
+    return [rule]
+
+
+def _traffic(app: AppRoute) -> Json:
+    limits, ejection = app.limits, app.ejection
+    breaker = {
+        "maxConnections": limits.connections,
+        "maxPendingRequests": limits.pending,
+        "maxParallelRequests": limits.requests,
+    }
+    spec: Json = {
+        "targetRefs": [_target(app)],
+        "circuitBreaker": {name: value for name, value in breaker.items() if value},
+        "healthCheck": {
+            "passive": {
+                "consecutive5XxErrors": ejection.consecutive_5xx,
+                "baseEjectionTime": f"{ejection.for_s}s",
+                "maxEjectionPercent": ejection.at_most_percent,
+            }
+        },
+    }
+    if limits.request_bytes:
+        spec["requestBuffer"] = {"limit": str(limits.request_bytes)}
+    if app.rate is not None:
+        minutes = {1: "Second", 60: "Minute", 3600: "Hour"}
+        unit = minutes.get(app.rate.per_s)
+        # Another period is told as its rate a second, rounded down: never more than was meant.
+        limit = {"requests": app.rate.requests, "unit": unit} if unit else _a_second(app.rate.requests, app.rate.per_s)
+        spec["rateLimit"] = {"type": "Local", "local": {"rules": [{"limit": limit}]}}
+    return {"apiVersion": _ENVOY, "kind": "BackendTrafficPolicy", "metadata": _meta(app), "spec": spec}
+
+
+def _a_second(requests: int, per_s: int) -> Json:
+    return {"requests": max(1, requests // per_s), "unit": "Second"}
+
+
+def _target(app: AppRoute) -> Json:
+    return {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": app.app}

@@ -1,0 +1,164 @@
+"""`governance gateway`: what was decided and who holds a key is what serves, and a revoked key stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from governance.platform.keys import KeyStore
+from tests.contract.gateways import Upstream
+from tests.journeys.envoy import envoy_program, free_port
+from tests.journeys.service import EXAMPLES, MAIN, ROOT, environment
+
+pytestmark = pytest.mark.xdist_group("gateway")
+HOST = "where2eat.example.com"
+
+
+@pytest.fixture
+def home(cli, tmp_path):
+    """A home with the app of the example deployed by decision, and the operator's file."""
+    for kind, file in (("template", "template.yaml"), ("deploy", "app-fixed.yaml")):
+        resource = yaml.safe_load((EXAMPLES / file).read_text())
+        done = cli("decide", stdin=json.dumps({"kind": kind, "resource": resource}).encode())
+        assert json.loads(done.out)["effect"] == "allow", done.out + done.err
+    return tmp_path / "home"
+
+
+def place(tmp_path, port: int = 10443, address: str = "127.0.0.1:9", **app) -> str:
+    about = {"hosts": [HOST], "backends": [{"name": "stable", "addresses": [address]}], **app}
+    listener = {"name": "eu", "port": port, "region": "eu"}
+    file = tmp_path / "gateway.yaml"
+    document = {"listeners": [listener], "apps": {"where2eat": about}, "accessLog": str(tmp_path / "access.log")}
+    file.write_text(yaml.safe_dump(document))
+    return str(file)
+
+
+def test_an_app_is_served_as_it_was_decided_and_by_what_the_policy_says_of_its_audience(cli, home, tmp_path):
+    done = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path))
+    assert done.code == 0, done.err
+    static = json.loads(done.out)["static_resources"]
+    manager = static["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    assert host["domains"][0] == HOST
+    (route,) = host["routes"]
+    assert route["route"]["timeout"] == "5.0s"
+    assert route["metadata"]["filter_metadata"]["about"]["tenant"] == "marketing"
+    policies = json.dumps(host["typed_per_filter_config"]["envoy.filters.http.rbac"])
+    assert '"exact": "marketing"' in policies
+    assert '"exact": "auditor"' not in policies
+
+
+def test_an_app_that_no_decision_allowed_is_served_to_nobody(cli, home, tmp_path):
+    (home / "apps" / "where2eat.json").unlink()
+    done = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path))
+    assert done.code == 0
+    assert "where2eat" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [({"audience": "everybody"}, False), ({"state": "archived"}, False), ({"state": "idle"}, True)],
+)
+def test_a_state_or_an_audience_that_the_policy_does_not_name_is_served_to_nobody(cli, home, tmp_path, changes, left):
+    path = home / "apps" / "where2eat.json"
+    known = json.loads(path.read_text())
+    known["state"] = changes.get("state", "active")
+    known["spec"]["audience"] = changes.get("audience", "team")
+    path.write_text(json.dumps(known))
+    assert ("where2eat" in cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path)).out) is left
+
+
+def test_a_public_app_s_answers_are_looked_into_and_a_cluster_that_cannot_leaves_it_out(cli, home, tmp_path):
+    file = place(tmp_path)
+    whole = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=file)
+    kinds = [one["kind"] for one in yaml.safe_load_all(whole.out)]
+    assert kinds == ["HTTPRoute", "SecurityPolicy", "BackendTrafficPolicy"]
+    path = home / "apps" / "where2eat.json"
+    known = json.loads(path.read_text())
+    known["spec"]["audience"] = "public"
+    path.write_text(json.dumps(known))
+    assert '"redact":"email,iban,card,ssn,phone"' in cli("gateway", "render", GOVERNANCE_GATEWAY=file).out
+    left_out = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=file)
+    assert left_out.out == "# app where2eat is left out: answers are not looked into there\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "is not a mapping"),
+        ("listeners: [{name: eu, port: x, region: eu}]", "listeners[0]"),
+        ("listeners: {}", "listeners: is not a list"),
+        ("apps: {where2eat: {host: x}}", "apps.where2eat: 'host' is not one of"),
+        ("apps: {where2eat: {backends: [{name: a, addresses: [nowhere]}]}}", "host:port"),
+        ("issuers: [{name: a, issuer: b, jwksFile: /nowhere}]", "/nowhere cannot be read"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_place(cli, home, tmp_path, text, said):
+    (tmp_path / "g.yaml").write_text(text)
+    done = cli("gateway", "render", GOVERNANCE_GATEWAY=str(tmp_path / "g.yaml"))
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_no_file_and_no_gateway_say_what_to_do(cli, home, tmp_path):
+    assert "GOVERNANCE_GATEWAY" in cli("gateway", "render").err
+    done = cli("gateway", "status", GOVERNANCE_GATEWAY=place(tmp_path))
+    assert done.code == 3
+    assert "governance gateway run" in done.err
+
+
+def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, tmp_path):
+    envoy_program()
+    upstream, port = Upstream("where2eat"), free_port()
+    file = place(tmp_path, port, f"127.0.0.1:{upstream.endpoint.port}")
+    keys = KeyStore(home)
+    key, text = keys.create("citizen", "marketing")
+    with (tmp_path / "run.log").open("wb") as log:
+        running = subprocess.Popen(
+            [sys.executable, "-c", MAIN, "gateway", "run"], cwd=ROOT, stderr=log, start_new_session=True,
+            env=environment(home, GOVERNANCE_GATEWAY=file),
+        )  # fmt: skip
+
+    def status(presented: str = text) -> int:
+        with contextlib.suppress(httpx.TransportError):
+            headers = {"host": HOST, "x-api-key": presented}
+            return httpx.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=30).status_code
+        return 0
+
+    def until(holds) -> None:
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
+            time.sleep(0.02)
+
+    try:
+        until(lambda: status() == 200)
+        assert cli("gateway", "status", GOVERNANCE_GATEWAY=file).code == 0
+        (envoy,) = children(running.pid)
+        os.kill(envoy, signal.SIGKILL)
+        until(lambda: children(running.pid) not in ([envoy], []) and status() == 200)
+        keys.revoke(key.id)
+        until(lambda: status() == 401)
+        Path(file).write_text("apps: {where2eat: {hosts: [")
+        until(lambda: "the last good configuration serves" in (tmp_path / "run.log").read_text())
+        assert status() == 401
+    finally:
+        running.terminate()
+        running.wait(timeout=30)
+        upstream.stop()
+    assert status() == 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
