@@ -56,7 +56,8 @@ def labelled(manifest: dict) -> dict:
 
 def through_the_pre_commit_hook(service: Service, imported: Path, manifest: dict, folder: Path) -> set[str]:
     """The hook as `.pre-commit-hooks.yaml` declares it, called with file names as pre-commit does."""
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    hook = hooks["governance-check"]
     (folder / "app.yaml").write_text(yaml.safe_dump(manifest))
     program, *rest = shlex.split(hook["entry"])
     beside = Path(sys.executable).parent / program
