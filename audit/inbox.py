@@ -43,6 +43,11 @@ class Waiting(NamedTuple):
     is_known: bool
     """Whether the log has a record of this id: somebody put an old row back."""
 
+    @property
+    def bound(self) -> bytes:
+        """What the body is bound to."""
+        return self.entry_id + self.what.encode()
+
 
 def new_entry_id() -> bytes:
     """16 bytes that begin with the time, so that the index over them grows at its end (RFC 9562, version 7)."""
@@ -53,27 +58,42 @@ def new_entry_id() -> bytes:
 
 
 class Seal:
-    """Seals and opens bodies. Of two keys the older counts: everybody still has it until a rotation is finished."""
+    """Seals and opens bodies: with the newest key, and with any that the file holds while one takes over from another."""
 
     def __init__(self, key: SigningKey) -> None:
         secrets = [HKDF(SHA256(), 32, None, _INFO).derive(seed) for seed in key.seeds]
-        self._ciphers = [AESGCM(secret) for secret in reversed(secrets)]
+        self._ciphers = [AESGCM(secret) for secret in secrets]
 
     def sealed(self, value: Any, bound: bytes) -> bytes:
         """JSON of a value, bound to an id and what it is."""
-        plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        nonce = os.urandom(_NONCE)
-        return nonce + self._ciphers[0].encrypt(nonce, plain, bound)
+        return _sealed(self._ciphers[0], value, bound)
 
     def opened(self, body: bytes, bound: bytes) -> Any:
         """The value; raises NotDurable for what no key of ours sealed."""
+        return self._found(body, bound)[0]
+
+    def answered(self, asked: bytes, asked_bound: bytes, value: Any, bound: bytes) -> bytes:
+        """The same as `sealed`, under the key of what was asked: who asked may not have the newest yet."""
+        try:
+            cipher = self._found(asked, asked_bound)[1]
+        except NotDurable:
+            cipher = self._ciphers[0]
+        return _sealed(cipher, value, bound)
+
+    def _found(self, body: bytes, bound: bytes) -> tuple[Any, AESGCM]:
         for cipher in self._ciphers:
             try:
                 plain = cipher.decrypt(body[:_NONCE], body[_NONCE:], bound)
             except (InvalidTag, ValueError):
                 continue
-            return json.loads(plain.decode("utf-8", "surrogatepass"))
+            return json.loads(plain.decode("utf-8", "surrogatepass")), cipher
         raise NotDurable("it is not sealed with this log's key: all replicas need the same <home>/audit/key")
+
+
+def _sealed(cipher: AESGCM, value: Any, bound: bytes) -> bytes:
+    plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    nonce = os.urandom(_NONCE)
+    return nonce + cipher.encrypt(nonce, plain, bound)
 
 
 def entry_value(entry: Entry) -> list[Any]:
@@ -117,13 +137,12 @@ def withdraw(connection: Connection, ids: Sequence[bytes]) -> set[bytes]:
     return {row[0].bytes for row in rows}
 
 
-def answer(connection: Connection, seal: Seal, entry_id: bytes, value: Any, channel: str) -> None:
+def answer(connection: Connection, seal: Seal, row: Waiting, value: Any, channel: str) -> None:
     """Say what became of a row that is no record: a verb's result, or why not. Old answers that nobody fetched go."""
-    body = seal.sealed(value, entry_id + b"answer")
+    entry_id = UUID(bytes=row.entry_id)
+    body = seal.answered(row.body, row.bound, value, row.entry_id + b"answer")
     with connection.transaction():
-        connection.execute("DELETE FROM inbox WHERE id = %s", (UUID(bytes=entry_id),))
+        connection.execute("DELETE FROM inbox WHERE id = %s", (entry_id,))
         connection.execute("DELETE FROM answers WHERE at < clock_timestamp() - interval '10 minutes'")
-        connection.execute(
-            "INSERT INTO answers (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING", (UUID(bytes=entry_id), body)
-        )
+        connection.execute("INSERT INTO answers (id, body) VALUES (%s, %s) ON CONFLICT DO NOTHING", (entry_id, body))
         connection.execute(f"NOTIFY {channel}".encode())

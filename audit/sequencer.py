@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from audit.inbox import Seal, Waiting
+    from audit.inbox import Waiting
     from audit.keys import SigningKey
     from audit.postgres import Connection, Database
     from audit.record import Receipt
 
-_LOCK = 0x61756471
+LOCK = 0x61756471
 _TICK_S = 0.5
 # After it failed as the elected one, others come first.
 _AGAIN_S = 1.5
@@ -112,7 +112,7 @@ class Sequencer:
             opened = Opened(place.home / "audit", key, store, frontier, reader, _kept_by_others, contextlib.ExitStack())
             self.is_elected, self._said = True, ""
             with AuditLog(place.home, origin=place.origin, opened=opened) as log:
-                self._serve(_Work(log, store, inbox.Seal(key)), store)
+                self._serve(_Work(log, store), store)
         if store.lost:
             raise NotDurable(store.lost)
 
@@ -132,13 +132,14 @@ def _kept_by_others(_note: str) -> None:
 class _Work:
     """What the elected one does with what waits."""
 
-    def __init__(self, log: AuditLog, store: PostgresStore, seal: Seal) -> None:
-        self._log, self._store, self._seal = log, store, seal
-        self._custody = Custody(log)
+    def __init__(self, log: AuditLog, store: PostgresStore) -> None:
+        self._log, self._store = log, store
+        self._custody, self._seal = Custody(log), inbox.Seal(log.key)
 
     def step(self, connection: Connection) -> bool:
         """Write what waits; whether there was anything. Leaves in the inbox what could not be written now."""
         rows = inbox.waiting(connection, MOST_IN_A_BATCH)
+        self._seal = inbox.Seal(self._log.key)
         entries: list[Waiting] = []
         for row in rows:
             if row.is_known:
@@ -170,7 +171,7 @@ class _Work:
         failed: list[tuple[Waiting, BaseException]] = []
         for row in rows:
             try:
-                entry = inbox.value_entry(self._seal.opened(row.body, row.entry_id + row.what.encode()))
+                entry = inbox.value_entry(self._seal.opened(row.body, row.bound))
                 submitted.append((row, self._log.submit(entry, row.entry_id)))
             except AuditError as error:
                 failed.append((row, error))
@@ -184,7 +185,7 @@ class _Work:
         if self._store.lost:
             return  # it stays in the inbox: whoever is elected next writes it
         code = why.code if isinstance(why, AuditError) else AuditError.code
-        inbox.answer(connection, self._seal, row.entry_id, [code, str(why)], PLACED)
+        inbox.answer(connection, self._seal, row, [code, str(why)], PLACED)
 
     def _act(self, connection: Connection, row: Waiting) -> None:
         """A verb is taken out of the inbox before it is carried out: at most once, whoever dies meanwhile."""
@@ -192,13 +193,14 @@ class _Work:
             return
         said: Any
         try:
-            verb, arguments = self._seal.opened(row.body, row.entry_id + row.what.encode())
+            verb, arguments = self._seal.opened(row.body, row.bound)
             said = self._custody.act(verb, arguments)
         except AuditError as error:
             said = [error.code, str(error)]
         except (OSError, TimeoutError) as error:
             said = [NotDurable.code, str(error) or type(error).__name__]
-        inbox.answer(connection, self._seal, row.entry_id, said, PLACED)
+        self._seal = inbox.Seal(self._log.key)  # the verb may have been a new key
+        inbox.answer(connection, self._seal, row, said, PLACED)
 
 
 class _Pulse:
@@ -230,7 +232,7 @@ class _Pulse:
 def elect(store: PostgresStore) -> bool:
     """Take the lock if nobody has it, and raise the epoch; whether this session may write now."""
     run = store.connection.execute
-    if run("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+    if run("SELECT pg_try_advisory_lock(%s)", (LOCK,)).fetchone() != (True,):
         return False
     if run("SELECT setting FROM pg_settings WHERE name = 'fsync'").fetchone() != ("on",):
         raise LogTorn("the PostgreSQL server runs with fsync off: it would acknowledge what a power cut takes away")
@@ -249,7 +251,7 @@ def depose_stale(connection: Connection) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_locks, sequencer WHERE locktype = 'advisory' AND granted "
         "AND classid = 0 AND objid = %s AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
         "AND beat < clock_timestamp() - make_interval(secs => %s)",
-        (_LOCK, STALE_S),
+        (LOCK, STALE_S),
     )
 
 

@@ -76,9 +76,9 @@ class SharedLog:
             self._head = HeadFile(folder / "head")
             opened_so_far.callback(self._head.close)
             self._seen = self._head.newest(key.verifiers)
-            self._check(store)
             self.reader = LogReader(home, origin=origin, is_checked=True, database=database)
             opened_so_far.callback(self.reader.close)
+            self._check(store)
             self._give_back = opened_so_far.pop_all()
         self._store = store
         self._sent: queue.SimpleQueue[_Sent] = queue.SimpleQueue()

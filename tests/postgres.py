@@ -30,7 +30,9 @@ class Server:
         if os.getuid() == 0:
             self._as = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
             shutil.chown(self._folder, "nobody", "nogroup")
-        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+        self._run(
+            "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"
+        )
         self.start()
 
     @property
@@ -50,14 +52,19 @@ class Server:
             cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                self._connected("postgres").close()
-                return
-            except Exception:  # noqa: BLE001  not ready yet, in whichever way
-                assert time.monotonic() < deadline, "PostgreSQL does not start"
-                assert self._process.poll() is None, "PostgreSQL ended at start"
-                time.sleep(0.05)
+        while not self._answers():
+            assert time.monotonic() < deadline, "PostgreSQL does not start"
+            assert self._process.poll() is None, "PostgreSQL ended at start"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            self._connected("postgres").close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop(self, number: int = signal.SIGQUIT) -> None:
         """SIGQUIT is an immediate stop: as if the machine had failed, but for the page cache."""
