@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import LogInUse, LogTorn, LogUnusable
@@ -19,7 +20,7 @@ from audit.postgres_store import PostgresStore, storable
 from audit.reader import check_leaves, stated_minimum
 from audit.sequencer import LOCK
 from audit.startup import checked, locked
-from audit.store import TILE_WIDTH, Store
+from audit.store import TILE_WIDTH, Store, opening_failure
 from audit.tree import Frontier
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ def move(home: Path, origin: str, database: Database) -> Checkpoint:
         new = opened.enter_context(contextlib.closing(PostgresStore(database, read_only=False)))
         migrate(new.connection)
         checkpoint = parse_checkpoint(opened_by_any(note, key.verifiers))
-        if new.head_note() != note:
-            _copy(old, new, note, checkpoint)
+        try:
+            if new.head_note() != note:
+                _copy(old, new, note, checkpoint)
+        except sqlite3.DatabaseError as error:
+            raise opening_failure(error, folder / "log.db") from error
         head.write(note)  # where the database was ahead of it, it catches up
     _put_aside(folder)
     return checkpoint

@@ -91,6 +91,9 @@ class Database(NamedTuple):
             parts = conninfo_to_dict(self.url)
         except psycopg.Error:
             raise LogUnusable("the database's postgresql:// URL cannot be read") from None
+        if not all(port.isdigit() for port in str(parts.get("port", "0")).split(",")):
+            # A password with a slash in it ends up here, and libpq would repeat it.
+            raise LogUnusable("the database's postgresql:// URL cannot be read: its port is no number")
         if "password" in parts:
             raise LogUnusable(
                 "the database's URL holds a password: take it out, and name a file that holds it by "

@@ -94,7 +94,7 @@ class Sequencer:
             self._stopped.wait(_TICK_S)
         else:
             return
-        with _Pulse(self._place.database, store.epoch):
+        with _Pulse(self._place.database, store):
             self._lead(store)
 
     def _lead(self, store: PostgresStore) -> None:
@@ -204,10 +204,10 @@ class _Work:
 
 
 class _Pulse:
-    """Says every second that this session lives, while it is elected; from a connection and a thread of its own."""
+    """Says every second that the elected one lives, and hears when it is not any more; a connection and a thread of its own."""
 
-    def __init__(self, database: Database, epoch: int) -> None:
-        self._database, self._epoch = database, epoch
+    def __init__(self, database: Database, store: PostgresStore) -> None:
+        self._database, self._store = database, store
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-pulse", daemon=True)
 
@@ -224,7 +224,10 @@ class _Pulse:
             with contextlib.suppress(AuditError), contextlib.closing(self._database.connect()) as connection:
                 while not self._stopped.is_set():
                     with failing("does not take the pulse"):
-                        connection.execute(beat, (self._epoch,))
+                        is_ours = connection.execute(beat, (self._store.epoch,)).rowcount
+                    if not is_ours:
+                        self._store.lost = self._store.lost or "another process was elected to write the log meanwhile"
+                        return
                     self._stopped.wait(1.0)
             self._stopped.wait(_TICK_S)
 
