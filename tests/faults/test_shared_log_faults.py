@@ -199,6 +199,7 @@ def test_a_paused_sequencer_is_deposed_and_writes_nothing_when_it_wakes_up(pair)
     check_all(both, database)
 
 
+@pytest.mark.slow
 def test_a_server_that_fails_and_comes_back_loses_nothing_that_was_acknowledged(tmp_path):
     server = Server()
     try:
