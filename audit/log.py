@@ -277,6 +277,7 @@ class AuditLog:
 
     def _row(self, job: _Job, index: int) -> Row:
         entry = job.entry
+        entry.subject.encode()  # before a key is made for it: one that cannot be stored would fail the whole batch
         public = entry.public
         app = str(public.get("app", ""))
         sequence = self._sequences.get(app)

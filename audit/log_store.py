@@ -8,13 +8,14 @@ it grows), level by level, so that publishing them is copying them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from audit.rows import NAMED, Batch, Filter, SubjectKey, comparable, texts_of
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 TILE_HEIGHT = 8
@@ -116,23 +117,15 @@ class LogStore(ABC):
 
     def node(self, level: int, index: int) -> bytes:
         """Hash of a complete node, from the nearest stored level below it. Raises KeyError for one that is missing."""
-        stored, above = divmod(level, TILE_HEIGHT)
-        start, width = index << above, 1 << above
-        tile = self.tile(stored, start // TILE_WIDTH)
-        offset = start % TILE_WIDTH * 32
-        hashes = [tile[offset + 32 * i : offset + 32 * i + 32] for i in range(width)]
-        if any(len(digest) != 32 for digest in hashes):
-            raise KeyError(f"tile {stored}/{start // TILE_WIDTH} is incomplete")
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
-        return hashes[0]
+        return _node(self.tile, level, index)
 
     def frontier(self, size: int) -> Frontier:
-        """The right edge of the tree of `size` leaves, from the tiles."""
+        """The right edge of the tree of `size` leaves, from the tiles; each is read once."""
+        tile = cache(self.tile)
         hashes, start = [], 0
         for bit in range(size.bit_length() - 1, -1, -1):
             if size >> bit & 1:
-                hashes.append(subtree_hash(start, start + (1 << bit), self.node))
+                hashes.append(subtree_hash(start, start + (1 << bit), lambda level, index: _node(tile, level, index)))
                 start += 1 << bit
         return Frontier(size, hashes)
 
@@ -215,6 +208,19 @@ class LogStore(ABC):
         """The highest number that an opening or a key has, so that none is given twice."""
         both = "SELECT number FROM subjects UNION ALL SELECT subject FROM sealed"
         return self._number(f"SELECT max(number) FROM ({both}) AS numbers")  # noqa: S608  our own words
+
+
+def _node(tile_at: Callable[[int, int], bytes], level: int, index: int) -> bytes:
+    stored, above = divmod(level, TILE_HEIGHT)
+    start, width = index << above, 1 << above
+    tile = tile_at(stored, start // TILE_WIDTH)
+    offset = start % TILE_WIDTH * 32
+    hashes = [tile[offset + 32 * i : offset + 32 * i + 32] for i in range(width)]
+    if any(len(digest) != 32 for digest in hashes):
+        raise KeyError(f"tile {stored}/{start // TILE_WIDTH} is incomplete")
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
+    return hashes[0]
 
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:

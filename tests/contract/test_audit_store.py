@@ -118,6 +118,14 @@ def test_what_cannot_be_a_record_is_refused_and_the_others_are_not(kept, public,
         assert log.reader.verify_self() == 2
 
 
+def test_a_subject_that_is_no_text_is_refused_and_the_others_of_its_batch_are_not(kept):
+    with kept.open() as log:
+        sent = [log.submit(entry(n, subject="\ud800" if n == 3 else "ann")) for n in range(8)]
+        with pytest.raises(AuditError):
+            sent.pop(3).result(20)
+        assert sorted(done.result(20).index for done in sent) == list(range(7))
+
+
 @pytest.mark.parametrize("name", ["a\0b", "a\x01\x02b", "x" * 5000, "é" * 3000, "'; DROP TABLE leaves --", "%s ? {}"])
 def test_hostile_names_are_records_and_are_found_by_themselves_alone(kept, name):
     with kept.open() as log:

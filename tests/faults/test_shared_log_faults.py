@@ -373,6 +373,20 @@ def test_what_somebody_else_puts_into_the_inbox_is_no_record_and_what_waits_is_n
         assert log.reader.verify_self() == 2
 
 
+def test_what_the_database_will_not_store_keeps_nobody_else_waiting(tmp_path, postgres):
+    database = postgres.database()
+    with log_of(tmp_path, database) as log:
+        log.append(entry(0))
+        with contextlib.closing(database.connect()) as connection:
+            connection.execute("ALTER TABLE leaves ADD CHECK (decision_id <> 'd5')")
+        sent = [log.submit(entry(number)) for number in range(1, 10)]
+        with pytest.raises(AuditError, match="refused"):
+            sent.pop(4).result(20)
+        assert sorted(done.result(20).index for done in sent) == list(range(1, 9))
+        assert log.is_elected
+        assert log.reader.verify_self() == 9
+
+
 def test_a_replica_that_hears_of_damage_stops_writing_for_the_others(tmp_path, postgres):
     with log_of(tmp_path, postgres.database()) as log:
         log.append(entry(0))
