@@ -76,10 +76,11 @@ class Sequencer:
             try:
                 with contextlib.closing(PostgresStore(self._place.database, read_only=False)) as store:
                     self._stand(store)
-            except AuditError as error:
+            except Exception as error:  # noqa: BLE001  whatever it was, this replica stands for election again
+                self.is_elected = False
                 if str(error) != self._said:
                     self._said = str(error)
-                    self._complain(f"audit sequencer: {error}\n")
+                    self._complain(f"audit sequencer: {error or type(error).__name__}\n")
                 self._stopped.wait(_AGAIN_S)
             self.is_elected = False
             self._stopped.wait(_TICK_S)
