@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.log import AuditLog
+    from audit.postgres import Database
+    from audit.shared import SharedLog
     from audit.witnessing import Witnesses
 
 _TICK_S = 1.0
@@ -30,13 +32,13 @@ class Care:
     """A thread beside the writer's."""
 
     def __init__(
-        self, log: AuditLog, home: Path, *, origin: str, witnesses: Witnesses | None, self_audit_s: float,
-        complain: Callable[[str], object],
+        self, log: AuditLog | SharedLog, home: Path, *, origin: str, witnesses: Witnesses | None, self_audit_s: float,
+        complain: Callable[[str], object], database: Database | None = None,
     ) -> None:  # fmt: skip
         """Raises what `Witnesses.check_start` raises: a log that its witnesses disown is not served at all."""
         self._log, self._witnesses, self._complain = log, witnesses, complain
         self._self_audit_s = self_audit_s
-        self._reader = LogReader(home, origin=origin, is_checked=True)
+        self._reader = LogReader(home, origin=origin, is_checked=True, database=database)
         self._at = 0
         self._submitted, self._again_at = -1, 0.0
         self._stopped = threading.Event()

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from audit.keys import SigningKey
     from audit.log import AuditLog
+    from audit.log_store import LogStore
     from audit.openings import Vault
-    from audit.store import Store
 
 HELD_BY = ("app", "tenant", "actor", "kind", "connector", "subject", "since", "until")
 """Members of a filter that may say what a hold covers."""
@@ -69,7 +69,7 @@ class Custody:
         hold = os.urandom(6).hex()
         sealed = {"scope": scope, "reason": wanted["reason"], "owner": wanted["owner"]}
 
-        def plan(store: Store, _vault: Vault, _index: int) -> Amendment:
+        def plan(store: LogStore, _vault: Vault, _index: int) -> Amendment:
             covered = len(list(store.search(scoped(scope))))
             public = {**wanted["public"], "hold": hold, "change": "add", "covered": covered}
             return Amendment([Entry("hold", wanted["time"], public, sealed, scope.get("subject", ""))])
@@ -78,7 +78,7 @@ class Custody:
         return {"hold": hold, "record": receipt.index}
 
     def _release(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        def plan(store: Store, _vault: Vault, _index: int) -> Amendment:
+        def plan(store: LogStore, _vault: Vault, _index: int) -> Amendment:
             if wanted["hold"] not in active_holds(store):
                 raise NothingThere(f"no hold {wanted['hold'][:40]!r} is in force (`audit hold list`)")
             public = {**wanted["public"], "hold": wanted["hold"], "change": "release"}
@@ -93,7 +93,7 @@ class Custody:
             raise AuditError("an erasure names a subject and gives a reason")
         commitment, key = commitment_to(subject, salt), self._log.key
 
-        def plan(store: Store, vault: Vault, index: int) -> Amendment:
+        def plan(store: LogStore, vault: Vault, index: int) -> Amendment:
             if store.subject_key(subject) is None:
                 store.scrub()  # asked again because the first time a reader stood in the way
                 raise NothingThere("nothing sealed is kept for this subject")
@@ -126,7 +126,7 @@ class Custody:
         }
         found: dict[str, Any] = {"records": 0, "minimum": 0, "more": False, "held": 0}
 
-        def plan(store: Store, vault: Vault, index: int) -> Amendment:
+        def plan(store: LogStore, vault: Vault, index: int) -> Amendment:
             held: set[int] = set().union(*(covered for _, covered in held_records(store, vault)))
             emptied: list[int] = []
             for candidate in _expired(store, retention.classes, wanted["time"]):
@@ -185,7 +185,7 @@ def scoped(scope: dict[str, str]) -> Filter:
     return Filter(**wanted)
 
 
-def active_holds(store: Store) -> dict[str, int]:
+def active_holds(store: LogStore) -> dict[str, int]:
     """Holds in force, with the index of the record that began each."""
     holds: dict[str, int] = {}
     for index in store.custody("hold"):
@@ -197,7 +197,7 @@ def active_holds(store: Store) -> dict[str, int]:
     return holds
 
 
-def held_records(store: Store, vault: Vault) -> Iterator[tuple[str, set[int]]]:
+def held_records(store: LogStore, vault: Vault) -> Iterator[tuple[str, set[int]]]:
     """(hold, indexes it covers) for each in force; raises HeldBack where it cannot be said what one covers."""
     for hold, index in active_holds(store).items():
         scope = vault.values(index).get("scope")
@@ -206,7 +206,7 @@ def held_records(store: Store, vault: Vault) -> Iterator[tuple[str, set[int]]]:
         yield hold, {index, *store.search(scoped(scope))}
 
 
-def _held_by_name(store: Store, vault: Vault, subject: str) -> str | None:
+def _held_by_name(store: LogStore, vault: Vault, subject: str) -> str | None:
     """A hold on the person counts also for records that are still to come."""
     for hold, index in active_holds(store).items():
         if vault.values(index).get("scope", {}).get("subject") == subject:
@@ -214,14 +214,14 @@ def _held_by_name(store: Store, vault: Vault, subject: str) -> str | None:
     return None
 
 
-def _expired(store: Store, classes: tuple[Any, ...], now: str) -> Iterator[int]:
+def _expired(store: LogStore, classes: tuple[Any, ...], now: str) -> Iterator[int]:
     for number, keeping in enumerate(classes):
         for index, kind, tenant in store.expired(keeping.kind, keeping.tenant, cut_off(now, keeping.keep)):
             if kind not in CUSTODY and not any(earlier.fits(kind, tenant) for earlier in classes[:number]):
                 yield index
 
 
-def _minimum(store: Store, leaves: str, now: str, held: set[int]) -> int:
+def _minimum(store: LogStore, leaves: str, now: str, held: set[int]) -> int:
     """Where the log may begin; 0 where nothing more can go."""
     if not leaves:
         return 0

@@ -21,6 +21,12 @@ class LogInUse(AuditError):
     code = "log_in_use"
 
 
+class BatchRefused(AuditError):
+    """The database cannot store something in a batch, though it is well: what that is must not keep the others waiting."""
+
+    code = "batch_refused"
+
+
 class LogRolledBack(AuditError):
     """The database is older than the head file says: an old copy, or records that were lost."""
 

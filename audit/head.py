@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from audit.store import Store
+    from audit.log_store import LogStore
 
 SLOT = 1024
 
@@ -69,7 +69,7 @@ def read_head(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint | None:
     return found[0] if found else None
 
 
-def check_against_head(store: Store, head: Checkpoint | None, folder: Path) -> None:
+def check_against_head(store: LogStore, head: Checkpoint | None, folder: Path) -> None:
     """Raise LogTorn or LogRolledBack unless the store holds everything that `head`, read before it, speaks of."""
     size = store.size()
     if head is None:

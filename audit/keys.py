@@ -37,6 +37,11 @@ class SigningKey:
         """The newest key."""
         return self.verifiers[0]
 
+    @property
+    def seeds(self) -> tuple[bytes, ...]:
+        """The secrets, the newest first: for deriving other keys from them."""
+        return tuple(self._seeds)
+
     def sign(self, message: bytes) -> bytes:
         """A 64 byte Ed25519 signature of the newest key."""
         return self._keys[0].sign(message)

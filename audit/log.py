@@ -6,28 +6,24 @@ of is covered by the signed head, and at start the database may be ahead of the 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
-import sqlite3
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from audit.errors import AuditError, NotDurable, RecordTooLarge
-from audit.head import HeadFile
-from audit.keys import SigningKey, load_or_make
+from audit.errors import AuditError, BatchRefused, NotDurable, RecordTooLarge
 from audit.openings import Vault
-from audit.reader import LogReader
 from audit.record import Entry, Receipt, Sealed, leaf_of, seal
 from audit.rows import Batch, Change, Row, texts_of
-from audit.startup import checked, has_records, locked
-from audit.store import Store, opening_failure
-from audit.tree import EMPTY_ROOT, leaf_hash
+from audit.startup import Opened, open_embedded
+from audit.tree import leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from audit.keys import SigningKey
+    from audit.log_store import LogStore
 
 # A batch no larger than this bounds the time a caller can wait behind others.
 MOST_IN_A_BATCH = 4096
@@ -40,6 +36,7 @@ class _Job(NamedTuple):
     entry: Entry
     sealed: dict[str, Sealed]
     done: Future[Receipt]
+    entry_id: bytes = b""
 
 
 class Amendment(NamedTuple):
@@ -65,32 +62,13 @@ class _Task(NamedTuple):
 class AuditLog:
     """A log that is being written. `append` and `submit` may be called from any thread; `reader` reads it."""
 
-    def __init__(self, home: Path, *, origin: str) -> None:
-        """Open (or make) the log in `home`/audit.
+    def __init__(self, home: Path, *, origin: str, opened: Opened | None = None) -> None:
+        """Open (or make) the log in `home`/audit; `opened`: one that stands elsewhere, and belongs to this one from now on.
 
         Raises LogInUse, LogRolledBack or LogTorn, each with what to do; a log that does not check out is not served.
         """
-        folder = home / "audit"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        with contextlib.ExitStack() as opened_so_far:
-            self._lock = locked(folder)
-            opened_so_far.callback(os.close, self._lock)
-            try:
-                self._key: SigningKey = load_or_make(folder / "key", origin, may_make=not has_records(folder))
-                self._head = HeadFile(folder / "head")
-                opened_so_far.callback(self._head.close)
-                self._frontier = checked(folder, self._head.newest(self._key.verifiers), self._key.verifiers)
-                self._store = Store(folder / "log.db")
-                opened_so_far.callback(self._store.close)
-                self._store.fold()
-                if self._frontier.size == 0:
-                    # Before the first record: killed between that one's commit and its head, the log still opens.
-                    self._head.write(self._key.checkpoint(0, EMPTY_ROOT))
-                self.reader = LogReader(home, origin=origin, is_checked=True)
-            except sqlite3.DatabaseError as error:
-                raise opening_failure(error, folder / "log.db") from error
-            self._give_back = opened_so_far.pop_all()
+        parts = opened or open_embedded(home, origin)
+        self._folder, self._key, self._store, self._frontier, self.reader, self._keep_head, self._give_back = parts
         self._vault = Vault(self._store)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
@@ -109,15 +87,15 @@ class AuditLog:
         except TimeoutError as error:
             raise NotDurable(f"the record was not durable within {timeout_s:g} s") from error
 
-    def submit(self, entry: Entry) -> Future[Receipt]:
+    def submit(self, entry: Entry, entry_id: bytes = b"") -> Future[Receipt]:
         """Queue an entry; the future is done when it is durable. Raises NotDurable when the queue is full."""
-        job = _Job(entry, _sealed(entry), Future())
+        job = _Job(entry, _sealed(entry), Future(), entry_id)
         # A caller that gave up must not be able to take its answer away from the thread that is about to give it.
         job.done.set_running_or_notify_cancel()
         self._queue(job)
         return job.done
 
-    def amend(self, plan: Callable[[Store, Vault, int], Amendment]) -> Future[Amended]:
+    def amend(self, plan: Callable[[LogStore, Vault, int], Amendment]) -> Future[Amended]:
         """Carry out a plan between two batches: it sees the store and the next index, and says what to write and take away.
 
         All of it is one commit. What the plan raises, the future raises, and nothing was changed. When something was taken
@@ -218,7 +196,7 @@ class AuditLog:
             self._sequences.clear()
             self._vault.forget()
             self._last_time = last_time
-            failure = NotDurable(f"the log could not be written: {error}")
+            failure = error if isinstance(error, BatchRefused) else NotDurable(f"the log could not be written: {error}")
             for job in batch:
                 job.done.set_exception(failure)
             return
@@ -228,7 +206,7 @@ class AuditLog:
             else:
                 job.done.set_result(receipt)
 
-    def _amended(self, plan: Callable[[Store, Vault, int], Amendment]) -> Amended:
+    def _amended(self, plan: Callable[[LogStore, Vault, int], Amendment]) -> Amended:
         amendment = plan(self._store, self._vault, self._frontier.size)
         amended = self._appended(amendment.entries, amendment.changes)
         if amendment.changes:
@@ -291,7 +269,7 @@ class AuditLog:
             self._store.append(Batch(rows, nodes, self._vault.take_new_keys(), frontier.size, note, changes))
             # From here on the batch is in the database: it stays, whether or not the head file takes it.
             self._frontier = frontier
-            self._head.write(note)
+            self._keep_head(note)
         return [
             *refused,
             *((job, Receipt(row.index, digest.hex(), row.app_sequence, frontier.size)) for job, row, digest in placed),
@@ -299,6 +277,7 @@ class AuditLog:
 
     def _row(self, job: _Job, index: int) -> Row:
         entry = job.entry
+        entry.subject.encode()  # before a key is made for it: one that cannot be stored would fail the whole batch
         public = entry.public
         app = str(public.get("app", ""))
         sequence = self._sequences.get(app)
@@ -323,6 +302,7 @@ class AuditLog:
             connectors=texts_of(public, "connectors"),
             subject=subject,
             opening=opening,
+            entry_id=job.entry_id,
         )
         row.check_storable()
         self._sequences[app] = sequence

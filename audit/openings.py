@@ -19,8 +19,8 @@ from audit.rows import SubjectKey, in_ranges
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from audit.log_store import LogStore
     from audit.record import Sealed
-    from audit.store import Store
 
 _NONCE = 12
 # Keys held in memory; a subject beyond that is read from the database again.
@@ -30,7 +30,7 @@ _MOST_KEYS = 10_000
 class Vault:
     """Seals and opens for one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LogStore) -> None:
         self._store = store
         self._ciphers: dict[str, tuple[int, AESGCM]] = {}
         self._new_keys: dict[str, SubjectKey] = {}

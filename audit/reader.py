@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 import threading
@@ -12,15 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.errors import LogTorn, LogUnusable
 from audit.head import check_against_head, read_head
 from audit.keys import SigningKey, load_or_make
+from audit.log_store import TILE_WIDTH, node_in
 from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.openings import Vault
 from audit.rows import Filter, columns_of
-from audit.store import TILE_WIDTH, Store, node_in, opening_failure
+from audit.store import Store, opening_failure
 from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from audit.log_store import LogStore
+    from audit.postgres import Database
 
 COSIGNED = "cosigned"
 """File beside the database: the newest checkpoint that enough witnesses cosigned."""
@@ -43,30 +46,29 @@ class Page(NamedTuple):
 class LogReader:
     """A read-only view; sees whole batches. May be used from any thread."""
 
-    def __init__(self, home: Path, *, origin: str, is_checked: bool = False) -> None:
+    def __init__(self, home: Path, *, origin: str, is_checked: bool = False, database: Database | None = None) -> None:
         """Raises FileNotFoundError where no log was ever written, LogRolledBack or LogTorn where it is not what was signed.
 
-        `is_checked`: the caller has just compared database and head.
+        `is_checked`: the caller has just compared database and head. `database`: the log stands there, not in `home`.
         """
         folder = home / "audit"
-        if not (folder / "log.db").exists():
+        if database is None and not (folder / "log.db").exists():
             raise FileNotFoundError(f"{folder}: no audit log there yet; the first recorded decision makes it")
         self._folder, self._origin = folder, origin
         self._key_file, self._key_stamp = folder / "key", (0, 0)
         self._key: SigningKey = load_or_make(self._key_file, origin, may_make=False)
         # The writer commits first and writes the head then: read in the other order, the head is never ahead.
         head = None if is_checked else read_head(folder / "head", self._key.verifiers)
-        with contextlib.ExitStack() as opened_so_far:
+        self._store: LogStore = _shared(database) if database else _embedded(folder)
+        if not is_checked and (head is not None or database is None):
             try:
-                self._store = Store(folder / "log.db", read_only=True)
-                opened_so_far.callback(self._store.close)
-                if self._store.has_tables() and self._store.is_older():
-                    raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
-                if not is_checked:
-                    check_against_head(self._store, head, folder)
+                check_against_head(self._store, head, folder)
             except sqlite3.DatabaseError as error:
+                self._store.close()
                 raise opening_failure(error, folder / "log.db") from error
-            opened_so_far.pop_all()
+            except BaseException:
+                self._store.close()
+                raise
         self._vault = Vault(self._store)
         self._lock = threading.Lock()
 
@@ -221,14 +223,18 @@ class LogReader:
         """Sizes of the log at its earlier exports: their checkpoints are in somebody's hands."""
         with self._lock:
             found = list(self._store.search(Filter(kind="export"), limit=_MOST_EXPORTS))
-            rows = [row for start in range(0, len(found), 500) for row in self._store.rows(found[start : start + 500])]
+            rows = [
+                row
+                for start in range(0, len(found), 500)
+                for row in self._store.with_openings(found[start : start + 500])
+            ]
         sizes = (columns_of(row[1])["public"].get("size") for row in rows)
         return {size for size in sizes if isinstance(size, int)}
 
     def batch(self, indexes: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
         """(index, leaf, opening's text) of some records, ascending; the text is empty where nothing can be opened."""
         with self._lock:
-            rows = self._store.rows(indexes)
+            rows = self._store.with_openings(indexes)
             return [(row[0], row[1], text) for row, text in zip(rows, self._vault.texts(rows), strict=True)]
 
     def nodes(self, wanted: Iterable[tuple[int, int]]) -> list[bytes]:
@@ -310,7 +316,31 @@ class LogReader:
         self._store.close()
 
 
-def check_leaves(store: Store, start: int, size: int) -> None:
+def _embedded(folder: Path) -> LogStore:
+    try:
+        store = Store(folder / "log.db", read_only=True)
+        if store.has_tables() and store.is_older():
+            store.close()
+            raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
+    except sqlite3.DatabaseError as error:
+        raise opening_failure(error, folder / "log.db") from error
+    return store
+
+
+def _shared(database: Database) -> LogStore:
+    from audit.postgres_store import PostgresStore
+
+    store = PostgresStore(database)
+    if not store.has_tables():
+        store.close()
+        raise FileNotFoundError("the database holds no audit log yet; the first recorded decision makes it")
+    if store.is_older():
+        store.close()
+        raise LogUnusable("the database is of an older schema: start a service of this version, which migrates it")
+    return store
+
+
+def check_leaves(store: LogStore, start: int, size: int) -> None:
     """Leaves [start, size) are there and are what their hashes say; raises LogTorn naming the first that is not."""
     expected = start
     for index, leaf in store.leaves(start, size):
@@ -323,7 +353,7 @@ def check_leaves(store: Store, start: int, size: int) -> None:
         raise LogTorn(f"record {expected} is missing: restore the database")
 
 
-def stated_minimum(store: Store) -> int:
+def stated_minimum(store: LogStore) -> int:
     """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
     for index in reversed(store.custody("prune") if store.size() and not store.is_older() else []):
         minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)

@@ -38,6 +38,8 @@ class Row(NamedTuple):
     subject: int = 0
     """Number of the subject whose key opens `opening`."""
     opening: bytes = b""
+    entry_id: bytes = b""
+    """16 bytes that whoever asked gave the entry, where the log has several writers; no two records have the same."""
 
     def check_storable(self) -> None:
         """Raise ValueError for text that is no UTF-8: found out in the middle of a batch, it would fail the others."""

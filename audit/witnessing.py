@@ -111,6 +111,9 @@ class Witnesses:
                 return _line_of(body, peer.key), time
             if status == 409 and kind == SIZE_TYPE and body.strip().isdigit():
                 theirs = int(body[:20])
+                if size < theirs <= reader.size():
+                    # Another replica of this log was faster; what it submitted is ours as well.
+                    raise OSError(f"has cosigned a newer checkpoint of {theirs} records meanwhile")
                 if theirs > size:
                     raise _Disagrees(f"saw {theirs} records, the log has {size}: an older copy, or its end was lost")
                 if theirs == old == size:

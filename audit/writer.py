@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from audit.custody import Custody
 from audit.errors import AuditError, LogUnusable
 from audit.flight import read_slot
+from audit.log import AuditLog
 from audit.record import Canonical, Entry
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from audit.log import AuditLog
     from audit.record import Receipt
+    from audit.shared import SharedLog
 
 SOCKET = "writer.sock"
 # What `struct sockaddr_un` holds on Linux, less its end; other systems hold less and say so themselves.
@@ -38,9 +39,9 @@ LONGEST_LINE = 16 << 20
 class Writer:
     """Serves one log on `home`/audit/writer.sock."""
 
-    def __init__(self, log: AuditLog, home: Path) -> None:
+    def __init__(self, log: AuditLog | SharedLog, home: Path) -> None:
         self._log = log
-        self._custody = Custody(log)
+        self._carry_out = Custody(log).act if isinstance(log, AuditLog) else log.act
         self._path = home / "audit" / SOCKET
         self._server: asyncio.Server | None = None
 
@@ -124,7 +125,7 @@ class Writer:
         """One after the other on a connection; others go on meanwhile."""
         _, number, verb, arguments = message
         try:
-            result = await asyncio.get_running_loop().run_in_executor(None, self._custody.act, verb, arguments)
+            result = await asyncio.get_running_loop().run_in_executor(None, self._carry_out, verb, arguments)
         except AuditError as error:
             queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
         except OSError as error:

@@ -89,6 +89,16 @@ TABLE: tuple[Setting, ...] = (
         "obligations that the gateway carries out, comma-separated; a yes that needs another one is a no",
     ),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
+    Setting(
+        "database",
+        "",
+        "postgresql:// URL of an audit log that several replicas share, without a password; empty: SQLite in the home",
+    ),
+    Setting(
+        "database_password_file",
+        "",
+        "file with that database's password and nothing else, read at each connection; empty: libpq's passfile, or none",
+    ),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
     Setting(
         "tiles",

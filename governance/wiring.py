@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.log import AuditLog
+    from audit.postgres import Database
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from audit.shared import SharedLog
     from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
     from governance.enrich.review_store import ReviewStore
@@ -258,7 +260,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
 class LogRecorder:
     """The log of this process as the line's recorder."""
 
-    def __init__(self, log: AuditLog, timeout_s: float) -> None:
+    def __init__(self, log: AuditLog | SharedLog, timeout_s: float) -> None:
         self.log = log
         self._timeout_s = timeout_s
 
@@ -308,12 +310,46 @@ def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
 
 
+def database_of(settings: Settings) -> Database | None:
+    """Where the audit log stands; None for SQLite in the home. Raises CallerError for a URL that is none."""
+    if not settings.text("database"):
+        return None
+    try:
+        from audit.postgres import Database
+    except ImportError as error:
+        raise CallerError(
+            f"PostgreSQL's driver is missing ({error})",
+            where="GOVERNANCE_DATABASE",
+            hint="pip install 'microapp-governance[postgres]'",
+        ) from error
+    from audit.errors import AuditError
+
+    try:
+        return Database(settings.text("database"), settings.text("database_password_file")).checked()
+    except AuditError as error:
+        raise CallerError(str(error), where="GOVERNANCE_DATABASE") from error
+
+
+def open_log(settings: Settings) -> AuditLog | SharedLog:
+    """The log for writing, which takes the home's lock; raises AuditError or OSError where it cannot be trusted or reached."""
+    import sys
+
+    database, origin = database_of(settings), settings.text("log_origin")
+    if database is None:
+        from audit.log import AuditLog
+
+        return AuditLog(settings.home, origin=origin)
+    from audit.shared import SharedLog
+
+    return SharedLog(settings.home, origin=origin, database=database, complain=sys.stderr.write)
+
+
 def open_reader(settings: Settings) -> LogReader:
     """The audit log of this home for reading; may run beside a service. Raises CallerError where there is none."""
     from audit.reader import LogReader
 
     try:
-        return LogReader(settings.home, origin=settings.text("log_origin"))
+        return LogReader(settings.home, origin=settings.text("log_origin"), database=database_of(settings))
     except FileNotFoundError as error:
         raise CallerError(str(error)) from error
 
@@ -322,11 +358,10 @@ def open_reader(settings: Settings) -> LogReader:
 def open_recorder(settings: Settings) -> Iterator[Recorder]:
     """Write access for one process: the log itself, or the running service's writer where that holds it."""
     from audit.errors import AuditError, LogInUse
-    from audit.log import AuditLog
 
     timeout_s = settings.number("record_timeout_ms") / 1000
     try:
-        log = AuditLog(settings.home, origin=settings.text("log_origin"))
+        log = open_log(settings)
     except LogInUse:
         yield SharedRecorder(settings.home, timeout_s)
         return
@@ -339,7 +374,7 @@ def open_recorder(settings: Settings) -> Iterator[Recorder]:
         log.close()
 
 
-def _ask_witnesses(settings: Settings, log: AuditLog) -> None:
+def _ask_witnesses(settings: Settings, log: AuditLog | SharedLog) -> None:
     """Raises DependencyError for a log that its witnesses disown."""
     from audit.errors import AuditError
     from governance.platform.witnesses import log_witnesses
@@ -359,10 +394,12 @@ def open_custody(settings: Settings) -> Iterator[Callable[[str, dict[str, Any]],
 
     from audit.client import Client
     from audit.custody import Custody
+    from audit.log import AuditLog
 
     with open_recorder(settings) as recorder:
         if isinstance(recorder, LogRecorder):
-            yield Custody(recorder.log).act
+            log = recorder.log
+            yield Custody(log).act if isinstance(log, AuditLog) else log.act
             return
 
         async def act(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:

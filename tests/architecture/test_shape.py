@@ -86,7 +86,17 @@ def test_checking_a_file_imports_none_of_the_heavy_packages(tmp_path):
     assert roots.isdisjoint(
         {"fastapi", "sqlmodel", "presidio_analyzer", "litellm", "pydantic", "starlette", "granian", "httpx"}
     )
-    assert roots.isdisjoint({"cryptography", "sqlite3", "opentelemetry", "argparse", "dataclasses"})
+    assert roots.isdisjoint({"cryptography", "sqlite3", "psycopg", "opentelemetry", "argparse", "dataclasses"})
+
+
+def test_the_embedded_log_does_without_postgresql_s_driver(tmp_path):
+    loaded = imported_by(
+        "import pathlib, audit.writer, audit.client, audit.care, governance.wiring\n"
+        "from audit.log import AuditLog\n"
+        f"AuditLog(pathlib.Path({str(tmp_path)!r}), origin='log.example/shape').close()",
+        tmp_path,
+    )
+    assert not {name for name in loaded if name.split(".")[0] == "psycopg" or name.startswith("audit.postgres")}
 
 
 def test_the_audit_verifier_stands_alone(tmp_path):

@@ -91,7 +91,7 @@ class Service:
 
     def key(self, role: str, tenant: str = "", expires: str = "") -> str:
         argv = ["key", "create", "--role", role, "--tenant", tenant, "--expires", expires]
-        done = governance(*argv, home=self.home)
+        done = governance(*argv, home=self.home, **self.env)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()
 

@@ -43,6 +43,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
         if options.verb in custody.VERBS:
             custody.carry_out(options, settings, stdout, stderr)
             return 0
+        if options.verb == "migrate":
+            _migrate(options.to, settings, stdout)
+            return 0
         log = open_reader(settings)
         if options.verb == "export":
             from governance.entrypoints.cli.audit_packages import export
@@ -162,6 +165,22 @@ def _row(record: dict[str, Any]) -> str:
     )
 
 
+def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
+    from governance.settings import Settings as Changed
+    from governance.wiring import database_of
+
+    database = database_of(Changed({**settings.values, "database": url}))
+    if database is None:
+        raise CallerError("--to needs a postgresql:// URL", where="--to")
+    from audit.migrate import move
+
+    head = move(settings.home, settings.text("log_origin"), database)
+    stdout.write(
+        f"{head.size} records moved, the root is the same ({head.root.hex()}). From now on set GOVERNANCE_DATABASE; give "
+        f"further replicas this home's audit/key. The old file is {settings.home}/audit/log.db.moved\n"
+    )
+
+
 def _filter(options: argparse.Namespace) -> Filter:
     from audit.store import Filter
 
@@ -200,5 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     who.add_argument("--app", default="", help="every yes that made this app what it is")
     asking.add_parser("data-of", help="what a person's data touched").add_argument("subject")
     custody.add_verbs(verbs)
+    migrating = verbs.add_parser("migrate", help="move the log from SQLite into PostgreSQL; its tree head stays")
+    migrating.add_argument("--to", required=True, metavar="URL", help="postgresql://user@host/name, without a password")
     add_verify_options(verbs.add_parser("verify", help="check an export; needs no server and no trust in it"))
     return parser

@@ -22,7 +22,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
     rows = [
         {
             "variable": row.variable,
-            "value": settings.text(row.name),
+            "value": _shown(settings.text(row.name)),
             "source": "environment" if row.name in settings.values else "default",
             "meaning": row.meaning,
         }
@@ -37,3 +37,10 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
         value = entry["value"] or "(empty)"
         stdout.write(f"{entry['variable']:<32} {value:<28} {entry['source']:<12} {entry['meaning']}\n")
     return 0
+
+
+def _shown(value: str) -> str:
+    """A password in a URL, where none belongs, is not repeated."""
+    scheme, mark, rest = value.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{scheme}{mark}{user.partition(':')[0]}:***@{place}" if at and ":" in user else value

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from audit.care import Care
 from audit.errors import AuditError
-from audit.log import AuditLog
 from audit.writer import Writer
 from governance.errors import GovernanceError
 from governance.platform.witnesses import log_witnesses
 from governance.settings import from_environment
+from governance.wiring import database_of, open_log
 
 if TYPE_CHECKING:
+    from audit.log import AuditLog
+    from audit.shared import SharedLog
     from governance.settings import Settings
 
 
@@ -27,7 +29,7 @@ async def _serve() -> None:
     # What lives now lives for good; collecting it again and again costs more than recording.
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
-    log = AuditLog(settings.home, origin=settings.text("log_origin"))
+    log = open_log(settings)
     try:
         care = _care(log, settings)
     except (AuditError, GovernanceError):
@@ -44,11 +46,12 @@ async def _serve() -> None:
     log.close()
 
 
-def _care(log: AuditLog, settings: Settings) -> Care:
+def _care(log: AuditLog | SharedLog, settings: Settings) -> Care:
     """Witnesses and self-audit; raises AuditError for a log that its witnesses disown."""
     return Care(
         log, settings.home, origin=settings.text("log_origin"), witnesses=log_witnesses(settings),
         self_audit_s=settings.number("self_audit_s"), complain=sys.stderr.write,
+        database=database_of(settings),
     )  # fmt: skip
 
 

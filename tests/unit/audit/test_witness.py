@@ -19,6 +19,7 @@ from audit.cosignature import cosignatures
 from audit.errors import LogInUse, LogRolledBack, LogUnusable, NotDurable
 from audit.log import AuditLog
 from audit.notes import COSIGNATURE, BadNote, opened, parse_checkpoint, parse_verifier_key
+from audit.reader import LogReader
 from audit.record import Entry
 from audit.witness import SIZE_TYPE, Witness, request_body
 from audit.witnessing import Peer, Witnesses, parse_peers
@@ -247,6 +248,22 @@ class TestTheLogsSide:
             pytest.raises(LogRolledBack, match="saw 8 records, the log has 5"),
         ):
             Witnesses(tmp_path / "old", [serving.peer], 0, 5).check_start(rolled_back.reader)
+
+    def test_a_replica_that_was_slower_than_another_does_not_mistake_that_for_a_rollback(self, tmp_path, log, serving):
+        """Its checkpoint was the newest when it read it; the log that it reads has what the witness saw."""
+        read_before = [log.reader.checkpoint()]
+
+        class Slow(LogReader):
+            def checkpoint(self) -> str:
+                return read_before.pop() if read_before else super().checkpoint()
+
+        grow(log, 3)
+        assert witnesses(tmp_path, serving.peer).submit(log.reader) == 1
+        slow = Slow(tmp_path / "home", origin=ORIGIN)
+        try:
+            assert witnesses(tmp_path, serving.peer).submit(slow) == 0
+        finally:
+            slow.close()
 
     def test_a_log_that_begins_anew_under_its_key_is_not_served(self, tmp_path, log, witness, serving):
         witnesses(tmp_path, serving.peer).submit(log.reader)

@@ -1,0 +1,80 @@
+"""Two services on one PostgreSQL: what one decides the other reads, and without the database nobody is allowed anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+from tests.journeys.service import EXAMPLES, Service, governance
+from tests.postgres import Server, needs_postgres
+
+CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
+
+pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres")]
+
+
+@pytest.mark.slow
+def test_replicas_share_one_log_outlive_each_other_s_writer_and_deny_without_their_database(tmp_path):
+    server = Server()
+    env = {"GOVERNANCE_DATABASE": server.database().url, "GOVERNANCE_RECORD_TIMEOUT_MS": "15000"}
+    first = Service(tmp_path / "one", "--workers", "1", **env)
+    second = Service(tmp_path / "two", "--workers", "1", **env)
+    try:
+        first.start()
+        (second.home / "audit").mkdir(parents=True, mode=0o700)
+        shutil.copy(first.home / "audit" / "key", second.home / "audit" / "key")
+        second.start()
+        with first.client("platform") as one, second.client("platform") as two:
+            here, there = one.post("/v1/decisions", json=CALL).json(), two.post("/v1/decisions", json=CALL).json()
+            assert one.get(f"/v1/decisions/{there['decision_id']}").json()["public"]["effect"] == "deny"
+            assert two.get(f"/v1/decisions/{here['decision_id']}").json()["public"]["effect"] == "deny"
+            # The writer that was elected first is killed: the other replica's entries are still taken.
+            for process in first.children("writer_main"):
+                os.kill(process, signal.SIGKILL)
+            third = two.post("/v1/decisions", json=CALL).json()
+            assert third["violations"]
+            checked = governance("audit", "check", home=second.home, **env)
+            assert checked.returncode == 0, checked.stderr
+            shown = governance("audit", "show", third["decision_id"], home=second.home, **env)
+            assert json.loads(shown.stdout)["public"]["decision_id"] == third["decision_id"]
+            server.stop()
+            refused = two.post("/v1/decisions", json=CALL)
+            assert refused.status_code == 503, refused.text
+            assert "allow" not in refused.json().get("effect", "")
+            server.start()
+            second.wait_until(lambda: two.post("/v1/decisions", json=CALL).status_code == 200)
+        assert not (first.home / "audit" / "log.db").exists()
+    finally:
+        first.stop()
+        second.stop()
+        server.remove()
+
+
+def test_the_move_and_the_settings_as_a_user_types_them(tmp_path, postgres):
+    home, url = tmp_path / "home", postgres.database().url
+    asked = json.dumps(CALL).encode()
+    made = governance("decide", "-", home=home, stdin=asked)
+    before = governance("audit", "checkpoint", home=home)
+    assert before.returncode == 0, made.stderr
+    moved = governance("audit", "migrate", "--to", url, home=home)
+    assert moved.returncode == 0, moved.stderr
+    assert b"the root is the same" in moved.stdout
+    assert governance("audit", "checkpoint", home=home, GOVERNANCE_DATABASE=url).stdout == before.stdout
+    assert governance("decide", "-", home=home, stdin=asked, GOVERNANCE_DATABASE=url).returncode == made.returncode
+    erased = governance(
+        "audit", "erase", "nobody-here", "--reason", "r", home=home, GOVERNANCE_DATABASE=url
+    )  # fmt: skip
+    assert b"nothing_there" in erased.stderr
+    assert governance("audit", "check", home=home, GOVERNANCE_DATABASE=url).returncode == 0
+    # Without the setting the home says that its log is elsewhere, and decides nothing.
+    assert governance("decide", "-", home=home, stdin=asked).returncode not in {0, made.returncode}
+    leaky = governance("settings", home=home, GOVERNANCE_DATABASE="postgresql://u:very-secret-word@h/d")
+    assert b"very-secret-word" not in leaky.stdout + leaky.stderr
+    refused = governance("audit", "check", home=home, GOVERNANCE_DATABASE="postgresql://u:very-secret-word@h/d")
+    assert refused.returncode == 2
+    assert b"PASSWORD_FILE" in refused.stderr
+    assert b"very-secret-word" not in refused.stderr
