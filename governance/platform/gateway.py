@@ -95,7 +95,7 @@ def _translated(sources: Sources) -> GatewayState:
     return GatewayState(
         listeners=tuple(_each(sources.file, "listeners", _listener)),
         apps=tuple(routes),
-        keys=tuple(_key(key) for key in sources.keys if not key.revoked),
+        keys=api_keys(sources.keys),
         providers=tuple(_each(sources.file, "issuers", _issuer)),
         service=_service(sources.file["service"]) if sources.file.get("service") else None,
         shared_hosts=tuple(map(str, sources.file.get("sharedHosts", []))),
@@ -137,6 +137,11 @@ def _redact(what: str, spec: Json, classes: Json) -> tuple[str, ...]:
     declared = set(spec.get("data", {}).get("classes", []))
     cut = {"none": (), "all": KINDS, "undeclared": tuple(kind for kind in KINDS if classes.get(kind) not in declared)}
     return tuple(cut[what])
+
+
+def api_keys(keys: Iterable[Key]) -> tuple[ApiKey, ...]:
+    """The keys that were not revoked, by their hashes."""
+    return tuple(_key(key) for key in keys if not key.revoked)
 
 
 def _key(key: Key) -> ApiKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from governance.settings import Settings
+    from runtime_adapters.gateway.applying import GatewayFolder
     from runtime_adapters.gateway.state import GatewayState
 
 _LOOK_AGAIN_S = 0.1
@@ -68,7 +70,7 @@ def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int
     folder.apply(state)
     envoy.start()
     stderr.write(f"gateway: serving {len(state.apps)} apps\n")
-    refused, stamp, looked = "", _stamp(settings), time.monotonic()
+    good, refused, stamp, looked = state, "", _stamp(settings), time.monotonic()
     try:
         while True:
             time.sleep(_LOOK_AGAIN_S)
@@ -80,16 +82,31 @@ def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int
                 if not envoy.is_running:
                     stderr.write("gateway: Envoy ended; started again with the last good configuration\n")
                     envoy.start()
-                applied = folder.apply(_state(settings), [envoy.admin_socket])
-                refused = ""
+                state = _state(settings)
+                applied = folder.apply(state, [envoy.admin_socket])
+                good, refused = state, ""
                 if applied.files:
                     stderr.write(f"gateway: {', '.join(applied.files)} in force after {applied.took_s:.2f} s\n")
-            except (GovernanceError, GatewayRefusal, OSError) as error:
+            except OSError as error:  # Envoy ended meanwhile: again at once, since the change may be a revocation
+                stamp = ()
+                stderr.write(f"gateway: not taken, tried again: {error}\n")
+            except (GovernanceError, GatewayRefusal) as error:
+                _keys_alone(settings, folder, good, envoy.admin_socket)
                 if str(error) != refused:
                     refused = str(error)
                     stderr.write(f"gateway: refused, the last good configuration serves: {refused}\n")
     finally:
         envoy.stop()
+
+
+def _keys_alone(settings: Settings, folder: GatewayFolder, good: GatewayState, admin_socket: str) -> None:
+    """A wrong file or app keeps everything as it was but the keys: a revoked one must not wait until somebody mends that."""
+    from governance.platform.gateway import api_keys
+    from governance.platform.keys import KeyStore
+    from runtime_adapters.gateway.state import GatewayRefusal
+
+    with contextlib.suppress(GovernanceError, GatewayRefusal, OSError):
+        folder.apply(good._replace(keys=api_keys(KeyStore(settings.home).all())), [admin_socket])
 
 
 def _ended(*_: object) -> None:
