@@ -11,7 +11,7 @@ import pytest
 from audit.care import Care
 from audit.custody import Custody
 from audit.errors import AuditError, HeldBack, LogRolledBack, LogTorn, NotDurable, NothingThere, RecordTooLarge
-from audit.exports.package import export
+from audit.exports.package import Wanted, export
 from audit.log import AuditLog
 from audit.questions import data_of, who_allowed
 from audit.record import Entry
@@ -185,7 +185,7 @@ def test_proofs_tiles_and_an_export_that_verifies(kept, tmp_path):
             assert root_from_inclusion(index, new.size, leaf_hash(log.reader.leaf(index)), path) == new.root
         assert is_consistent(old.size, new.size, old.root, new.root, log.reader.consistency(old.size, new.size))
         assert [len(log.reader.tile(*at)) // 32 for at in ((0, 0), (0, 1), (1, 0), (2, 0))] == [256, 74, 1, 0]
-        done = export(log.reader, Filter(), tmp_path / "package", formats=["jsonl", "csv"], created=NOW)
+        done = export(log.reader, Wanted(Filter(), ("jsonl", "csv")), tmp_path / "package", created=NOW)
         key = log.reader.verifier_key
     assert done.records == 330
     assert verify([str(tmp_path / "package"), "--key", key], lambda _: None, lambda _: None) == 0
