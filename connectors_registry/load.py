@@ -13,7 +13,10 @@ _CONNECTOR: dict[str, type] = {
     "name": _TEXT, "title": _TEXT, "state": _TEXT, "owner": _TEXT, "review_by": _TEXT, "hosts": _LIST, "regions": _LIST,
     "scopes": _MAP, "data_classes": _LIST, "operations": _LIST, "fields": _LIST, "limits": _MAP, "tenants": _LIST,
 }  # fmt: skip
-_CONNECTOR_OPTIONAL: dict[str, type] = {"retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP}
+_CONNECTOR_OPTIONAL: dict[str, type] = {
+    "retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP, "per_minute": _MAP, "oauth": _MAP, "documentation": _TEXT,
+    "region_hosts": _MAP,
+}  # fmt: skip
 _TENANT: dict[str, type] = {
     "name": _TEXT, "business_area": _TEXT, "cost_centers": _LIST, "connectors": _LIST, "quotas": _MAP, "regions": _LIST,
 }  # fmt: skip

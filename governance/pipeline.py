@@ -103,6 +103,12 @@ class Pipeline:
         self._looked_at: Active | None = None
         self._has_masks = False
 
+    def knowing(self, enricher: Enricher) -> Pipeline:
+        """The same line with one more source of facts, for a request that somebody else's facts do not fit."""
+        line = Pipeline(self._parts._replace(enrichers=[*self._parts.enrichers, enricher]))
+        line._looked_at, line._has_masks = self._looked_at, self._has_masks
+        return line
+
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
         assessed = self.assess(request)

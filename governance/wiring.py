@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from audit.log import AuditLog
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from connectors_registry.load import Registry
     from governance.enrich.port import Enricher
     from governance.model.request import Json
     from governance.pipeline import Recorder
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.tokens import AppTokens
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -78,11 +82,18 @@ def directory_of(settings: Settings) -> AppDirectory:
     return AppDirectory(settings.text("home"), _shipped_templates())
 
 
-def enrichers_of(directory: AppDirectory) -> list[Enricher]:
-    """Every source of facts, in the order they are asked."""
-    from connectors_registry.load import load_registry
+def registry_of(settings: Settings) -> Registry:
+    """Connectors and tenants. Raises CallerError for a registry that must not be used."""
+    from connectors_registry.load import BadEntry, load_registry
 
-    registry = load_registry()
+    try:
+        return load_registry(settings.text("registry"))
+    except (BadEntry, OSError) as error:
+        raise CallerError(str(error), hint="connectors_registry/README.md says what an entry holds") from error
+
+
+def enrichers_of(directory: AppDirectory, registry: Registry) -> list[Enricher]:
+    """Every source of facts, in the order they are asked."""
     return [
         SchemaFacts(),
         AppFacts(directory),
@@ -99,7 +110,7 @@ def for_check(settings: Settings) -> Pipeline:
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings)),
+            enrichers=enrichers_of(directory_of(settings), registry_of(settings)),
             rebuild=changed,
             waivers=lambda: waivers,
         )
@@ -112,7 +123,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     waivers = waivers_of(settings, active())
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory),
+        enrichers=enrichers_of(directory, registry_of(settings)),
         rebuild=changed,
         enforcement=directory,
         waivers=lambda: waivers,
@@ -235,6 +246,52 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
     active = active_of(settings)
     with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+
+
+def secrets_of(settings: Settings) -> EmbeddedSecrets:
+    """The credentials of this home."""
+    from pathlib import Path
+
+    from governance.platform.broker.secrets import EmbeddedSecrets
+
+    key = settings.text("secrets_key")
+    return EmbeddedSecrets(settings.home, Path(key) if key else None)
+
+
+def app_tokens_of(settings: Settings) -> AppTokens:
+    """The keys of app tokens of this home."""
+    from governance.platform.broker.tokens import AppTokens
+
+    return AppTokens(settings.home)
+
+
+def broker_of(settings: Settings, line: Pipeline) -> Broker:
+    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
+    from governance.platform.broker.addresses import Addresses, read_pins
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.calls import Parts as BrokerParts
+    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.limits import Meter
+    from governance.platform.broker.sending import Bounds, Sender
+
+    registry = registry_of(settings)
+    bounds = Bounds(
+        settings.number("connector_deadline_ms") / 1000,
+        settings.number("max_body_bytes"),
+        settings.number("connector_max_bytes"),
+    )
+    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    return Broker(
+        BrokerParts(
+            line=line,
+            connectors=registry.connectors,
+            tenants=registry.tenants,
+            spec_of=directory_of(settings).spec_of,
+            meter=Meter(settings.home),
+            credentials=Credentials(secrets_of(settings), sender),
+            sender=sender,
+        )
+    )
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

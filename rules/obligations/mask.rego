@@ -6,36 +6,39 @@
 #   applies_to: [connector_call, data_flow]
 package platform.obligations.mask
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.findings
 import data.platform.lib.lists
-import data.platform.lib.manifest
+import data.platform.lib.registry
 
 oblige contains value if {
 	input.kind == "data_flow"
 	some found in findings.pii
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
+	not answer.clears(found)
 	found.segments[0] == "payload"
 	value := {"pointer": array.slice(found.segments, 1, count(found.segments)), "class": found.class}
 }
 
 oblige contains value if {
-	input.kind == "connector_call"
-	some c in destination.entries
+	some c in _answering
 	some field in c.fields
 	class := object.get(field, "class", "unclassified")
-	not _is_declared(field, class)
+	not answer.declares(class, object.get(field, "pii", ""))
 	pointer := lists.of(field, "pointer")
 	value := {"pointer": pointer, "class": class}
 }
 
-# Declared by class and, where it is about people, by kind.
-_is_declared(field, class) if {
-	class in manifest.classes
-	object.get(field, "pii", "") in (manifest.pii | _not_about_people(class))
+# The connector that a call goes to, or that the answer of one comes from.
+_answering contains c if {
+	input.kind == "connector_call"
+	some c in destination.entries
 }
 
-_not_about_people(class) := {""} if not class in data.platform.classes.about_people
-
-else := set()
+_answering contains c if {
+	answer.is_answer
+	some c in registry.entries
+	c.name == input.resource.source
+}

@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 import yaml  # noqa: E402
 
+from connectors_registry.load import load_registry  # noqa: E402
 from governance.enrich.port import enrich_all  # noqa: E402
 from governance.model.request import Source  # noqa: E402
 from governance.normalise.admission import request_of, review_of  # noqa: E402
@@ -89,7 +90,7 @@ def deploy_example(home: Path) -> None:
 
 def inputs_of(requests: list[dict], home: Path) -> list[dict]:
     """The same as finished inputs, facts and all."""
-    enrichers = enrichers_of(directory_of(Settings({"home": str(home)})))
+    enrichers = enrichers_of(directory_of(Settings({"home": str(home)})), load_registry())
     found = []
     for document in requests:
         request = normalise_document(document, Source("bench", "bench", ("service",)))
@@ -201,7 +202,7 @@ def bench_admission(folder: Path, rounds: int, count: int) -> Iterator[Row]:
     theirs = [*base, str(folder / "policy"), str(folder / "data")]
     logging = [*base, "--set", "decision_logs.console=true", str(folder / "policy"), str(folder / "data")]
     source = Source("bench", "bench", ("service",))
-    enrichers = enrichers_of(directory_of(Settings({"home": str(folder / "home")})))
+    enrichers = enrichers_of(directory_of(Settings({"home": str(folder / "home")})), load_registry())
     with (
         server(ours, "/readyz", env, folder / "ours-admission.log") as (port, group),
         server(theirs, "/health", plain, folder / "opa3.log") as (opa_port, opa_group),

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, decisions, opa, records, tiles
+from governance.entrypoints.http import admission, authzen, connectors, decisions, opa, records, tiles
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -125,6 +125,31 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"
     ),
     Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
+    Route(
+        "POST",
+        "/v1/connectors/{name}/calls",
+        connectors.call,
+        _OPEN,
+        "Call a connector, with an app token; the answer comes masked",
+        "http.connectors",
+    ),
+    Route("GET", "/v1/connectors", connectors.listing, _EVERYBODY, "The registered connectors"),
+    Route("GET", "/v1/connectors/{name}", connectors.show, _EVERYBODY, "One registered connector"),
+    Route(
+        "POST",
+        "/v1/apps/{name}/tokens",
+        connectors.token,
+        _ADMITS,
+        "A token for an instance of an app (a runtime asks)",
+    ),
+    Route(
+        "DELETE",
+        "/v1/apps/{name}/instances/{id}/tokens",
+        connectors.revoke,
+        _ASKS_RULES,
+        "End an instance's tokens now",
+    ),
+    Route("GET", "/.well-known/jwks.json", connectors.jwks, _OPEN, "Keys that app tokens verify with (RFC 7517)"),
     Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
     Route(
         "GET", "/tile/{path*}", tiles.tile, _FOLLOWS, "Hash tiles and entry bundles of the audit log (C2SP tlog-tiles)"

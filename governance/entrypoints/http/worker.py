@@ -17,12 +17,21 @@ from governance.model.request import Source
 from governance.pipeline import Pipeline
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import active_of, open_reader, parts_for, waivers_of
+from governance.wiring import (
+    active_of,
+    app_tokens_of,
+    broker_of,
+    directory_of,
+    open_reader,
+    parts_for,
+    waivers_of,
+)
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.model.request import Request
+    from governance.platform.broker.calls import Broker
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -56,6 +65,9 @@ class Worker:
         self._active = active_of(settings)
         self._waivers: tuple[Waiver, ...] = waivers_of(settings, self._active)
         self._reader: LogReader | None = None
+        self._broker: Broker | None = None
+        self.directory = directory_of(settings)
+        self.app_tokens = app_tokens_of(settings)
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
@@ -68,6 +80,13 @@ class Worker:
                 watch=self._watch,
             )
         )
+
+    @property
+    def broker(self) -> Broker:
+        """The way out for apps; made on first use, since it loads an HTTP client."""
+        if self._broker is None:
+            self._broker = broker_of(self.settings, self.line)
+        return self._broker
 
     @property
     def active(self) -> Active:
@@ -111,6 +130,8 @@ class Worker:
     async def close(self) -> None:
         """Drop connections and the flight slot in good order."""
         self.telemetry.save()
+        if self._broker is not None:
+            await self._broker.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:
