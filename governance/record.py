@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import masked, scrubbed, without
+from governance.masking import masked, scrubbed, without, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     """The record of one decision."""
     resource, hidden = masked(request.resource, facts.values)
+    if request.kind == "data_flow":
+        # What its recipient may not see is not kept for anybody else either.
+        pointers = [o.value["pointer"] for o in decision.obligations if o.type in {"mask", "drop"}]
+        resource = {**resource, "payload": without_places(resource.get("payload"), pointers)}
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
         "facts": scrubbed(facts.values, hidden) if hidden else Canonical(facts.text),

@@ -14,14 +14,5 @@ is_answer if {
 # Whether the app may see what was found in it: by class and, where it is about people, by kind.
 clears(found) if {
 	is_answer
-	declares(found.class, object.get(data.platform.classes.entity_kinds, found.entity, "unknown"))
+	manifest.declares(found.class, object.get(data.platform.classes.entity_kinds, found.entity, "unknown"))
 }
-
-declares(class, kind) if {
-	class in manifest.classes
-	kind in (manifest.pii | _not_about_people(class, kind))
-}
-
-_not_about_people(class, kind) := {kind} if not class in data.platform.classes.about_people
-
-else := set()

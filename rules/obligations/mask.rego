@@ -10,6 +10,7 @@ import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.findings
 import data.platform.lib.lists
+import data.platform.lib.manifest
 import data.platform.lib.registry
 
 oblige contains value if {
@@ -26,7 +27,7 @@ oblige contains value if {
 	some c in _answering
 	some field in c.fields
 	class := object.get(field, "class", "unclassified")
-	not answer.declares(class, object.get(field, "pii", ""))
+	not manifest.declares(class, object.get(field, "pii", ""))
 	pointer := lists.of(field, "pointer")
 	value := {"pointer": pointer, "class": class}
 }

@@ -1,4 +1,4 @@
-"""App tokens: short-lived JWTs (RFC 7519, Ed25519 after RFC 8037) that say which instance of which app is calling.
+"""App tokens: short-lived JWTs (RFC 7519, signed with Ed25519 after RFC 9864) that say which instance of which app is calling.
 
 A token is bound to app, tenant, runtime instance and audience, and lives fifteen minutes at most. The public keys are a JWK
 set (RFC 7517); after a rotation the old one verifies until the last token it signed has ended. What is revoked, a token or
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONGEST_S = 900
 AUDIENCE = "connectors"
 _ISSUER = "microapp-governance"
-_ALGORITHM = "EdDSA"
+_ALGORITHM = "Ed25519"
 # Between two machines of one installation; more would stretch the fifteen minutes.
 _LEEWAY_S = 5
 _LONGEST_TOKEN = 4096

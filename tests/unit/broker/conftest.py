@@ -36,7 +36,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.vendor = lambda asked: Reply(b"{}")
-        self.double = Double(HOST, folder / "tls", lambda asked: self.vendor(asked)).start()
+        self.double = Double(HOST, folder / "tls", lambda asked: self.vendor(asked)).start()  # noqa: PLW0108  looked up anew each time
         pins = write_pins(folder / "pins.json", self.double)
         self.settings = Settings(
             {"home": str(folder / "home"), "connector_pins": str(pins), "connector_deadline_ms": "3000"}

@@ -33,7 +33,7 @@ def test_both_decisions_are_records_of_one_trace_without_people_or_credentials(w
     world.vendor = hris(CANARY)
     world.call()
     call, answer = world.records()[-2:]
-    assert (call["public"]["kind"] if "kind" in call["public"] else call["kind"]) == "connector_call"
+    assert (call["kind"], answer["kind"]) == ("connector_call", "data_flow")
     assert call["public"]["trace_id"] == answer["public"]["trace_id"] == "ab" * 16
     assert call["public"]["actor"] == answer["public"]["actor"] == "app:where2eat/where2eat-1"
     kept = json.dumps(world.records())
