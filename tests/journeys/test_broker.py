@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import time
 
 import httpx
 import pytest
@@ -138,12 +139,12 @@ def test_anybody_can_verify_a_token_with_the_published_keys(service):
 
 def test_of_many_callers_in_two_workers_exactly_as_many_pass_as_the_minute_holds(service, vendor):
     """Sixty a minute; earlier tests used some, within the same minute or not: what the vendor heard is what counts."""
-    presented = token(service, "six")
+    presented, begun = token(service, "six"), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         answers = [pool.submit(call, service, presented) for _ in range(130)]
         effects = [answer.result().json()["effect"] for answer in answers]
-    refused = effects.count("deny")
-    assert 130 - 60 <= refused < 130
+    minutes = 1 + (time.monotonic() - begun) // 60
+    assert 0 < effects.count("allow") <= 60 * minutes
     said = call(service, presented).json()
     if said["effect"] == "deny":
         assert [violation["rule"] for violation in said["decision"]["violations"]] == ["CONN-010"]

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Command] = {
     "key": Command("key", "create, list and revoke API keys"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
-    "runtime": Command("runtime", "doctor: which sandboxes this host really has"),
+    "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),
     "demo": Command("demo", "the main job on real input, in words"),
