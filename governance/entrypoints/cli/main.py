@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "witness": Command("witness", "serve, key: a witness that cosigns an audit log's checkpoints"),
     "key": Command("key", "create, list and revoke API keys"),
+    "connector": Command("connector", "list, show, call, import and retire what apps may be connected to"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),

@@ -8,9 +8,9 @@ from audit.record import Entry
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import body_of
 from governance.errors import CallerError, Forbidden, NotFound, NotSignedIn
-from governance.model.answer import decision_json
 from governance.model.moment import new_decision_id, utc_now
 from governance.normalise.requests import is_app_name
+from governance.platform.broker.calls import called_json
 from governance.platform.broker.tokens import LONGEST_S, Caller
 from governance.wiring import registry_of
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.request import Json
-    from governance.platform.broker.calls import Called
     from governance.platform.keys import Identity
 
 
@@ -33,21 +32,6 @@ async def call(worker: Worker, call: Call, _: Identity) -> Answer:
         if decision is not None:
             worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
     return json_answer(called_json(called))
-
-
-def called_json(called: Called) -> dict[str, Json]:
-    """`{effect, decision, answer_decision_id, answer?{status, headers, body}}`; `decision` is the one that counts."""
-    refusal = called.refusal
-    said: dict[str, Json] = {
-        "effect": called.call.effect if refusal is None else refusal.effect,
-        "decision": decision_json(refusal or called.call),
-        "call_decision_id": called.call.decision_id,
-        "answer_decision_id": called.answer_decision.decision_id if called.answer_decision is not None else None,
-        "trace_id": called.call.trace_id,
-    }
-    if refusal is None:
-        said["answer"] = {"status": called.status, "headers": dict(called.headers), "body": called.answer}
-    return said
 
 
 async def token(worker: Worker, call: Call, identity: Identity) -> Answer:

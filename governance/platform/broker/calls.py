@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from governance.enforce import masked_payload
 from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
+from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
@@ -53,6 +54,21 @@ class Called(NamedTuple):
             if decision is not None and not decision.is_allowed:
                 return decision
         return None
+
+
+def called_json(called: Called) -> dict[str, Json]:
+    """`{effect, decision, answer_decision_id, answer?{status, headers, body}}`; `decision` is the one that counts."""
+    refusal = called.refusal
+    said: dict[str, Json] = {
+        "effect": called.call.effect if refusal is None else refusal.effect,
+        "decision": decision_json(refusal or called.call),
+        "call_decision_id": called.call.decision_id,
+        "answer_decision_id": called.answer_decision.decision_id if called.answer_decision is not None else None,
+        "trace_id": called.call.trace_id,
+    }
+    if refusal is None:
+        said["answer"] = {"status": called.status, "headers": dict(called.headers), "body": called.answer}
+    return said
 
 
 class Parts(NamedTuple):

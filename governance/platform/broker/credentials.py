@@ -12,7 +12,7 @@ import base64
 import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from governance.platform.broker.secrets import age_days
 from governance.platform.broker.sending import SendFailed, Sent
@@ -85,7 +85,7 @@ class Credentials:
     async def _buy(self, client: str, url: str, scope: str) -> tuple[str, int]:
         user, _, password = client.partition(":")
         # RFC 6749, section 2.3.1: both are form-encoded before they become Basic credentials.
-        basic = base64.b64encode(f"{quote(user, safe='')}:{quote(password, safe='')}".encode()).decode()
+        basic = base64.b64encode(f"{quote_plus(user)}:{quote_plus(password)}".encode()).decode()
         parts = urlsplit(url)
         headers = {
             "Authorization": f"Basic {basic}", "Accept": "application/json",

@@ -83,6 +83,8 @@ class Double:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
+            # Head and body leave in two writes; the second would wait for the first one's acknowledgement.
+            disable_nagle_algorithm = True
 
             def _any(self) -> None:
                 length = min(int(self.headers.get("content-length", "0")), _LONGEST_BODY)
