@@ -50,6 +50,7 @@ fix: setup ## format and mend what can be mended mechanically
 
 bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/bench.py
+	@$(BIN)/python tests/benchmarks/scanning.py
 
 fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record
 	@$(BIN)/python tests/fuzz/run.py

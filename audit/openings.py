@@ -17,7 +17,7 @@ from audit.record import opens
 from audit.rows import SubjectKey, in_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from audit.record import Sealed
     from audit.store import Store
@@ -93,6 +93,24 @@ class Vault:
         if key is None:
             return {}
         return dict(json.loads(AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(index))))
+
+    def texts(self, rows: Sequence[tuple[int, bytes, Any, bytes]]) -> list[bytes]:
+        """The opening's text for each row of `Store.rows`; empty where there is none or its key was erased.
+
+        Keys are looked up anew for every call, so that an erasure counts from the next one on.
+        """
+        ciphers: dict[Any, AESGCM | None] = {}
+        texts = []
+        for index, _, subject, sealed in rows:
+            if sealed and subject not in ciphers:
+                key = self._store.numbered_key(subject)
+                ciphers[subject] = None if key is None else AESGCM(key)
+            cipher = ciphers.get(subject) if sealed else None
+            try:
+                texts.append(cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(index)) if cipher else b"")
+            except InvalidTag:
+                texts.append(b"")
+        return texts
 
     def values(self, index: int) -> dict[str, Any]:
         """Only the values."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 import threading
+from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import LogTorn, LogUnusable
@@ -14,17 +15,21 @@ from audit.keys import SigningKey, load_or_make
 from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.openings import Vault
 from audit.rows import Filter, columns_of
-from audit.store import TILE_WIDTH, Store, opening_failure
+from audit.store import TILE_WIDTH, Store, node_in, opening_failure
 from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 COSIGNED = "cosigned"
 """File beside the database: the newest checkpoint that enough witnesses cosigned."""
 # A text is looked for by opening one record after the other: a page ends after this many, found or not.
 MOST_OPENED = 20_000
+# Tiles of 8 KiB that one call keeps at hand.
+_MOST_TILES = 64
+# Earlier exports that a new one stays comparable with; each costs some hashes in its proof.
+_MOST_EXPORTS = 1000
 
 
 class Page(NamedTuple):
@@ -207,10 +212,49 @@ class LogReader:
         with self._lock:
             return self._store.frontier(size).root()
 
+    def indexes(self, wanted: Filter) -> array[int]:
+        """As `search`, oldest first, in eight bytes each: a year of an app fits in little memory."""
+        with self._lock:
+            return array("Q", self._store.search(wanted, limit=-1, newest_first=False))
+
+    def exported_sizes(self) -> set[int]:
+        """Sizes of the log at its earlier exports: their checkpoints are in somebody's hands."""
+        with self._lock:
+            found = list(self._store.search(Filter(kind="export"), limit=_MOST_EXPORTS))
+            rows = [row for start in range(0, len(found), 500) for row in self._store.rows(found[start : start + 500])]
+        sizes = (columns_of(row[1])["public"].get("size") for row in rows)
+        return {size for size in sizes if isinstance(size, int)}
+
+    def batch(self, indexes: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+        """(index, leaf, opening's text) of some records, ascending; the text is empty where nothing can be opened."""
+        with self._lock:
+            rows = self._store.rows(indexes)
+            return [(row[0], row[1], text) for row, text in zip(rows, self._vault.texts(rows), strict=True)]
+
+    def nodes(self, wanted: Iterable[tuple[int, int]]) -> list[bytes]:
+        """Hashes of complete nodes, given as (level, index); neighbours share the tile they are read from."""
+        tile = self._tiles()
+        with self._lock:
+            return [node_in(tile, level, index) for level, index in wanted]
+
+    def _tiles(self) -> Callable[[int, int], bytes]:
+        """Tiles of the store, each read once while it is needed."""
+        tiles: dict[tuple[int, int], bytes] = {}
+
+        def tile(level: int, index: int) -> bytes:
+            if (level, index) not in tiles:
+                if len(tiles) > _MOST_TILES:
+                    tiles.clear()
+                tiles[level, index] = self._store.tile(level, index)
+            return tiles[level, index]
+
+        return tile
+
     def proof(self, index: int, size: int) -> list[bytes]:
         """Inclusion proof of a record in the tree of `size`."""
+        tile = self._tiles()
         with self._lock:
-            return inclusion_proof(index, size, self._store.node)
+            return inclusion_proof(index, size, lambda level, at: node_in(tile, level, at))
 
     def verify_self(self) -> int:
         """Hash every leaf again and compare what stands beside it; returns how many.

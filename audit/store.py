@@ -17,7 +17,7 @@ from audit.rows import NAMED, Batch, Change, Filter, Row, SubjectKey, columns_of
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = ["Batch", "Change", "Filter", "Row", "Store", "SubjectKey", "columns_of", "opening_failure"]
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 2
 _SCRUB_S = 20.0
 
 # Kinds that say what became of the log itself: few among many, and asked for at every start.
-CUSTODY = ("hold", "erasure", "prune", "key_rotation", "policy_change")
+CUSTODY = ("hold", "erasure", "prune", "key_rotation", "bundle_activated")
 _CUSTODY = str(CUSTODY)
 _SUBJECTS = "subjects (number INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"
 _SCHEMA = f"""
@@ -200,16 +200,7 @@ class Store:
 
     def node(self, level: int, index: int) -> bytes:
         """Hash of a complete node, from the nearest stored level below it. Raises KeyError for one that is missing."""
-        stored, above = divmod(level, TILE_HEIGHT)
-        start, width = index << above, 1 << above
-        tile = self.tile(stored, start // TILE_WIDTH)
-        offset = start % TILE_WIDTH * 32
-        hashes = [tile[offset + 32 * i : offset + 32 * i + 32] for i in range(width)]
-        if any(len(digest) != 32 for digest in hashes):
-            raise KeyError(f"tile {stored}/{start // TILE_WIDTH} is incomplete")
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
-        return hashes[0]
+        return node_in(self.tile, level, index)
 
     def frontier(self, size: int) -> Frontier:
         """The right edge of the tree of `size` leaves, from the tiles."""
@@ -230,6 +221,13 @@ class Store:
         yield from self._db.execute(
             "SELECT idx, leaf FROM leaves WHERE idx >= ? AND idx < ? ORDER BY idx", (start, end)
         )
+
+    def rows(self, indexes: Sequence[int]) -> list[tuple[int, bytes, Any, bytes]]:
+        """(index, leaf, subject, sealed opening) of some records, ascending; an opening that is gone is empty."""
+        marks = ",".join("?" * len(indexes))
+        joined = "SELECT l.idx, leaf, subject, coalesce(sealed, x'') FROM leaves l LEFT JOIN sealed o ON o.idx = l.idx"
+        sql = f"{joined} WHERE l.idx IN ({marks}) ORDER BY l.idx"
+        return self._db.execute(sql, list(indexes)).fetchall()
 
     def find(self, decision_id: str) -> int | None:
         """Index of the first record of a decision."""
@@ -306,6 +304,20 @@ class Store:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+
+def node_in(tile_of: Callable[[int, int], bytes], level: int, index: int) -> bytes:
+    """Hash of a complete node from the tile of the nearest stored level below it. Raises KeyError for one that is missing."""
+    stored, above = divmod(level, TILE_HEIGHT)
+    start, width = index << above, 1 << above
+    tile = tile_of(stored, start // TILE_WIDTH)
+    offset = start % TILE_WIDTH * 32
+    hashes = [tile[offset + 32 * i : offset + 32 * i + 32] for i in range(width)]
+    if any(len(digest) != 32 for digest in hashes):
+        raise KeyError(f"tile {stored}/{start // TILE_WIDTH} is incomplete")
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
+    return hashes[0]
 
 
 def opening_failure(error: sqlite3.DatabaseError, path: Path) -> AuditError:

@@ -1,36 +1,62 @@
 """`python -m audit.verify PACKAGE`: check an export with Python's standard library and nothing of ours but this room.
 
 What it shows: every record is in the log that the checkpoint speaks of; none of those the export promises is missing,
-changed or out of order; what is readable is what was committed to; and one key signed all of it. What it cannot show:
-that this key is the right one. Compare it with the key you were given (`--key`), through another channel.
+changed or out of order; what is readable is what was committed to; the tables hold what the records say; and one key
+signed all of it. What it cannot show: that this key is the right one, and that its holder wrote no other history. For
+the first compare it with the key you were given (`--key`); for the second bring a checkpoint that you kept (`--pinned`)
+or the keys of witnesses that you trust (`--witness`).
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import json
-import os
 import sys
-import zipfile
-import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from audit.cosignature import cosignatures
 from audit.errors import BadPackage
-from audit.notes import BadNote, Checkpoint, VerifierKey, opened, parse_checkpoint, parse_verifier_key
-from audit.record import opens
-from audit.tree import leaf_hash, root_from_inclusion
+from audit.exports.plain_views import PLAIN_VIEWS
+from audit.multiproof import rebuild
+from audit.notes import COSIGNATURE, BadNote, Checkpoint, opened, parse_checkpoint, parse_verifier_key
+from audit.packages import (
+    CHECKPOINT,
+    COSIGNED,
+    LEAVES,
+    MANIFEST,
+    MANIFEST_NOTE,
+    OPENINGS,
+    PROOF,
+    RECORDS,
+    Checked,
+    Manifest,
+    Package,
+    opened_note,
+    read_manifest,
+    readable,
+)
+from audit.walk import LEAF_ROW, records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-FORMAT = "microapp-audit-export/1"
-MANIFEST, MANIFEST_NOTE, CHECKPOINT, RECORDS = "manifest.json", "manifest.note", "checkpoint", "records.jsonl"
-# A record is at most 64 KiB as a leaf; with openings and proof a line stays well below this.
-LONGEST_LINE = 32 << 20
-_SMALL = 1 << 20
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    from audit.walk import Record
+
+_USAGE = """usage: {program} PACKAGE [--key KEY] [--pinned FILE] [--witness KEY]… [--decision ID]
+  --key KEY        the log's verifier key as you were given it
+  --pinned FILE    a checkpoint of this log that you kept: the export has to continue it
+  --witness KEY    a witness that has to have cosigned the checkpoint; may be repeated
+  --decision ID    after verifying, show this decision, its policy text and its controls
+"""
+_OF_ANOTHER_FORM = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+
+
+class Trusted(NamedTuple):
+    """What the auditor brings; empty members trust what the package says."""
+
+    key: str = ""
+    pinned: str = ""
+    """Text of an older checkpoint."""
+    witnesses: tuple[str, ...] = ()
 
 
 class Verified(NamedTuple):
@@ -43,273 +69,250 @@ class Verified(NamedTuple):
     """How many are committed to but not in the package."""
     checkpoint: Checkpoint
     key: str
+    pruned: int = 0
+    """How many older records the log says it no longer has."""
     beside: tuple[str, ...] = ()
     """Names that lie in the package and that nobody signed."""
 
 
-def verify_package(path: str, trusted: str = "") -> Verified:
-    """Verify the export at `path` (folder or .zip); raises BadPackage naming the first thing that is wrong.
+def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa: B008  a tuple does not change
+    """Verify the export at `path` (folder or .zip); raises BadPackage naming the first thing that is wrong."""
+    with Package(path) as package:
+        manifest = read_manifest(package, trusted.key)
+        checkpoint = _checkpoint(package, manifest)
+        older = {"your checkpoint": _pinned(trusted.pinned, manifest, checkpoint)} if trusted.pinned else {}
+        if trusted.witnesses:
+            older["what your witnesses cosigned"] = _witnessed(package, manifest, trusted.witnesses)
+        _check_tree(package, manifest, checkpoint, older)
+        count = opened_fields = erased = 0
+        with contextlib.ExitStack() as views:
+            named = [name for name in PLAIN_VIEWS if name in manifest.files]
+            compared = [views.enter_context(_Compared(package, manifest, name)) for name in named]
+            for record in records_of(package, manifest):
+                count += 1
+                opened_fields += len(record.openings)
+                erased += len(record.leaf["commitments"]) - len(record.openings)
+                for view in compared:
+                    view.check(record, count)
+            for view in compared:
+                view.finish()
+        _check_files(package, manifest)
+        beside = [name for name in package.names() if name not in {*manifest.files, MANIFEST, MANIFEST_NOTE}]
+    return Verified(
+        count, opened_fields, erased, checkpoint, str(manifest.key), sum(manifest.pruned.values()), tuple(beside)
+    )
 
-    `trusted` is the verifier key that has to have signed; without it the key inside the package is used, which shows
-    that the package is consistent but not whose it is.
+
+class _Compared:
+    """A table beside the records, compared with what it has to be.
+
+    What it finds is told at the end: where a record was changed the table differs as well, and the record is to be named.
     """
-    with _Package(path) as package:
-        manifest = package.json(MANIFEST)
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise BadPackage(f"{MANIFEST}: not an export of format {FORMAT}")
-        key = _key(manifest, trusted)
-        _check_manifest(package, key)
-        digests = _digests(manifest)
-        checkpoint = _checkpoint(package, key, digests)
-        records = _Records(manifest, checkpoint)
-        digest = hashlib.sha256()
-        for number, line in enumerate(package.lines(RECORDS), 1):
-            digest.update(line)
-            records.check(number, line)
-        records.finish(digest.hexdigest())
-        _check_files(package, digests)
-        beside = [name for name in package.names() if name not in {*digests, MANIFEST, MANIFEST_NOTE}]
-    return Verified(records.count, records.opened, records.erased, checkpoint, str(key), tuple(beside))
 
-
-class _Package:
-    """A folder or a zip, read without unpacking: only the names we ask for, never a path from inside."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._zip: zipfile.ZipFile | None = None
-        if not os.path.isdir(path):
-            try:
-                self._zip = zipfile.ZipFile(path)
-            except (OSError, zipfile.BadZipFile) as error:
-                raise BadPackage(f"{path}: neither a folder nor a readable zip: {error}") from error
-            names = self._zip.namelist()
-            if len(set(names)) != len(names):
-                raise BadPackage(f"{path}: a name stands twice in the zip")
-            if any(item.compress_type not in _METHODS for item in self._zip.infolist()):
-                raise BadPackage(f"{path}: packed by another method than deflate; pack it again")
+    def __init__(self, package: Package, manifest: Manifest, name: str) -> None:
+        self._file = Checked(package, name, manifest.files[name])
+        self._rendered = PLAIN_VIEWS[name]()
+        self._wrong = ""
+        self._same(self._rendered.head(), "its head")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._zip is not None:
-            self._zip.close()
+        self._file.__exit__()
 
-    def json(self, name: str) -> Any:
+    def check(self, record: Record, number: int) -> None:
+        if not self._wrong:
+            expected = self._rendered.row(record.raw, record.leaf, record.openings)
+            self._same(expected, f"row {number} (record {record.leaf['index']})")
+
+    def finish(self) -> None:
+        if not self._wrong and self._file.read(1):
+            self._wrong = f"{self._file.name}: goes on after the last record"
+        if self._wrong:
+            raise BadPackage(self._wrong)
+        self._file.finish()
+
+    def _same(self, expected: bytes, what: str) -> None:
+        found = b""
         try:
-            return json.loads(self.small(name))
-        except (ValueError, RecursionError) as error:
-            raise BadPackage(f"{name}: not JSON: {error}") from error
-
-    def small(self, name: str) -> bytes:
-        """A small file, whole."""
-        with self._open(name) as file, _readable(name):
-            raw = file.read(_SMALL + 1)
-        if len(raw) > _SMALL:
-            raise BadPackage(f"{name}: larger than {_SMALL} bytes")
-        return raw
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """A file line by line, each with its newline."""
-        with self._open(name) as file:
-            while True:
-                with _readable(name):
-                    line = file.readline(LONGEST_LINE + 1)
-                if not line:
-                    return
-                if len(line) > LONGEST_LINE:
-                    raise BadPackage(f"{name}: a line is longer than {LONGEST_LINE} bytes")
-                yield line
-
-    def digest(self, name: str) -> str:
-        """SHA-256 of a file, hex."""
-        total = hashlib.sha256()
-        with self._open(name) as file, _readable(name):
-            while piece := file.read(1 << 16):
-                total.update(piece)
-        return total.hexdigest()
-
-    def names(self) -> list[str]:
-        """Everything that lies in it."""
-        return sorted(self._zip.namelist() if self._zip is not None else os.listdir(self._path))
-
-    def _open(self, name: str) -> BinaryIO:
-        try:
-            if self._zip is not None:
-                return self._zip.open(name)  # type: ignore[return-value]
-            return open(os.path.join(self._path, name), "rb")
-        except (KeyError, OSError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-            raise BadPackage(f"{name}: missing or not readable") from error
+            while len(found) < len(expected) and (piece := self._file.read(len(expected) - len(found))):
+                found += piece
+        except BadPackage as error:
+            self._wrong = str(error)
+        if found != expected:
+            self._wrong = self._wrong or f"{self._file.name}: {what} is not what the records say"
 
 
-@contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
-    """A disk that fails, or a zip whose bytes do not unpack to what it says."""
+def _checkpoint(package: Package, manifest: Manifest) -> Checkpoint:
+    with Checked(package, CHECKPOINT, manifest.files[CHECKPOINT]) as file:
+        file.finish()
     try:
-        yield
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadPackage(f"{name}: cannot be read: {error}") from error
-
-
-class _Records:
-    """The walk over the records."""
-
-    def __init__(self, manifest: dict[str, Any], checkpoint: Checkpoint) -> None:
-        self._manifest = manifest
-        self._checkpoint = checkpoint
-        self._last_index = -1
-        self._sequences: dict[str, int] = {}
-        self._promises_all = _promises_all(manifest)
-        self.count = self.opened = self.erased = 0
-
-    def check(self, number: int, line: bytes) -> None:
-        where = f"{RECORDS}:{number}"
-        try:
-            row = json.loads(line)
-            index, leaf = row["index"], row["leaf"].encode("utf-8", "surrogatepass")
-            proof = [base64.b64decode(item, validate=True) for item in row["proof"]]
-            content = json.loads(leaf)
-            name = f"{where}: record {index} (decision {content['public'].get('decision_id', '?')})"
-            root = root_from_inclusion(index, self._checkpoint.size, leaf_hash(leaf), proof)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise BadPackage(f"{where}: not a record with a usable proof: {error}") from error
-        if root != self._checkpoint.root:
-            raise BadPackage(f"{name} is not the one in the log: it, or its proof, was changed")
-        if index <= self._last_index or content.get("index") != index:
-            raise BadPackage(f"{name} is out of order")
-        self._last_index = index
-        self._check_sequence(name, content)
-        try:
-            self._check_openings(name, content, row.get("openings", {}))
-        except (TypeError, AttributeError, RecursionError) as error:
-            raise BadPackage(f"{name}: its openings are not of the form they have to be") from error
-        self.count += 1
-
-    def _check_sequence(self, name: str, content: dict[str, Any]) -> None:
-        """Where the export promises everything of an app, no number of its sequence may be missing, the first included."""
-        app, sequence = str(content["public"].get("app", "")), content["app_sequence"]
-        last = self._sequences.get(app, 0)
-        if self._promises_all and sequence != last + 1:
-            raise BadPackage(
-                f"{name}: app {app!r} goes from its record {last} to {sequence}; {sequence - last - 1} removed"
-            )
-        self._sequences[app] = sequence
-
-    def _check_openings(self, name: str, content: dict[str, Any], openings: dict[str, Any]) -> None:
-        commitments = content.get("commitments", {})
-        for field, opening in openings.items():
-            if field not in commitments or not opens(
-                commitments[field], str(opening.get("salt")), opening.get("value")
-            ):
-                raise BadPackage(f"{name}: the value of {field!r} is not the one that was recorded")
-            self.opened += 1
-        self.erased += len(set(commitments) - set(openings))
-
-    def finish(self, digest: str) -> None:
-        expected = self._manifest.get("records")
-        if self.count != expected:
-            raise BadPackage(
-                f"{RECORDS}: {self.count} records, the signed manifest says {expected}: some were removed or added"
-            )
-        if digest != self._manifest.get("sha256", {}).get(RECORDS):
-            raise BadPackage(f"{RECORDS}: not the file that the signed manifest names")
-
-
-def _promises_all(manifest: dict[str, Any]) -> bool:
-    """Whether nothing but the app narrows the export.
-
-    Not where time does: records are numbered in the order they reach the log, and their times are not quite in that order.
-    """
-    return not set(manifest.get("filter", {})) - {"app", "before"}
-
-
-def _digests(manifest: dict[str, Any]) -> dict[str, str]:
-    """The signed digests by name; raises BadPackage for names that lead out of the package, or that have to be there."""
-    digests: dict[str, str] = manifest.get("sha256", {})
-    for name in digests:
-        if "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise BadPackage(f"{MANIFEST}: {name!r} is not a file of this package")
-    for name in (RECORDS, CHECKPOINT):
-        if name not in digests:
-            raise BadPackage(f"{MANIFEST}: says nothing of {name}")
-    return digests
-
-
-def _key(manifest: dict[str, Any], trusted: str) -> VerifierKey:
-    try:
-        inside = parse_verifier_key(str(manifest.get("verifier_key", "")))
-        key = parse_verifier_key(trusted) if trusted else inside
-    except BadNote as error:
-        raise BadPackage(f"{MANIFEST}: {error}") from error
-    if str(key) != str(inside):
-        raise BadPackage(f"{MANIFEST}: signed by {inside}, not by the key you trust")
-    return key
-
-
-def _check_manifest(package: _Package, key: VerifierKey) -> None:
-    text = _opened(package, MANIFEST_NOTE, key)
-    if text != manifest_text(key.name, package.small(MANIFEST)):
-        raise BadPackage(f"{MANIFEST}: not the one that was signed")
-
-
-def manifest_text(origin: str, manifest: bytes) -> str:
-    """What is signed over a manifest; the first line keeps it from being taken for a checkpoint."""
-    return f"{origin}/export\n{hashlib.sha256(manifest).hexdigest()}\n"
-
-
-def _checkpoint(package: _Package, key: VerifierKey, digests: dict[str, str]) -> Checkpoint:
-    if package.digest(CHECKPOINT) != digests[CHECKPOINT]:
-        raise BadPackage(f"{CHECKPOINT}: not the one this export was made of")
-    try:
-        checkpoint = parse_checkpoint(_opened(package, CHECKPOINT, key))
+        checkpoint = parse_checkpoint(opened_note(package, CHECKPOINT, manifest.key))
     except BadNote as error:
         raise BadPackage(f"{CHECKPOINT}: {error}") from error
-    if checkpoint.origin != key.name:
-        raise BadPackage(f"{CHECKPOINT}: of log {checkpoint.origin!r}, not {key.name!r}")
+    if checkpoint.origin != manifest.key.name:
+        raise BadPackage(f"{CHECKPOINT}: of log {checkpoint.origin!r}, not {manifest.key.name!r}")
     return checkpoint
 
 
-def _opened(package: _Package, name: str, key: VerifierKey) -> str:
+def _witnessed(package: Package, manifest: Manifest, witnesses: Sequence[str]) -> Checkpoint:
+    """The checkpoint that every one of the witnesses cosigned; the log signed it as well, or it would not be its own."""
+    name = COSIGNED if COSIGNED in manifest.files else CHECKPOINT
     try:
-        return opened(package.small(name).decode(), key)
+        keys = [parse_verifier_key(witness, COSIGNATURE) for witness in witnesses]
+        found = cosignatures(package.small(name).decode(), keys)
+        checkpoint = parse_checkpoint(opened_note(package, name, manifest.key))
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
+    missing = [key.name for key in keys if key.name not in found]
+    if missing:
+        raise BadPackage(f"{name}: the witness {missing[0]!r} did not cosign it")
+    return checkpoint
 
 
-def _check_files(package: _Package, digests: dict[str, str]) -> None:
-    """Other files (CSV …) are what the manifest says."""
-    for name, digest in digests.items():
-        if name != RECORDS and package.digest(name) != digest:
-            raise BadPackage(f"{name}: changed after the export")
+def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, older: Mapping[str, Checkpoint]) -> None:
+    """The leaves that were signed are in the tree of the checkpoint, and that tree continues the older ones."""
+    for name in (LEAVES, PROOF):  # first whether they are the signed ones: a changed hash is to be named, not to puzzle
+        with Checked(package, name, manifest.files[name]) as file:
+            file.finish()
+    with (
+        Checked(package, LEAVES, manifest.files[LEAVES]) as leaves,
+        Checked(package, PROOF, manifest.files[PROOF]) as proof,
+    ):
+        rows = ((int.from_bytes(row[:8], "big"), row[8:]) for row in leaves.pieces(LEAF_ROW))
+        sizes = {one.size for one in older.values()}
+        try:
+            tree = rebuild(rows, proof.pieces(32), checkpoint.size, manifest.stops, sizes)
+        except ValueError as error:
+            raise BadPackage(f"{PROOF}: does not prove these records: {error}") from error
+    if manifest.files[LEAVES].bytes != LEAF_ROW * manifest.records:
+        raise BadPackage(f"{LEAVES}: not the {manifest.records} records that the manifest says")
+    if tree.root() != checkpoint.root:
+        raise BadPackage(f"{PROOF}: these records are not in the log of {CHECKPOINT}: an export of another log?")
+    for name, one in older.items():
+        _check_continues(tree.roots, name, one, checkpoint)
+
+
+def _check_continues(roots: dict[int, bytes], name: str, older: Checkpoint, checkpoint: Checkpoint) -> None:
+    found = checkpoint.root if older.size == checkpoint.size else roots.get(older.size)
+    if older.size and found is None:
+        raise BadPackage(
+            f"{PROOF}: says nothing about the log at its size {older.size}: "
+            "ask for an export made with --pinned and your checkpoint"
+        )
+    if older.size and found != older.root:
+        raise BadPackage(
+            f"{CHECKPOINT}: this log does not continue the one of {name}: its first {older.size} records "
+            "are others. History was rewritten by whoever holds the log's key"
+        )
+
+
+def _pinned(text: str, manifest: Manifest, checkpoint: Checkpoint) -> Checkpoint:
+    try:
+        older = parse_checkpoint(opened(text, manifest.key))
+    except BadNote as error:
+        raise BadPackage(f"the pinned checkpoint: {error}") from error
+    if older.origin != checkpoint.origin:
+        raise BadPackage(f"the pinned checkpoint is of the log {older.origin!r}, this export of {checkpoint.origin!r}")
+    if older.size > checkpoint.size:
+        raise BadPackage(
+            f"{CHECKPOINT}: {checkpoint.size} records, your checkpoint has {older.size}: "
+            "the export is older than it, or the log was cut"
+        )
+    return older
+
+
+def _check_files(package: Package, manifest: Manifest) -> None:
+    """All other files are what the manifest says."""
+    for name, file in manifest.files.items():
+        if name not in {RECORDS, OPENINGS, LEAVES, PROOF, CHECKPOINT, *PLAIN_VIEWS}:
+            with Checked(package, name, file) as checked:
+                checked.finish()
 
 
 def main(argv: Sequence[str], write: Callable[[str], object], complain: Callable[[str], object]) -> int:
     """Exit 0 when everything holds, 1 when something does not, 2 for wrong use."""
-    arguments = list(argv)
-    trusted = ""
-    if "--key" in arguments[:-1]:
-        at = arguments.index("--key")
-        trusted = arguments[at + 1]
-        del arguments[at : at + 2]
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        complain("usage: python -m audit.verify PACKAGE [--key VERIFIER_KEY]\n")
+    options = _options(list(argv))
+    write, complain = _plainly(write), _plainly(complain)
+    if options is None:
+        complain(_USAGE.format(program="python -m audit.verify"))
         return 2
+    path, named, witnesses = options
     try:
-        done = verify_package(arguments[0], trusted)
+        trusted = Trusted(named.get("--key", ""), _text(named.get("--pinned", "")), tuple(witnesses))
+        done = verify_package(path, trusted)
+        _tell(done, trusted, write)
+        if "--decision" in named:
+            from audit.show import show
+
+            show(path, named["--decision"], write)
     except BadPackage as error:
         complain(f"NOT VERIFIED: {error}\n")
         return 1
+    except _OF_ANOTHER_FORM as error:  # whoever holds the key can sign anything; nothing of it may look like a crash
+        complain(f"NOT VERIFIED: something in it is not of the form an export has ({type(error).__name__})\n")
+        return 1
+    return 0
+
+
+def _plainly(write: Callable[[str], object]) -> Callable[[str], object]:
+    """Text from a package goes to somebody's terminal: what is no letter of it is shown, not obeyed."""
+
+    def plain(letter: str) -> str:
+        return letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]
+
+    return lambda text: write("".join(map(plain, text)))
+
+
+def _tell(done: Verified, trusted: Trusted, write: Callable[[str], object]) -> None:
     write(
         f"VERIFIED: {done.records} records are in the log {done.checkpoint.origin!r} of {done.checkpoint.size}, unchanged "
         f"and in order; {done.opened} sealed fields readable as recorded, {done.erased} not included.\n"
     )
     write(f"signed by {done.key}\n")
+    if done.pruned:
+        write(f"The log says that {done.pruned} older records were pruned; nothing here shows what they were.\n")
+    if trusted.pinned:
+        write("It continues the checkpoint that you kept.\n")
+    if trusted.witnesses:
+        write(f"Cosigned by {len(trusted.witnesses)} witnesses that you trust.\n")
     if done.beside:
         write(f"Not part of the export, whoever put it there: {', '.join(map(repr, done.beside))}\n")
-    if not trusted:
+    if not trusted.key:
         write("Compare this key with the one you were given; --key does it for you.\n")
-    return 0
+
+
+def _options(arguments: list[str]) -> tuple[str, dict[str, str], list[str]] | None:
+    """(package, options by name, witnesses); None for wrong use."""
+    named: dict[str, str] = {}
+    witnesses: list[str] = []
+    paths: list[str] = []
+    while arguments:
+        word = arguments.pop(0)
+        if not word.startswith("-"):
+            paths.append(word)
+        elif word not in {"--key", "--pinned", "--witness", "--decision"} or not arguments or word in named:
+            return None
+        elif word == "--witness":
+            witnesses.append(arguments.pop(0))
+        else:
+            named[word] = arguments.pop(0)
+    return (paths[0], named, witnesses) if len(paths) == 1 else None
+
+
+def _text(path: str) -> str:
+    """A pinned checkpoint: the file, or that in an older package."""
+    if not path:
+        return ""
+    try:
+        if path.endswith(".zip") or not path.endswith(CHECKPOINT):
+            with contextlib.suppress(BadPackage), Package(path) as older:
+                return older.small(CHECKPOINT).decode()
+        with open(path, "rb") as file, readable(path):
+            return file.read(1 << 16).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadPackage(f"{path}: no checkpoint there") from error
 
 
 if __name__ == "__main__":

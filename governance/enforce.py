@@ -1,7 +1,7 @@
 """From a decision to what an adapter must do: the thin translation, with no verdict of its own.
 
-`plan_of` turns obligations into a `RuntimePlan` in the adapters' own words. `masked_payload` carries out the mask and
-drop obligations of a data flow or a connector's answer. Both refuse a decision that is not a yes.
+`plan_of` turns obligations into a `RuntimePlan` in the adapters' own words. `masked_payload` and `masked_document` carry
+out what a decision obliges to on the data of a flow or a connector's answer. All refuse a decision that is not a yes.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from governance.errors import InternalError
+from governance.protect.edits import Protection, edits_of, protected_document, protected_value
 from runtime_adapters.plan import Caps, RuntimePlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from governance.model.decision import Decision, Obligation
+    from governance.model.decision import Decision
     from governance.model.request import Json, Request
-
-MASK = "[masked]"
+    from governance.protect.transforms import Keys
 
 
 def plan_of(request: Request, decision: Decision) -> RuntimePlan:
@@ -45,18 +45,26 @@ def plan_of(request: Request, decision: Decision) -> RuntimePlan:
     )
 
 
-def masked_payload(payload: Json, decision: Decision) -> Json:
-    """A copy of `payload` with every `mask` and `drop` obligation carried out.
+def masked_payload(payload: Json, decision: Decision, tenant: str = "", keys: Keys | None = None) -> Json:
+    """A copy of `payload` with every obligation on data carried out: mask, drop, tokenize, hash, generalize.
 
-    An obligation's value is `{"pointer": […segments…]}`, segments relative to the payload; `*` stands for every member
-    or item. A pointer that matches nothing changes nothing.
+    An obligation's value is `{"pointer": […segments…], "entity"?, "span"?}`, segments relative to the payload; `*` stands
+    for every member or item. A pointer that matches nothing changes nothing. Raises InternalError where one needs a key
+    and there is none: then nothing may be sent.
     """
     _must_be_allowed(decision)
-    result = _copy(payload)
-    for obligation in decision.obligations:
-        if obligation.type in {"mask", "drop"}:
-            result = _apply(result, _segments(obligation), drop=obligation.type == "drop")
-    return result
+    return protected_value(payload, Protection(edits_of(decision.obligations), tenant, keys))
+
+
+def masked_document(
+    data: bytes, content_type: str, decision: Decision, tenant: str = "", keys: Keys | None = None
+) -> bytes:
+    """As `masked_payload` for a document of any format; what no obligation names stays byte for byte as it was.
+
+    In CSV a pointer is `row, column`, in XML `element, place, …, @attribute`. Raises NotReadable for a broken document.
+    """
+    _must_be_allowed(decision)
+    return protected_document(data, content_type, Protection(edits_of(decision.obligations), tenant, keys))
 
 
 def _must_be_allowed(decision: Decision) -> None:
@@ -71,47 +79,3 @@ def _tightest(caps: Iterable[Json]) -> Caps:
     names = ("cpu", "memoryMiB", "timeoutMs", "storageMiB")
     merged = {name: min(float(c[name]) for c in caps) for name in names}
     return Caps(merged["cpu"], int(merged["memoryMiB"]), int(merged["timeoutMs"]), int(merged["storageMiB"]))
-
-
-def _segments(obligation: Obligation) -> list[str]:
-    value = obligation.value
-    pointer = value.get("pointer") if isinstance(value, dict) else None
-    if not isinstance(pointer, list):
-        raise InternalError(
-            f"obligation {obligation.rule} has no pointer", hint='its value must be {"pointer": [segments]}'
-        )
-    return [str(segment) for segment in pointer]
-
-
-def _copy(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
-
-
-def _apply(value: Json, segments: list[str], *, drop: bool) -> Json:
-    """`value` with the place at `segments` masked, or removed when `drop`; shares nothing with other copies."""
-    if not segments:
-        return MASK
-    head, rest = segments[0], segments[1:]
-    if isinstance(value, dict):
-        return _apply_members(value, head, rest, drop=drop)
-    if isinstance(value, list):
-        return [
-            _apply(item, rest, drop=drop) if head in {"*", str(i)} and not (drop and not rest) else item
-            for i, item in enumerate(value)
-            if not (drop and not rest and head in {"*", str(i)})
-        ]
-    return value
-
-
-def _apply_members(value: dict[str, Json], head: str, rest: list[str], *, drop: bool) -> dict[str, Json]:
-    keys = list(value) if head == "*" else [key for key in (head,) if key in value]
-    for key in keys:
-        if drop and not rest:
-            del value[key]
-        else:
-            value[key] = _apply(value[key], rest, drop=drop)
-    return value

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 _SHORTEST_VALUE_TO_SEARCH = 4
+NOT_SCANNED = "[not scanned]"
+"""What a record holds of content that nobody looked into."""
 # Header names and members whose values are credentials whatever they look like.
 _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
 # A record says which paths were masked, but not without end.
@@ -103,8 +105,11 @@ def _changed(value: Json, segments: tuple[str, ...], mask: Mask) -> tuple[Json, 
 def masked(resource: Json, facts: Json) -> tuple[Json, tuple[str, ...]]:
     """`resource` with every value that a finding points at replaced, and the values that were taken out.
 
-    A member whose name says that it is a credential is masked with or without a finding.
+    A member whose name says that it is a credential is masked with or without a finding. Where the scanner gave no answer
+    nobody knows what is in it, so none of it is kept; the digest still says which request it was.
     """
+    if "pii" in facts.get("unavailable", ()):
+        return NOT_SCANNED, ()
     found = [finding for key in ("secrets", "pii") for finding in facts.get(key, ())]
     places = {finding["pointer"]: finding["entity"] for finding in found if "member" not in finding}
     hidden: list[str] = []

@@ -18,10 +18,11 @@ from governance.policy.decide import Moment, decide
 from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
-from governance.record import entry_of, entry_of_change, entry_of_query, entry_of_refusal, event_of, with_masks
+from governance.policy.waivers import used_waivers
+from governance.record import entry_of, entry_of_query, entry_of_refusal, event_of, with_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from audit.record import Entry, Receipt
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
     from governance.policy.active import Active
+    from governance.policy.metadata import RuleMeta
     from governance.policy.waivers import Waiver
+
+    Evaluate = Callable[[Active, str, Json], Answer | NoAnswer]
 
 
 class Recorder(Protocol):
@@ -69,6 +73,10 @@ def _unwatched(_request: Request) -> AbstractContextManager[None]:
     return _NO_SPAN
 
 
+def _unkept(_active: Active) -> None:
+    """Where nothing is recorded, nothing has to be kept."""
+
+
 class Parts(NamedTuple):
     """The real parts a line is made of; `governance.wiring` picks them."""
 
@@ -84,6 +92,8 @@ class Parts(NamedTuple):
     clock: Callable[[], str] = utc_now
     new_id: Callable[[], str] = new_decision_id
     stage: Callable[[str], AbstractContextManager[None]] = _unobserved
+    keep: Callable[[Active], None] = _unkept
+    """Called before every record: the policy that decided has to be there when somebody decides again. May raise OSError."""
     watch: Callable[[Request], AbstractContextManager[None]] = _unwatched
     """Around every evaluation: a service bounds its time and notes what is in flight."""
 
@@ -93,6 +103,14 @@ class Assessed(NamedTuple):
 
     decision: Decision
     facts: Facts
+    active: Active
+    """What decided."""
+    waivers: Sequence[Waiver]
+    """Those that were in force; most decisions use none."""
+
+    def entry(self, request: Request) -> Entry:
+        """The record of it."""
+        return entry_of(request, self.facts, self.decision, used_waivers(self.decision, self.waivers))
 
 
 class Pipeline:
@@ -109,10 +127,16 @@ class Pipeline:
         line._looked_at, line._has_masks = self._looked_at, self._has_masks
         return line
 
+    @property
+    def rules(self) -> Mapping[str, RuleMeta]:
+        """What is said about each rule in force, by id."""
+        return self._parts.active().rules
+
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
+            self._keep(assessed.active)
             self._append(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
@@ -120,46 +144,56 @@ class Pipeline:
         """As `decide`, without blocking the event loop while the disk makes the record durable."""
         assessed = self.assess(request)
         with self._parts.stage("record"):
+            self._keep(assessed.active)
             await self._aappend(self._entry(request, assessed))
         return self._enforce(request, assessed.decision)
 
-    def assess(self, request: Request) -> Assessed:
-        """Enrich and decide only: advice, which permits nothing and leaves no record."""
+    def assess(self, request: Request, *, is_proving: bool = True) -> Assessed:
+        """Enrich and decide only: advice, which permits nothing and leaves no record.
+
+        Not `is_proving`: without the fixes, each of which is another evaluation, for who does not show them.
+        """
         parts = self._parts
         active = parts.active()
         waivers = parts.waivers()
         moment = Moment(parts.clock(), parts.new_id(), request.source.trace_id)
         with parts.watch(request):
-            return self._assessed(active, request, moment, waivers)
+            return self._assessed(active, request, moment, waivers, is_proving=is_proving)
 
-    def _assessed(self, active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver]) -> Assessed:
+    def _assessed(
+        self, active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], *, is_proving: bool
+    ) -> Assessed:
         parts = self._parts
         with parts.stage("enrich"):
             facts = enrich_all(request, parts.enrichers)
         with parts.stage("decide"):
             verdict = decide(active, request, facts, moment, waivers)
-        if not verdict.candidates:
-            return Assessed(verdict.decision, facts)
+        if not verdict.candidates or not is_proving:
+            return Assessed(verdict.decision, facts, active, waivers)
 
         def again(resource: Json) -> Decision:
             changed = parts.rebuild(request, resource)
             return decide(active, changed, enrich_all(changed, parts.enrichers), moment, waivers).decision
 
         with parts.stage("explain"):
-            return Assessed(with_proved_fixes(verdict, request.resource, again), facts)
+            decision = with_proved_fixes(verdict, request.resource, again)
+            return Assessed(decision, facts, active, waivers)
 
-    async def aquery(self, path: str, document: Json, source: Source) -> tuple[str, Answer]:
+    async def aquery(
+        self, path: str, document: Json, source: Source, *, evaluate: Evaluate = ask
+    ) -> tuple[str, Answer]:
         """The value of any rule of any bundle for an input, recorded: (decision id, answer). Raises NoAnswer, recorded too.
 
-        This is what OPA's Data API asks. It goes without enrichment, since the caller brings the whole input.
+        This is what OPA's Data API asks. It goes without enrichment, since the caller brings the whole input. `evaluate`: how
+        the answer is found, for a question that is not the value of one path.
         """
         parts = self._parts
         request = query_request(path, document, source)
         active, decision_id = parts.active(), parts.new_id()
         with parts.watch(request), parts.stage("decide"):
-            outcome = ask(active, path, document)
+            outcome = evaluate(active, path, document)
         with parts.stage("record"):
-            found = ScanFacts().facts(request)
+            found = enrich_all(request, [ScanFacts()]).values
             entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())
             await self._aappend(self._masked(request, active, entry))
         if isinstance(outcome, NoAnswer):
@@ -171,7 +205,7 @@ class Pipeline:
         return self._entry(request, self.assess(request))
 
     def _entry(self, request: Request, assessed: Assessed) -> Entry:
-        return self._masked(request, self._parts.active(), entry_of(request, assessed.facts, assessed.decision))
+        return self._masked(request, assessed.active, assessed.entry(request))
 
     def _masked(self, request: Request, active: Active, entry: Entry) -> Entry:
         """The entry as the masks of the bundle in force leave it; most bundles have none, and pay nothing."""
@@ -194,15 +228,15 @@ class Pipeline:
         await self._aappend(entry)
         return str(entry.public["decision_id"])
 
-    async def achanged(self, source: Source, revision: str, previous: str, waivers: Sequence[Waiver]) -> None:
-        """Record that other rules or waivers are about to come into force. Raises RecordNotDurable: then they must not."""
-        rows = [waiver._asdict() for waiver in waivers]
-        new_id, now = self._parts.new_id(), self._parts.clock()
-        await self._aappend(entry_of_change(source, revision, previous, rows, decision_id=new_id, now=now))
-
     def _refusal(self, source: Source, error: GovernanceError, body_digest: str) -> Entry:
         parts = self._parts
         return entry_of_refusal(source, error, decision_id=parts.new_id(), now=parts.clock(), body_digest=body_digest)
+
+    def _keep(self, active: Active) -> None:
+        try:
+            self._parts.keep(active)
+        except OSError as error:
+            raise _not_durable(error) from error
 
     def _append(self, entry: Entry) -> None:
         try:

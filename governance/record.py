@@ -6,12 +6,13 @@ violation's message quotes it. The rest of the input is sealed: committed to in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import masked, scrubbed, without, without_places
+from governance.masking import NOT_SCANNED, masked, scrubbed, without, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
     from governance.model.facts import Facts
     from governance.model.request import Json, Request, Source
 
+_OLD = "old_object"
+_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize"})
 
-def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
-    """The record of one decision."""
+
+def entry_of(request: Request, facts: Facts, decision: Decision, waivers: Sequence[Json] = ()) -> Entry:
+    """The record of one decision; with the `waivers` that it stands on, so that it can be made again."""
     resource, hidden = masked(request.resource, facts.values)
-    if request.kind == "data_flow":
+    is_scanned = resource is not NOT_SCANNED
+    if request.kind == "data_flow" and is_scanned:
         # What its recipient may not see is not kept for anybody else either.
-        pointers = [o.value["pointer"] for o in decision.obligations if o.type in {"mask", "drop"}]
+        pointers = [o.value["pointer"] for o in decision.obligations if o.type in _HIDING]
         resource = {**resource, "payload": without_places(resource.get("payload"), pointers)}
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
-        "facts": scrubbed(facts.values, hidden) if hidden else Canonical(facts.text),
+        "facts": _recorded_facts(facts, hidden) if is_scanned else {"unavailable": facts.values["unavailable"]},
         "answer": {
             "reason": without(decision.reason, hidden),
-            "violations": [_violation(v, hidden) for v in decision.violations],
+            "violations": [
+                _violation(v if is_scanned else v._replace(message=""), hidden) for v in decision.violations
+            ],
+            "waivers": scrubbed(list(waivers), hidden),
             "obligations": scrubbed([o._asdict() for o in decision.obligations], hidden),
         },
     }
@@ -56,6 +64,10 @@ def entry_of(request: Request, facts: Facts, decision: Decision) -> Entry:
     return Entry(kind=request.kind, time=decision.decided_at, public=public, sealed=sealed, subject=_subject(request))
 
 
+def _recorded_facts(facts: Facts, hidden: tuple[str, ...]) -> Json:
+    return scrubbed(facts.values, hidden) if hidden else Canonical(facts.text)
+
+
 def entry_of_query(
     request: Request, findings: Json, outcome: Answer | GovernanceError, revision: str, *, decision_id: str, now: str
 ) -> Entry:
@@ -63,7 +75,8 @@ def entry_of_query(
     resource, hidden = masked(request.resource, findings)
     failure = outcome.code if isinstance(outcome, GovernanceError) else None
     text = None if isinstance(outcome, GovernanceError) else outcome.text
-    result = None if text is None else scrubbed(json.loads(text), hidden)
+    is_scanned = resource is not NOT_SCANNED
+    result = None if text is None else scrubbed(json.loads(text), hidden) if is_scanned else NOT_SCANNED
     public = {
         **_public(request.source, decision_id, "", failure),
         "app": str(request.app.get("name", "")),
@@ -76,7 +89,7 @@ def entry_of_query(
         "defined": text is not None,
         "masked": len(hidden),
     }
-    sealed = {"input": resource["input"], "result": result}
+    sealed = {"input": resource["input"] if is_scanned else NOT_SCANNED, "result": result}
     return Entry(kind="query", time=now, public=public, sealed=sealed, subject=request.source.actor)
 
 
@@ -92,22 +105,6 @@ def entry_of_refusal(source: Source, error: GovernanceError, *, decision_id: str
     return Entry(
         kind="refused", time=now, public=public, sealed={"answer": {"reason": str(error)}}, subject=source.actor
     )
-
-
-def entry_of_change(
-    source: Source, revision: str, previous: str, waivers: Sequence[Json], *, decision_id: str, now: str
-) -> Entry:
-    """The record of other rules, or other waivers, coming into force. `waivers`: each with `name` and what it excuses."""
-    public = {
-        **_public(source, decision_id, "allow", None),
-        "app": "",
-        "tenant": "",
-        "rules": [],
-        "revision": revision,
-        "previous": previous,
-        "waivers": sorted(str(waiver["name"]) for waiver in waivers),
-    }
-    return Entry(kind="policy_change", time=now, public=public, sealed={"waivers": list(waivers)})
 
 
 def with_masks(entry: Entry, masks: Masks) -> Entry:
@@ -136,18 +133,27 @@ def event_of(entry: Entry) -> Json:
 
 def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -> Json:
     """The request as it may be stored; a value that was hidden in the resource is hidden in its context as well."""
-    if not hidden and resource == request.resource:
+    if not hidden and resource == request.resource and not request.context.get(_OLD):
         return Canonical(request.text)
     rest = {
         "kind": request.kind,
         "action": request.action,
         "tenant": request.tenant,
         "subject": request.subject,
-        "context": request.context,
+        "context": _context(request.context),
         "dry_run": request.dry_run,
     }
     rest = {key: scrubbed(value, hidden) for key, value in rest.items()}
     return {**rest, "resource": scrubbed(resource, hidden)}
+
+
+def _context(context: Json) -> Json:
+    """What an update replaces was never scanned, so the record names it by its digest alone."""
+    old = context.get(_OLD)
+    if not old:
+        return context
+    text = json.dumps(old, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {**context, _OLD: {"digest": "sha256:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()}}
 
 
 def _violation(violation: Violation, hidden: tuple[str, ...]) -> Json:

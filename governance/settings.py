@@ -29,14 +29,38 @@ class Setting(NamedTuple):
 
 TABLE: tuple[Setting, ...] = (
     Setting("home", ".governance", "folder for the audit log, keys and state of the embedded defaults"),
-    Setting("bundle", "", "bundle to serve instead of the rule pack that comes with the package (folder or .tar.gz)"),
+    Setting(
+        "bundle",
+        "",
+        "bundle to serve instead of the rule pack that comes with the package: folder, .tar.gz, https://…, "
+        "git+https://…@ref#folder",
+    ),
     Setting("extra_bundles", "", "more bundles beside it, comma-separated, `v0:` before one in Rego v0"),
-    Setting("waivers", "", "folder of Waiver files; empty means none"),
+    Setting(
+        "waivers", "", "folder of Waiver files beside those made by `governance waiver` and the API; empty means none"
+    ),
     Setting(
         "bundle_key",
         "",
-        "public key file (PEM) that the bundle's signature must verify with; empty: unsigned is accepted",
+        "file with the public key (PEM), or the shared secret (HS256), that every bundle must be signed with; "
+        "empty: unsigned is accepted",
     ),
+    Setting("bundle_poll_s", "60", "seconds between two questions to a bundle's source"),
+    Setting(
+        "bundle_long_poll_s", "", "seconds a bundle server may hold a question open until there is news; empty: not"
+    ),
+    Setting("bundle_timeout_s", "10", "seconds that fetching a bundle may take"),
+    Setting("bundle_build_timeout_s", "300", "seconds that compiling and proving a bundle may take"),
+    Setting("bundle_max_bytes", "67108864", "largest archive that is fetched"),
+    Setting("bundle_token_file", "", "file with the bearer token for bundle servers; never sent on to another address"),
+    Setting(
+        "bundle_max_age_s", "", "seconds without a successful fetch after which everything is denied; empty: no limit"
+    ),
+    Setting("candidate_bundle", "", "bundle that recorded decisions are compared with while they come; never answers"),
+    Setting("candidate_percent", "10", "share of the recorded decisions that the candidate is asked about, 1 to 100"),
+    Setting("decision_log_url", "", "where decisions are uploaded in OPA's event format; empty: nowhere"),
+    Setting("decision_log_token_file", "", "file with the bearer token for the upload"),
+    Setting("decision_log_batch", "500", "most decisions in one upload"),
     Setting("budget_ms", "1000", "wall clock a policy evaluation may take before it is killed and the answer is deny"),
     Setting("max_body_bytes", "1048576", "largest request body and manifest; more is refused with 413"),
     Setting(
@@ -51,6 +75,18 @@ TABLE: tuple[Setting, ...] = (
         "admission",
         "key",
         "who may ask /admission: key, a service key (in the API server's webhook kubeconfig); open, whoever reaches the port",
+    ),
+    Setting("queries", "off", "whether POST and GET /v1/query evaluate queries that somebody makes up: off or on"),
+    Setting(
+        "ext_authz",
+        "connector_call",
+        "what /ext-authz asks: connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
+    ),
+    Setting("ext_authz_scheme", "https", "scheme of the addresses that the gateway calls: https or http"),
+    Setting(
+        "ext_authz_obligations",
+        "header,egress_allow",
+        "obligations that the gateway carries out, comma-separated; a yes that needs another one is a no",
     ),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting("log_origin", "governance.local/audit", "origin line of the audit log's checkpoints"),
@@ -106,6 +142,10 @@ class Settings(NamedTuple):
             row = _BY_NAME[name]
             raise CallerError(f"{raw!r} is not a whole number above zero", where=row.variable, hint=row.meaning)
         return int(raw)
+
+    def optional_number(self, name: str) -> int:
+        """As `number`, and 0 where it is empty."""
+        return self.number(name) if self.text(name) else 0
 
     def choice(self, name: str, words: tuple[str, ...]) -> str:
         """The setting as one of `words`; raises CallerError naming the variable otherwise."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.pii.policy import scan_policy
+from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
@@ -14,22 +17,27 @@ from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
-from governance.policy.active import Extra, load_active
+from governance.platform.shipped_templates import shipped_templates
+from governance.policy.active import Extra, activated, compiled_bytes
+from governance.policy.kept import PolicyKeeper, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from audit.log import AuditLog
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from connectors_registry.load import Registry
+    from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
     from governance.model.request import Json
     from governance.pipeline import Recorder
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.secrets import EmbeddedSecrets
     from governance.platform.broker.tokens import AppTokens
+    from governance.platform.bundles.keeper import Keeper, Plan
+    from governance.platform.bundles.serving import Serving
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -37,11 +45,95 @@ if TYPE_CHECKING:
 
 
 def active_of(settings: Settings) -> Active:
-    """The bundle that the settings name, compiled or from the cache."""
-    return load_active(settings.text("bundle"), extras_of(settings), bundle_key=_bundle_key(settings))
+    """The bundle that the settings name, ready to answer; see `packed_of`."""
+    return activated(packed_of(settings))
 
 
-def _bundle_key(settings: Settings) -> bytes:
+def packed_of(settings: Settings) -> bytes:
+    """The bundle that the settings name: folders here compiled or from the cache, others as the home has them.
+
+    Where a bundle has to be fetched, or somebody has pinned a release, it is the release in force in this home; the first time
+    it is fetched and put in force. Raises DependencyError where that is not possible.
+    """
+    named = settings.text("bundle") + settings.text("extra_bundles")
+    if "://" in named or "git+" in named or _has_releases(settings):
+        return _released(settings)
+    return compiled_bytes(settings.text("bundle"), extras_of(settings), bundle_key=bundle_key_of(settings))
+
+
+def _has_releases(settings: Settings) -> bool:
+    return os.path.exists(os.path.join(settings.text("home"), "bundles", "active.json"))
+
+
+def _released(settings: Settings) -> bytes:
+    plan, keeper = plan_of(settings), keeper_of(settings, lambda _: None)
+    standing = keeper.shelf.standing()
+    in_force = standing if standing is not None and standing.release.config == plan.config else None
+    if not plan.has_remote and (in_force is None or not in_force.is_pinned):
+        return compiled_bytes(settings.text("bundle"), extras_of(settings), bundle_key=plan.key)
+    if in_force is None:
+        release = keeper.first()
+        if release is None:
+            raise DependencyError("no bundle could be fetched", hint=f"{keeper.shelf.folder}/status.json says why")
+        keeper.put_in_force(release, "first use")
+        in_force = keeper.shelf.standing()
+    packed = keeper.shelf.packed(in_force.release.id) if in_force is not None else None
+    if packed is None:
+        raise DependencyError(
+            "the release in force is missing or was changed",
+            where=str(keeper.shelf.folder),
+            hint="fetch it again: serve",
+        )
+    return packed
+
+
+def plan_of(settings: Settings) -> Plan:
+    """Sources, terms and key as the settings have them; raises CallerError."""
+    from governance.platform.bundles.keeper import Plan
+    from governance.platform.bundles.sources import sources_of, terms_of
+
+    key, timeout_s = bundle_key_of(settings), settings.number("bundle_build_timeout_s")
+    return Plan(sources_of(settings), terms_of(settings), key, timeout_s)
+
+
+def keeper_of(settings: Settings, say: Callable[[str], None]) -> Keeper:
+    """The keeper of this home's releases; a change of policy is recorded before it is in force."""
+    from governance.platform.bundles.keeper import Keeper
+
+    return Keeper(
+        plan_of(settings), settings.home, lambda public: record_change(settings, "bundle_activated", public), say
+    )
+
+
+def serving_of(settings: Settings) -> Serving:
+    """What a worker serves: the release in force in this home, where it was made for these settings."""
+    from governance.platform.bundles.serving import Serving
+
+    plan = plan_of(settings)
+    return Serving(settings.home, plan.sources, plan.config, plan.terms.max_age_s)
+
+
+def record_change(
+    settings: Settings, kind: str, public: dict[str, Json], sealed: dict[str, Json] | None = None
+) -> None:
+    """Record a change of policy from a process that has no line of its own; returns once it is durable, or raises."""
+    from audit.record import Entry
+    from governance.model.moment import new_decision_id, utc_now
+
+    blank = {
+        "decision_id": new_decision_id(),
+        "entry_point": "bundles",
+        "effect": "",
+        "app": "",
+        "tenant": "",
+        "rules": [],
+    }
+    with open_recorder(settings) as recorder:
+        recorder.append(Entry(kind, utc_now(), {**blank, **public}, sealed or {}))
+
+
+def bundle_key_of(settings: Settings) -> bytes:
+    """The key that bundles have to be signed with; empty where the settings name none. Raises CallerError."""
     path = settings.text("bundle_key")
     if not path:
         return b""
@@ -68,18 +160,21 @@ def extras_of(settings: Settings) -> list[Extra]:
 
 
 def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
-    """The waivers in the settings' folder; none where no folder is named."""
-    folder = settings.text("waivers")
-    if not folder:
-        return ()
+    """The waivers in the settings' folder and those that were made in this home. Raises RuleError for a file that is none."""
     from governance.policy.waivers import load_waivers
 
-    return load_waivers(folder, active.rules)
+    folders = (settings.text("waivers"), os.path.join(settings.text("home"), "waivers"))
+    return tuple(
+        waiver
+        for folder in folders
+        if folder and os.path.isdir(folder)
+        for waiver in load_waivers(folder, active.rules)
+    )
 
 
 def directory_of(settings: Settings) -> AppDirectory:
     """Apps and templates that decisions allowed, and the templates that come with the package."""
-    return AppDirectory(settings.text("home"), _shipped_templates())
+    return AppDirectory(settings.text("home"), shipped_templates())
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -92,15 +187,43 @@ def registry_of(settings: Settings) -> Registry:
         raise CallerError(str(error), hint="connectors_registry/README.md says what an entry holds") from error
 
 
-def enrichers_of(directory: AppDirectory, registry: Registry) -> list[Enricher]:
-    """Every source of facts, in the order they are asked."""
+def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
+    """What the scanner looks for, from the data of the bundle in force; a wrong one raises, which denies."""
+    known: tuple[Active, ScanPolicy] | None = None
+
+    def current() -> ScanPolicy:
+        nonlocal known
+        now = active()
+        if known is None or known[0] is not now:
+            data = json.loads(now.compiled.data).get("platform", {})
+            known = now, scan_policy(data.get("scanner"))
+        return known[1]
+
+    return current
+
+
+def enrichers_of(
+    directory: AppDirectory, registry: Registry, active: Callable[[], Active] | None = None
+) -> list[Enricher]:
+    """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows."""
     return [
         SchemaFacts(),
         AppFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
-        ScanFacts(),
+        ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
     ]
+
+
+def connectors_by_host() -> dict[str, str]:
+    """The one connector that a host belongs to; a host of several is nobody's, and has to be named by who asks."""
+    from connectors_registry.load import load_registry
+
+    owners: dict[str, list[str]] = {}
+    for name, entry in load_registry().connectors.items():
+        for host in entry["hosts"]:
+            owners.setdefault(host, []).append(name)
+    return {host: names[0] for host, names in owners.items() if len(names) == 1}
 
 
 def for_check(settings: Settings) -> Pipeline:
@@ -110,7 +233,7 @@ def for_check(settings: Settings) -> Pipeline:
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings), registry_of(settings)),
+            enrichers=enrichers_of(directory_of(settings), registry_of(settings), lambda: active),
             rebuild=changed,
             waivers=lambda: waivers,
         )
@@ -120,13 +243,12 @@ def for_check(settings: Settings) -> Pipeline:
 def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     """The parts of a line that permits, all but its recorder."""
     directory = directory_of(settings)
-    waivers = waivers_of(settings, active())
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory, registry_of(settings)),
+        enrichers=enrichers_of(directory, registry_of(settings), active),
         rebuild=changed,
         enforcement=directory,
-        waivers=lambda: waivers,
+        keep=PolicyKeeper(settings.text("home")).keep,
     )
 
 
@@ -171,6 +293,16 @@ class SharedRecorder:
             return await client.aappend(entry)
         finally:
             await client.close()
+
+
+def policies_of(settings: Settings) -> Callable[[set[str]], dict[str, bytes]]:
+    """Policies that served under some revisions, as files for an export."""
+    return lambda revisions: kept(settings.text("home"), revisions)
+
+
+def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Rule id to the controls it serves, of the policy in force: what an OSCAL view names as reviewed."""
+    return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
 
 
 def open_reader(settings: Settings) -> LogReader:
@@ -244,8 +376,9 @@ def open_custody(settings: Settings) -> Iterator[Callable[[str, dict[str, Any]],
 def for_cli(settings: Settings) -> Iterator[Pipeline]:
     """The whole line for one process, one decision after another."""
     active = active_of(settings)
+    waivers = waivers_of(settings, active)
     with open_recorder(settings) as recorder:
-        yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+        yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder, waivers=lambda: waivers))
 
 
 def secrets_of(settings: Settings) -> EmbeddedSecrets:
@@ -311,24 +444,3 @@ def runtimes_of(settings: Settings) -> dict[str, Adapter]:
 def runtime_folder(settings: Settings) -> Path:
     """Where runtimes keep compiled code, images and the state of what runs."""
     return settings.home.resolve() / "runtimes"
-
-
-def _shipped_templates() -> dict[str, Json]:
-    """Templates in `deploy/examples/*/template.yaml`, as `name@version`."""
-    from governance.policy.locations import data_folder
-
-    base = os.path.join(data_folder("deploy"), "examples")
-    return {
-        f"{document['metadata']['name']}@{document['metadata']['version']}": document["spec"]
-        for document in _documents(base, sorted(os.listdir(base)))
-    }
-
-
-def _documents(base: str, folders: Sequence[str]) -> Iterator[Json]:
-    import ryaml
-
-    for folder in folders:
-        path = os.path.join(base, folder, "template.yaml")
-        if os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                yield ryaml.loads(file.read())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-import hashlib
+import io
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
+
+    from audit.sealed_texts import Opening
 
 COLUMNS = (
     "index", "time", "kind", "action", "app", "app_sequence", "tenant", "actor", "entry_point", "effect", "error",
@@ -15,38 +18,57 @@ COLUMNS = (
 )  # fmt: skip
 # The wide forms count as well where a spreadsheet runs in an East Asian language.
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_OF_THE_LEAF = ("index", "time", "kind", "app_sequence")
 
 
-class CsvView:
-    """Writes rows as they come."""
+class CsvRows:
+    """The table as text, row by row."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # Half a surrogate pair in a sealed text must not end the export; records.jsonl holds it as it is.
-        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    def __init__(self) -> None:
+        self._text = io.StringIO(newline="")
         # All quoted: where lists are cut at ";", an unquoted cell could end early and the next begin with a formula.
-        self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
-        self._writer.writerow(COLUMNS)
+        self._writer = csv.writer(self._text, quoting=csv.QUOTE_ALL)
 
-    def add(self, leaf: dict[str, Any], openings: dict[str, Any]) -> None:
+    def head(self) -> bytes:
+        """The line of column names."""
+        return self._line(list(COLUMNS))
+
+    def row(self, _raw: bytes, leaf: dict[str, Any], openings: Mapping[str, Opening]) -> bytes:
         """One record."""
-        answer = openings.get("answer", {}).get("value", {})
-        values = {**leaf["public"], **{k: leaf[k] for k in ("index", "time", "kind", "app_sequence")}}
-        values["reason"] = answer.get("reason", "") if isinstance(answer, dict) else ""
-        self._writer.writerow([safe_cell(values.get(column)) for column in COLUMNS])
+        return self._line([safe_cell(value) for value in cells(leaf, openings)])
 
-    def close(self) -> str:
-        """Close the file; returns its SHA-256, hex."""
-        self._file.close()
-        with self._path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    def _line(self, texts: list[str]) -> bytes:
+        self._text.seek(0)
+        self._text.truncate()
+        self._writer.writerow(texts)
+        # Half a surrogate pair in a sealed text must not end the export; records.jsonl holds it as it is.
+        return self._text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def cells(leaf: dict[str, Any], openings: Mapping[str, Opening]) -> list[Any]:
+    """The values of the columns, as they are."""
+    public = leaf["public"]
+    values = {**public, **{name: leaf.get(name) for name in _OF_THE_LEAF}, "reason": reason_of(openings)}
+    return [values.get(column) for column in COLUMNS]
+
+
+def reason_of(openings: Mapping[str, Opening]) -> str:
+    """The decision's one sentence, where it may be read."""
+    answer = openings.get("answer")
+    value = json.loads(answer.raw) if answer is not None else None
+    return str(value.get("reason", "")) if isinstance(value, dict) else ""
+
+
+def plain_text(value: Any) -> str:
+    """One cell as text."""
+    if value is None:
+        return ""
+    return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def safe_cell(value: Any) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe goes before one."""
-    if value is None:
-        return ""
-    text = " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
+    text = plain_text(value)
     return f"'{text}" if text.startswith(_STARTS_A_FORMULA) and not _is_number(value) else text
 
 

@@ -1,123 +1,31 @@
-"""Facts `secrets` and `pii`: a first look at every value of the request, deterministic and linear in its size.
+"""Facts `secrets` and `pii`: every value of the request looked at, deterministic and linear in its size.
 
-Patterns have no nested repetition, so no input makes them slow. One cheap search over the whole text decides whether the
-values are looked at one by one at all. What has a checksum is checked. This is the tier that stands on the request path;
-it does not find names in free text, and says nothing about what it does not know.
+The analyzer itself is `governance.enrich.pii`. This is the tier that stands on the request path. It does not find names in
+free text. Where its work is bounded off, or a document cannot be read, it raises: the line then has the fact
+`unavailable: pii`, and a rule says what that means.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.documents.leaves import Leaf, leaves_in_text, leaves_of
+from governance.enrich.pii.analyze import SECRET_ENTITIES, Finding, analyze
+from governance.enrich.pii.checksums import IBAN_LENGTHS, is_iban, luhn_digits
+from governance.enrich.pii.policy import ScanPolicy
+from governance.errors import DependencyError
 from governance.model.pointer import to_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from governance.enrich.presidio_worker import DeepScanner
     from governance.model.request import Json, Request
 
-
-class Pattern(NamedTuple):
-    """One thing to look for."""
-
-    entity: str
-    expression: re.Pattern[str]
-    score: float
-    confirms: Callable[[str], bool] | None = None
-    """A checksum or the like; None where the form alone says it."""
-
-
-def luhn(text: str) -> bool:
-    """Whether the digits of `text` have a valid Luhn check digit (ISO/IEC 7812-1, annex B)."""
-    digits = [int(char) for char in text if char.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
-        return False
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
-
-
-# Total length by country, from the IBAN registry; a country that is not listed has no IBAN here.
-_IBAN_LENGTHS = {
-    "AT": 20, "BE": 16, "BG": 22, "CH": 21, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "EE": 20, "ES": 24, "FI": 18, "FR": 27,
-    "GB": 22, "GR": 27, "HR": 21, "HU": 28, "IE": 22, "IS": 26, "IT": 27, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "MC": 27,
-    "MT": 31, "NL": 18, "NO": 15, "PL": 28, "PT": 25, "RO": 24, "SE": 24, "SI": 19, "SK": 24, "SM": 27,
-}  # fmt: skip
-
-
-def iban(text: str) -> bool:
-    """Whether `text` starts with an IBAN: of its country's length, with valid check digits (ISO 13616, mod 97).
-
-    What stands behind it may be the next word: the pattern cannot tell it from a group of the number.
-    """
-    plain = re.sub(r"[\s-]", "", text).upper()
-    length = _IBAN_LENGTHS.get(plain[:2], 0)
-    plain = plain[:length]
-    if not length or len(plain) < length:
-        return False
-    moved = plain[4:] + plain[:4]
-    return int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
-
-
-def us_ssn(text: str) -> bool:
-    """Whether the groups are ones that were ever issued (SSA, "Social Security Number Randomization")."""
-    area, group, serial = text.split("-")
-    return area not in {"000", "666"} and not area.startswith("9") and group != "00" and serial != "0000"
-
-
-_PII: tuple[Pattern, ...] = (
-    Pattern("EMAIL_ADDRESS", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"), 0.95),
-    Pattern("CREDIT_CARD", re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)"), 1.0, luhn),
-    Pattern("IBAN_CODE", re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?!\w)"), 1.0, iban),
-    Pattern("US_SSN", re.compile(r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"), 0.85, us_ssn),
-    Pattern("PHONE_NUMBER", re.compile(r"(?<![\w+])(?:\+|00)[1-9]\d{0,2}(?:[ ./()-]{0,2}\d){6,12}(?!\d)"), 0.75),
-)
-
-# Prefixes are public facts of each vendor's key format; the rest is length and alphabet.
-_SECRETS: tuple[Pattern, ...] = (
-    Pattern("PRIVATE_KEY", re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"), 1.0),
-    Pattern("AWS_ACCESS_KEY", re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])"), 1.0),
-    Pattern("GITHUB_TOKEN", re.compile(r"(?<!\w)(?:gh[pousr]_\w{36}|github_pat_\w{22,255})"), 1.0),
-    Pattern("SLACK_TOKEN", re.compile(r"(?<!\w)xox[abeprs]-[A-Za-z0-9-]{10,250}"), 1.0),
-    Pattern("GOOGLE_API_KEY", re.compile(r"(?<!\w)AIza[\w-]{35}"), 1.0),
-    Pattern("LLM_API_KEY", re.compile(r"(?<!\w)sk-[A-Za-z0-9_-]{20,250}"), 0.95),
-    Pattern("STRIPE_KEY", re.compile(r"(?<!\w)[rs]k_(?:live|test)_[A-Za-z0-9]{16,250}"), 1.0),
-    Pattern("JWT", re.compile(r"(?<!\w)eyJ[\w-]{5,4000}\.eyJ[\w-]{2,8000}\.[\w-]{0,2000}"), 0.95),
-    Pattern("URL_PASSWORD", re.compile(r"(?i)[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,100}:[^\s/@]{1,200}@"), 0.95),
-    Pattern("BEARER_TOKEN", re.compile(r"(?i)(?<!\w)bearer\s{1,3}[\w.~+/=-]{16,4000}"), 0.9),
-)
-_ALL = _PII + _SECRETS
-_SECRET_ENTITIES = frozenset(pattern.entity for pattern in _SECRETS) | {"NAMED_SECRET"}
-
-# Member names whose text is a credential, and those whose text is personal, whatever it looks like.
-_SECRET_NAME = re.compile(
-    r"(?i)(?:^|[_.-])(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|client[_-]?secret|private[_-]?key|token)$"
-)
-_PERSONAL_NAMES: dict[str, str] = {
-    "birthdate": "BIRTH_DATE", "dateofbirth": "BIRTH_DATE", "dob": "BIRTH_DATE", "geburtsdatum": "BIRTH_DATE",
-    "phone": "PHONE_NUMBER", "phonenumber": "PHONE_NUMBER", "mobile": "PHONE_NUMBER", "telefon": "PHONE_NUMBER",
-    "firstname": "PERSON_NAME", "lastname": "PERSON_NAME", "fullname": "PERSON_NAME", "familyname": "PERSON_NAME",
-    "givenname": "PERSON_NAME", "surname": "PERSON_NAME", "nachname": "PERSON_NAME", "vorname": "PERSON_NAME",
-    "employeename": "PERSON_NAME", "employeeid": "EMPLOYEE_ID", "email": "EMAIL_ADDRESS", "homeaddress": "ADDRESS",
-    "street": "ADDRESS", "ssn": "US_SSN", "passport": "NATIONAL_ID", "nationalid": "NATIONAL_ID",
-}  # fmt: skip
-# A plain "name" is a person's where the path says that it is about people.
-_ABOUT_PEOPLE = frozenset({
-    "people", "persons", "person", "employees", "employee", "users", "user", "members", "contacts", "customers", "guests",
-    "attendees", "staff", "resources", "colleagues", "patients",
-})  # fmt: skip
-_HINT_SCORE = 0.6
-_LONGEST_NAME_KEPT = 64
-# A handle or reference to a secret, which is what belongs in a manifest.
-_REFERENCE = re.compile(r"(?i)^(?:vault:|secret:|ref:|env:|\$\{|\{\{|arn:)")
-_NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]")
-
-# Any of these characters or words has to stand in a text that holds something the patterns could find.
-_WORTH_A_LOOK = re.compile(
-    r"@|-----BEGIN|\d(?:[ -]?\d){8}|AKIA|ASIA|gh[pousr]_|github_pat|xox|AIza|sk-|k_live|k_test|eyJ|(?i:bearer|://)|\d{3}-\d{2}-|\+\d|[^\x00-\x7f]"
-)
+_DATA_KINDS = frozenset({"data_flow", "connector_call"})
+_PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
+_DEFAULT = ScanPolicy()
+_SHORTEST_DEEP = 3
 
 
 class ScanFacts:
@@ -125,97 +33,188 @@ class ScanFacts:
 
     name = "pii"
 
+    def __init__(self, policy: Callable[[], ScanPolicy] = lambda: _DEFAULT, deep: DeepScanner | None = None) -> None:
+        """`policy`: asked once a request, so that a new bundle takes effect with the next one.
+
+        `deep`: for the kinds of request whose texts the policy also sends to the deep scan.
+        """
+        self._policy = policy
+        self._deep = deep
+
     def facts(self, request: Request) -> dict[str, Json]:
-        """`[{pointer, entity, score}]` each, in the order of the document; findings in names of members last, with `member`."""
+        """`[{pointer, entity, score, reason, …}]` each, in the order of the document; see `model/facts.py` for the members."""
+        leaves = _leaves_of_request(request)
         pii: list[Json] = []
         secrets: list[Json] = []
-        is_data = request.kind in {"data_flow", "connector_call"}
-        for path, name, text in leaves(request.resource):
-            hint = "fullname" if name.lower() == "name" and _is_about_people(path) else name
-            for entity, score in found_in(hint, text, hints=is_data):
-                finding = {"pointer": to_pointer(path), "entity": entity, "score": score}
-                (secrets if entity in _SECRET_ENTITIES else pii).append(finding)
-        for path, place, entity, score in in_names(request.resource):
-            # The name itself is what must not leave, so the finding points at the object that has it.
-            finding = {"pointer": to_pointer(path), "score": score, "member": place}
-            if entity in _SECRET_ENTITIES:
-                secrets.append({**finding, "entity": "SECRET_IN_NAME"})
-            else:
-                pii.append({**finding, "entity": "MEMBER_NAME"})
+        policy = self._policy()
+        findings = analyze(leaves, policy, hints=request.kind in _DATA_KINDS)
+        if request.kind in policy.deep_kinds:
+            findings = with_deep(findings, leaves, policy, self._deep)
+        for finding in findings:
+            (secrets if finding.is_secret else pii).append(_fact(finding, leaves[finding.leaf]))
         return {"pii": pii, "secrets": secrets}
 
 
-def _is_about_people(path: tuple[str | int, ...]) -> bool:
-    return any(isinstance(segment, str) and segment.lower() in _ABOUT_PEOPLE for segment in path)
+def with_deep(
+    findings: list[Finding], leaves: list[Leaf], policy: ScanPolicy, deep: DeepScanner | None
+) -> list[Finding]:
+    """`findings` and what the deep scan finds beside them. Raises DependencyError where it gives no answer."""
+    if deep is None:
+        raise DependencyError("a deep scan is asked for, and there is none here", hint="start the service with one")
+    texts = [number for number, leaf in enumerate(leaves) if len(leaf.text) >= _SHORTEST_DEEP]
+    known = {(f.leaf, f.entity) for f in findings}
+    more = [
+        Finding(texts[f.text], f.entity, f.score, "deep", (), f.start, f.end)
+        for f in deep.scan([leaves[number].text for number in texts], policy)
+        if (texts[f.text], f.entity) not in known
+    ]
+    return sorted([*findings, *more], key=lambda f: (f.leaf, f.start, f.end, f.entity))
+
+
+def _leaves_of_request(request: Request) -> list[Leaf]:
+    """The resource's leaves; a text that is said to be a document of some format, as that document's leaves."""
+    leaves = list(leaves_of(request.resource, names=True))
+    if request.kind not in _DATA_KINDS:
+        return leaves
+    member, content_type = _document_of(request)
+    if content_type in _PLAIN_TYPES or not isinstance(request.resource.get(member), str):
+        return leaves
+    text = request.resource[member]
+    place = next(i for i, leaf in enumerate(leaves) if leaf.path == (member,) and leaf.member < 0)
+    return [*leaves[:place], *leaves_in_text(text, content_type, (member,)), *leaves[place + 1 :]]
+
+
+def _document_of(request: Request) -> tuple[str, str]:
+    """Which member holds a document, and of what type it is."""
+    if request.kind == "data_flow":
+        stated = request.resource.get("content_type")
+        return "payload", _media_type(stated)
+    headers = request.resource.get("headers")
+    found = ""
+    if isinstance(headers, dict):
+        found = next((v for k, v in headers.items() if k.lower() == "content-type" and isinstance(v, str)), "")
+    return "body", _media_type(found)
+
+
+def _media_type(stated: Json) -> str:
+    return stated.partition(";")[0].strip().lower() if isinstance(stated, str) else ""
+
+
+def _fact(finding: Finding, leaf: Leaf) -> Json:
+    fact: dict[str, Json] = {
+        "pointer": to_pointer(leaf.path),
+        "entity": finding.entity,
+        "score": finding.score,
+        "reason": finding.reason,
+    }
+    if leaf.member >= 0:
+        # The name itself is what must not leave, so the finding points at the object that has it.
+        return {**fact, "member": leaf.member, "entity": "SECRET_IN_NAME" if finding.is_secret else "MEMBER_NAME"}
+    if finding.decode:
+        fact["decode"] = list(finding.decode)
+    span = span_in(finding, leaf)
+    if span is not None:
+        fact["span"] = list(span)
+    if leaf.within:
+        fact["within"] = to_pointer(leaf.within)
+    return fact
+
+
+def span_in(finding: Finding, leaf: Leaf) -> tuple[int, int] | None:
+    """Where the finding stands in the text at the leaf's path; None where it is the whole of it."""
+    if leaf.span is None:
+        return None if (finding.start, finding.end) == (0, len(leaf.text)) else (finding.start, finding.end)
+    if not leaf.is_exact:
+        return leaf.span
+    return leaf.span[0] + finding.start, leaf.span[0] + finding.end
+
+
+class DocumentFinding(NamedTuple):
+    """One finding in a document of any format."""
+
+    pointer: str
+    """JSON pointer into the document; for CSV `/row/column`, for XML `/name/place/…`, empty for plain text."""
+    entity: str
+    score: float
+    reason: str
+    decode: tuple[str, ...]
+    span: tuple[int, int] | None
+    """Characters of the document, or of the JSON value at `pointer`; None for the whole JSON value."""
+    line: int
+    """From 1 in a text document; 0 in JSON, whose lines only its own reader knows."""
+    is_secret: bool
+
+
+def scan_document(
+    data: bytes, content_type: str, policy: ScanPolicy = _DEFAULT, deep: DeepScanner | None = None
+) -> list[DocumentFinding]:
+    """Every finding in a document, names of members as hints included; with `deep` also what Presidio finds.
+
+    Raises NotReadable for what cannot be looked into, WorkExceeded for what takes too much work: neither is "clean".
+    """
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
+    leaves, is_json = _leaves_of_document(text, content_type)
+    findings = analyze(leaves, policy, hints=True)
+    if deep is not None:
+        findings = with_deep(findings, leaves, policy, deep)
+    return [_document_finding(f, leaves[f.leaf], "" if is_json else text) for f in findings]
+
+
+def _leaves_of_document(text: str, content_type: str) -> tuple[list[Leaf], bool]:
+    import json
+
+    media_type = _media_type(content_type)
+    if media_type == "application/json" or media_type.endswith("+json"):
+        try:
+            return list(leaves_of(json.loads(text), names=True)), True
+        except (ValueError, RecursionError):
+            return leaves_in_text(text, "text/plain"), False
+    return leaves_in_text(text, media_type or "text/plain"), False
+
+
+def _document_finding(finding: Finding, leaf: Leaf, text: str) -> DocumentFinding:
+    span = span_in(finding, leaf)
+    line = text.count("\n", 0, span[0]) + 1 if span is not None and text else 0
+    pointer = to_pointer((*leaf.path, *leaf.within))
+    return DocumentFinding(
+        pointer, finding.entity, finding.score, finding.reason, finding.decode, span, line, finding.is_secret
+    )
 
 
 def found_in(name: str, text: str, *, hints: bool) -> Iterator[tuple[str, float]]:
     """(entity, score) for one value under the member `name`; `hints`: whether a personal name alone is a finding."""
     seen: set[str] = set()
-    if _WORTH_A_LOOK.search(text):
-        plain = _plain(text)
-        for pattern in _ALL:
-            if _matches(pattern, plain):
-                seen.add(pattern.entity)
-                yield pattern.entity, pattern.score
-    if name and text and not seen:
-        yield from _by_name(name, text, hints=hints)
-
-
-def _matches(pattern: Pattern, text: str) -> bool:
-    if pattern.confirms is None:
-        return pattern.expression.search(text) is not None
-    return any(pattern.confirms(match.group()) for match in pattern.expression.finditer(text))
-
-
-def _by_name(name: str, text: str, *, hints: bool) -> Iterator[tuple[str, float]]:
-    is_secret, entity = _meaning(name) if len(name) <= _LONGEST_NAME_KEPT else _meaning.__wrapped__(name)
-    if is_secret and not _REFERENCE.match(text) and len(text) >= 6:
-        yield "NAMED_SECRET", _HINT_SCORE
-    if hints and entity is not None:
-        yield entity, _HINT_SCORE
-
-
-@lru_cache(maxsize=4096)
-def _meaning(name: str) -> tuple[bool, str | None]:
-    """Whether a member of this name holds a credential, and what personal data it holds."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    entity = _PERSONAL_NAMES.get(_NOT_ALPHANUMERIC.sub("", name.lower()))
-    return _SECRET_NAME.search(spaced) is not None, entity
-
-
-def _plain(text: str) -> str:
-    """Compatibility forms made plain, format characters removed: what hides a value from a pattern, not from a reader."""
-    if text.isascii():
-        return text
-    return "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    for finding in analyze([Leaf((name,) if name else (), name, text)], _DEFAULT, hints=hints):
+        if finding.entity not in seen:
+            seen.add(finding.entity)
+            yield finding.entity, finding.score
 
 
 def in_names(value: Json) -> Iterator[tuple[tuple[str | int, ...], int, str, float]]:
     """(path of the object, which of its members, entity, score) for names of members that a pattern finds something in."""
-    todo: list[tuple[tuple[str | int, ...], Json]] = [((), value)]
-    while todo:
-        path, node = todo.pop()
-        if isinstance(node, dict):
-            for place, (key, item) in enumerate(node.items()):
-                if isinstance(item, dict | list):
-                    todo.append(((*path, key), item))
-                if _WORTH_A_LOOK.search(key):
-                    yield from ((path, place, entity, score) for entity, score in found_in("", key, hints=False))
-        elif isinstance(node, list):
-            todo.extend(((*path, i), item) for i, item in enumerate(node) if isinstance(item, dict | list))
+    names = [leaf for leaf in leaves_of(value, names=True) if leaf.member >= 0]
+    for finding in analyze(names, _DEFAULT, hints=False):
+        leaf = names[finding.leaf]
+        yield leaf.path, leaf.member, finding.entity, finding.score
 
 
 def leaves(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """(path, nearest member name, text) of every text and number."""
-    todo: list[tuple[tuple[str | int, ...], str, Json]] = [((), "", value)]
-    while todo:
-        path, name, node = todo.pop()
-        if isinstance(node, dict):
-            todo.extend(((*path, key), key, item) for key, item in reversed(node.items()))
-        elif isinstance(node, list):
-            todo.extend(((*path, i), name, item) for i, item in reversed(list(enumerate(node))))
-        elif isinstance(node, str):
-            yield path, name, node
-        elif isinstance(node, int | float) and not isinstance(node, bool):
-            yield path, name, str(node)
+    return ((leaf.path, leaf.name, leaf.text) for leaf in leaves_of(value))
+
+
+def luhn(text: str) -> bool:
+    """Whether the digits of `text` have a valid Luhn check digit (ISO/IEC 7812-1, annex B)."""
+    digits = "".join(char for char in text if char.isdigit())
+    return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and luhn_digits(digits)
+
+
+def iban(text: str) -> bool:
+    """Whether `text` starts with an IBAN: of its country's length, with valid check digits (ISO 13616, mod 97)."""
+    plain = "".join(char for char in text if char not in " \t\n-").upper()
+    return is_iban(plain[: IBAN_LENGTHS.get(plain[:2], 0)])
+
+
+def is_secret_entity(entity: str) -> bool:
+    """Whether findings of this name are credentials rather than personal data."""
+    return entity in SECRET_ENTITIES

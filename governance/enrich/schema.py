@@ -42,6 +42,7 @@ _KNOWN = frozenset(
         "enum",
     ]
 )
+REGISTRY_KINDS = ("Connector", "Waiver", "Tenant", "PolicyMode")
 _EXPECTED = {"deploy": "MicroApp", "template": "AppTemplate"}
 _MOST_ERRORS = 20
 _Path = tuple[str | int, ...]
@@ -55,6 +56,9 @@ class SchemaFacts:
     def facts(self, request: Request) -> dict[str, Json]:
         """`[{pointer, message}]`, at most twenty."""
         expected = _EXPECTED.get(request.kind)
+        if request.kind == "registry_entry":
+            named = request.resource.get("kind")
+            expected = named if named in REGISTRY_KINDS else "Connector"
         if expected is None:
             return {"schema_errors": []}
         errors = []

@@ -34,8 +34,11 @@ class Facts(NamedTuple):
       regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
-    - `pii`: `[{pointer, entity, score}]`; `secrets`: `[{pointer, entity, score}]`: pointers into the resource. What stands in
-      the name of a member is `MEMBER_NAME` or `SECRET_IN_NAME` at its object, `member` saying which, and cannot be masked
+    - `pii`, `secrets`: `[{pointer, entity, score, reason, decode[]?, span[start, end]?, within?}]`: pointers into the
+      resource; `score` from 0 to 1; `reason`: `checksum`, `form`, `prefix`, `context`, `name` or `column`; `decode`: how it
+      was hidden, outermost first (`base64`, `url`, `split` …); `span`: characters of the text at `pointer`, absent where it
+      is the whole value; `within`: the place inside that text, where it is CSV, XML or a form. What stands in the name of a
+      member is `MEMBER_NAME` or `SECRET_IN_NAME` at its object, `member` saying which, and cannot be masked
     - `schema_errors`: `[{pointer, message}]`
     - `review`: `{status: "done", findings[{pointer, severity, title}]}`; absent when nobody asked for one
     - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today}`: calls before

@@ -14,6 +14,12 @@ def utc_now() -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanos // 1000:06d}Z"
 
 
+def sortable(moment: str) -> tuple[str, str]:
+    """RFC 3339 in UTC as something that sorts: whole seconds, then the fraction padded on the right."""
+    seconds, _, fraction = moment.removesuffix("Z").partition(".")
+    return seconds, fraction.ljust(9, "0")
+
+
 def new_decision_id() -> str:
     """A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then 74 random bits."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_KINDS = ("template", "deploy", "connector_call", "data_flow", "publish", "lifecycle", "workload")
-KINDS: frozenset[str] = frozenset(_KINDS)
+_KINDS = ("template", "deploy", "connector_call", "data_flow", "publish", "lifecycle")
+# What a repository holds besides manifests, and what wants into a cluster.
+_FILE_KINDS = ("workload", "infrastructure", "image_build", "pipeline", "registry_entry")
+KINDS: frozenset[str] = frozenset((*_KINDS, *_FILE_KINDS))
 
 # A JSON value as json.loads gives it. `Any` because JSON is recursive and every reader narrows at once.
 Json = Any

@@ -120,6 +120,8 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
         "dry_run": request.get("dryRun") is True,
     }
     if kind is None or sub_resource or action == "connect":
+        if action == "update":
+            document["context"]["old_object"] = _object(request, "oldObject") or None
         return document
     if action == "delete":
         change = {"app": _name(subject), "change": {"to": "deleted"}}

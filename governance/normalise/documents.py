@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from governance.errors import CallerError, TooLarge
 
 if TYPE_CHECKING:
+    import yaml
+
     from governance.model.request import Json
 
 MAX_BYTES = 1 << 20
@@ -26,7 +28,7 @@ _AMBIGUOUS = re.compile(
     r"(?:y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|[-+]?0[0-7_]+|0o[0-7]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
     r"|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?0b[01_]+|[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+)"
 )
-_MAYBE_AMBIGUOUS = re.compile(rf"(?:^|[\s:\-,\[{{]){_AMBIGUOUS.pattern}\s*(?:$|[,\]}}#\n])", re.MULTILINE)
+_MAYBE_AMBIGUOUS = re.compile(rf"(?:^|[\s:\-,\[{{]){_AMBIGUOUS.pattern}\s*(?:$|[,\]}}#\n:])", re.MULTILINE)
 
 
 class Document(NamedTuple):
@@ -38,22 +40,25 @@ class Document(NamedTuple):
     """Which document of the file, from 0."""
     text: str
     """The whole file."""
-    is_json: bool
+    form: str
+    """`yaml`, `json` or `dockerfile`: how places in it are found."""
 
 
 def read_documents(raw: bytes, file: str, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> list[Document]:
     """Every document of a file; empty ones are left out. Raises CallerError or TooLarge naming file and line."""
     text = decoded(raw, file, max_bytes)
+    # Who allows larger files (a Terraform plan) allows more in them.
+    max_nodes = max(MAX_NODES, max_bytes // 8)
     if text.lstrip()[:1] in {"{", "["} and _looks_like_json(file, text):
-        values = [read_json(text, file, max_depth=max_depth)]
-        return [Document(values[0], file, 0, text, is_json=True)]
+        values = [read_json(text, file, max_depth=max_depth, max_nodes=max_nodes)]
+        return [Document(values[0], file, 0, text, "json")]
     values = _read_yaml(text, file)
     documents = []
     for index, value in enumerate(values):
         if value is None:
             continue
-        check_value(value, file, max_depth)
-        documents.append(Document(value, file, index, text, is_json=False))
+        check_value(value, file, max_depth, max_nodes)
+        documents.append(Document(value, file, index, text, "yaml"))
     return documents
 
 
@@ -70,7 +75,7 @@ def decoded(raw: bytes, file: str, max_bytes: int = MAX_BYTES) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_json(text: str, file: str, *, max_depth: int = MAX_DEPTH) -> Json:
+def read_json(text: str, file: str, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES) -> Json:
     """Strict JSON: no duplicate member, no NaN, no infinity, no lone surrogate, not too deep."""
     try:
         value = json.loads(text, object_pairs_hook=_members, parse_constant=_refused_constant)
@@ -80,19 +85,19 @@ def read_json(text: str, file: str, *, max_depth: int = MAX_DEPTH) -> Json:
         raise TooLarge(f"nested deeper than {max_depth}", where=file) from error
     except ValueError as error:
         raise CallerError(f"not JSON: {error}", where=file) from error
-    check_value(value, file, max_depth)
+    check_value(value, file, max_depth, max_nodes)
     return value
 
 
-def check_value(value: Json, file: str, max_depth: int = MAX_DEPTH) -> None:
+def check_value(value: Json, file: str, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES) -> None:
     """Depth, size and what JSON cannot hold; without recursion, so that no document can exhaust the stack."""
     todo: list[tuple[Json, int]] = [(value, 1)]
     seen = 0
     while todo:
         node, depth = todo.pop()
         seen += 1
-        if seen > MAX_NODES:
-            raise TooLarge(f"more than {MAX_NODES} values, aliases counted each time", where=file)
+        if seen > max_nodes:
+            raise TooLarge(f"more than {max_nodes} values, aliases counted each time", where=file)
         if isinstance(node, dict):
             _check_depth(depth, max_depth, file)
             for key, item in node.items():
@@ -161,6 +166,14 @@ def _line_in(reason: str) -> str:
     return f":{found[1]}:{found[2]}" if found else ""
 
 
+def _is_trigger_key(event: yaml.ScalarEvent, text: str) -> bool:
+    """`on:` at the left margin: how every GitHub Actions workflow names its triggers, and no manifest has such a member."""
+    mark, end = event.start_mark, event.end_mark
+    if event.value != "on" or mark is None or end is None:
+        return False
+    return mark.column == 0 and text[end.index : end.index + 1] == ":"
+
+
 def _refuse_ambiguous(text: str, file: str) -> None:
     """Look at the scalars themselves: the text may only stand in a comment, a quote or a block."""
     import yaml
@@ -172,6 +185,8 @@ def _refuse_ambiguous(text: str, file: str) -> None:
                 raise CallerError(f"tag {event.tag[:60]!r} is no plain data", where=place, hint="leave it out")
             if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and _AMBIGUOUS.fullmatch(event.value):
                 mark = event.start_mark
+                if _is_trigger_key(event, text):
+                    continue
                 raise CallerError(
                     f"{event.value!r} is read differently by different tools",
                     where=f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file,

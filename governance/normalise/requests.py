@@ -13,9 +13,14 @@ from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decod
 
 API_GROUP = "microapps.internal/"
 TENANT_LABEL, APP_LABEL = f"{API_GROUP}tenant", f"{API_GROUP}app"
-_MANIFEST_KINDS = {"MicroApp": "deploy", "AppTemplate": "template"}
-_OUR_KINDS = frozenset({*_MANIFEST_KINDS, "Connector", "Waiver", "Tenant", "PolicyMode"})
+_MANIFEST_KINDS = {
+    "MicroApp": "deploy",
+    "AppTemplate": "template",
+    **dict.fromkeys(("Connector", "Waiver", "Tenant", "PolicyMode"), "registry_entry"),
+}
 _MEMBERS = frozenset({"kind", "action", "subject", "tenant", "resource", "context", "dry_run"})
+# What the canonical text of a request holds.
+_RECORDED = frozenset({"action", "context", "dry_run", "kind", "resource", "subject", "tenant"})
 _DEFAULT_ACTION = {
     "template": "publish",
     "deploy": "create",
@@ -24,7 +29,12 @@ _DEFAULT_ACTION = {
     "publish": "publish",
     "lifecycle": "change",
     "workload": "create",
+    "infrastructure": "apply",
+    "image_build": "build",
+    "pipeline": "run",
+    "registry_entry": "register",
 }
+_OF_A_REPOSITORY = frozenset({"infrastructure", "image_build", "pipeline", "registry_entry"})
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
@@ -87,8 +97,34 @@ def query_request(path: str, document: Json, source: Source) -> Request:
     return Request("query", "query", owner, {"id": source.actor}, about, resource, {}, False, source, digest, text)
 
 
+def recorded_request(text: str, source: Source) -> Request:
+    """The request whose canonical text a record holds. Raises CallerError for a text that is none, or not canonical."""
+    try:
+        parts = json.loads(text)
+        if canonical(parts) != text or set(parts) != _RECORDED:
+            raise CallerError("not the text of a request")
+        kind, resource = str(parts["kind"]), parts["resource"]
+        app = _app_of(kind, resource, parts["context"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CallerError(f"not the text of a request: {type(error).__name__}") from error
+    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    return Request(
+        kind,
+        parts["action"],
+        parts["tenant"],
+        parts["subject"],
+        app,
+        resource,
+        parts["context"],
+        parts["dry_run"],
+        source,
+        digest,
+        text,
+    )
+
+
 def manifest_kind(document: Document) -> str | None:
-    """The request kind of a manifest of ours (`deploy`, `template`); None for every other document."""
+    """The request kind of a manifest of ours (`deploy`, `template`, `registry_entry`); None for every other document."""
     value = document.value
     if not isinstance(value, dict) or not str(value.get("apiVersion", "")).startswith(API_GROUP):
         return None
@@ -99,15 +135,15 @@ def is_malformed_manifest(document: Document) -> bool:
     """Whether a document is in our API group without being of a kind of it: a typo must not pass as somebody else's."""
     value = document.value
     is_ours = isinstance(value, dict) and str(value.get("apiVersion", "")).startswith(API_GROUP)
-    return is_ours and value.get("kind") not in _OUR_KINDS
+    return is_ours and value.get("kind") not in _MANIFEST_KINDS
 
 
 def normalise_manifest(document: Document, source: Source) -> Request:
     """A MicroApp is a deploy, an AppTemplate is a template. Raises CallerError for any other document."""
     kind = manifest_kind(document)
-    if kind is None:
+    if kind not in {"deploy", "template"}:
         raise CallerError("neither a MicroApp nor an AppTemplate", where=f"{document.file}")
-    return _request(kind, document.value, source)
+    return _request(str(kind), document.value, source)
 
 
 def changed(request: Request, resource: Json) -> Request:
@@ -138,7 +174,8 @@ def _request(
     if kind == "deploy" and _is_foreign_object(resource):
         kind = "workload"
     action = action or _DEFAULT_ACTION[kind]
-    app = _app_of(kind, resource)
+    resource = _as_rules_read_it(kind, resource, source)
+    app = _app_of(kind, resource, context or {})
     tenant = tenant or (label_of(resource, TENANT_LABEL) if kind == "workload" else str(app.get("tenant", "")))
     subject = _subject(subject or {}, source)
     parts = {
@@ -173,7 +210,7 @@ def canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _app_of(kind: str, resource: Json) -> Json:
+def _app_of(kind: str, resource: Json, context: Json) -> Json:
     """The MicroApp or template spec with its name; for everything else only the name of the app it is about."""
     if kind in {"deploy", "template"}:
         metadata, spec = resource.get("metadata"), resource.get("spec")
@@ -181,6 +218,9 @@ def _app_of(kind: str, resource: Json) -> Json:
         return {**(spec if isinstance(spec, dict) else {}), "name": name}
     if kind == "workload":
         return {"name": label_of(resource, APP_LABEL)}
+    if kind in _OF_A_REPOSITORY:
+        # These files do not say which app they belong to; who hands them in does.
+        return {"name": context.get("app", "")}
     return {"name": resource.get("app", "")}
 
 
@@ -197,6 +237,22 @@ def _is_foreign_object(resource: Json) -> bool:
     version, kind = resource.get("apiVersion"), resource.get("kind")
     is_object = isinstance(version, str) and isinstance(kind, str) and version != "" and kind != ""
     return is_object and not str(version).startswith(API_GROUP)
+
+
+def _as_rules_read_it(kind: str, resource: Json, source: Source) -> Json:
+    """A Dockerfile as its instructions, a plan without what no rule needs; everything else as it is."""
+    if kind == "image_build" and "instructions" not in resource:
+        from governance.normalise.dockerfile import parsed
+
+        text = resource.get("dockerfile")
+        if not isinstance(text, str):
+            raise CallerError("has to hold the text of a Dockerfile", where="/resource/dockerfile")
+        return parsed(text, source.document or "Dockerfile").resource
+    if kind == "infrastructure":
+        from governance.normalise.plan import trimmed
+
+        return trimmed(resource)
+    return resource
 
 
 def is_app_name(name: object) -> bool:

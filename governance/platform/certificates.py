@@ -58,8 +58,10 @@ def taken(folder: Path, certificate: str, key: str) -> tuple[Path, Path] | None:
     earlier = sorted(folder.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)[:-1]
     name = hashlib.sha256(b"\0".join(texts)).hexdigest()
     copies = (folder / f"{name}.crt", folder / f"{name}.key")
-    for path, text in zip(copies, texts, strict=True):
-        _write_private(path, text)
+    # What is there already may be being read by a worker that starts.
+    if not is_pair(*map(str, copies)):
+        for path, text in zip(copies, texts, strict=True):
+            _write_private(path, text)
     if not is_pair(*map(str, copies)):
         for path in copies:
             path.unlink()

@@ -31,6 +31,8 @@ class Extra(NamedTuple):
 
     path: str
     v0: bool = False
+    revision: str = ""
+    """What it is called instead of the name it gives itself: the commit it was fetched at."""
 
 
 class Active(NamedTuple):
@@ -42,6 +44,8 @@ class Active(NamedTuple):
     obligations: Mapping[str, RuleMeta]
     modes: Json
     compiled: CompiledPolicy
+    prints: str = "{}"
+    """JSON text: what each rule and obligation depends on (`governance.policy.fingerprints`); impact analysis reads it."""
 
     def rules_for(self, kind: str) -> tuple[str, ...]:
         """Ids of the rules that are evaluated for a kind, sorted."""
@@ -51,26 +55,45 @@ class Active(NamedTuple):
 def load_active(
     path: str = "", extras: Sequence[Extra] = (), *, cache: str | None = None, bundle_key: bytes = b""
 ) -> Active:
-    """The rule pack (or the bundle at `path`) with `extras`, compiled or from the cache.
+    """The rule pack (or the bundle at `path`) with `extras`, compiled or from the cache; see `compiled_bytes`."""
+    return activated(compiled_bytes(path, extras, cache=cache, bundle_key=bundle_key))
 
-    `bundle_key`: public key in PEM that every named bundle has to be signed with; the pack that comes with this package is
-    as good as its code. `cache`: folder for compiled bundles, empty for none; None picks the account's. Raises BadBundle or
-    RuleError for what must not serve; the caller keeps what it had.
+
+def compiled_bytes(
+    path: str = "",
+    extras: Sequence[Extra] = (),
+    *,
+    cache: str | None = None,
+    bundle_key: bytes = b"",
+    revision: str = "",
+) -> bytes:
+    """What `activated` reads: the rule pack (or the bundle at `path`) with `extras`, compiled or from the cache.
+
+    `bundle_key`: public key in PEM, or a secret, that every named bundle has to be signed with; the pack that comes with this
+    package is as good as its code. `cache`: folder for compiled bundles, empty for none; None picks the account's.
+    `revision`: as for `Extra`. Raises BadBundle or RuleError for what must not serve; the caller keeps what it had.
     """
     source = path or data_folder("rules")
-    key = _key([source, *(extra.path for extra in extras)], [*(extra.v0 for extra in extras), bundle_key.hex()])
+    flags: list[bool | str] = [
+        *(extra.v0 for extra in extras),
+        *(extra.revision for extra in extras),
+        bundle_key.hex(),
+        revision,
+    ]
+    key = _key([source, *(extra.path for extra in extras)], flags)
     folder = default_cache() if cache is None else cache
     cached = _read_cache(folder, key)
     if cached is not None:
-        return _activated(cached)
+        return cached
     from governance.policy.build import build  # the compiler: only where nothing is cached
 
-    built = build(source, extras, bundle_key, is_own=not path)
+    built = build(source, extras, bundle_key, is_own=not path, revision=revision)
     _write_cache(folder, key, built)
-    return _activated(built)
+    return built
 
 
-def _activated(raw: bytes) -> Active:
+def activated(raw: bytes) -> Active:
+    """An engine and its metadata from the packed form; raises RuleError for bytes that are something else."""
     head, _, rest = raw.partition(b"\n")
     meta = json.loads(head)
     compiled = CompiledPolicy.from_bytes(rest)
@@ -82,6 +105,7 @@ def _activated(raw: bytes) -> Active:
         obligations={row.id: row for row in rows if row.obligation_type},
         modes=meta["modes"],
         compiled=compiled,
+        prints=meta["prints"],
     )
 
 
@@ -94,14 +118,20 @@ def engine_for(compiled: CompiledPolicy) -> Engine:
     return Engine(compiled)
 
 
+def rules_in(raw: bytes) -> list[RuleMeta]:
+    """Metadata of the rules in a packed form, obligations left out; its engine is not loaded."""
+    rows = [_meta(row) for row in json.loads(raw.partition(b"\n")[0]).get("rules", [])]
+    return [meta for meta in rows if not meta.obligation_type]
+
+
 def _meta(row: Sequence[Json]) -> RuleMeta:
     values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in row]
     return RuleMeta(*values)
 
 
-def packed(revision: str, rules: Sequence[RuleMeta], modes: Json, compiled: CompiledPolicy) -> bytes:
-    """A header line with the metadata, then the compiled policy: what the cache holds and `_activated` reads."""
-    head = json.dumps({"revision": revision, "rules": rules, "modes": modes}, ensure_ascii=False)
+def packed(revision: str, rules: Sequence[RuleMeta], modes: Json, compiled: CompiledPolicy, prints: str) -> bytes:
+    """A header line with the metadata, then the compiled policy: what the cache holds and `activated` reads."""
+    head = json.dumps({"revision": revision, "rules": rules, "modes": modes, "prints": prints}, ensure_ascii=False)
     return head.encode() + b"\n" + compiled.to_bytes()
 
 
@@ -116,8 +146,9 @@ def _key(paths: Sequence[str], flags: Sequence[bool | str]) -> str:
     total = hashlib.sha256(json.dumps([engine_version(), list(flags)]).encode())
     for path in [_POLICY_FOLDER, *paths]:
         for file in _files(path):
-            with open(file, "rb") as stream:
-                total.update(hashlib.sha256(file.encode()).digest() + hashlib.sha256(stream.read()).digest())
+            # Unbuffered: hundreds of small files, each read whole, at every start.
+            with open(file, "rb", buffering=0) as stream:
+                total.update(hashlib.sha256(file.encode()).digest() + hashlib.sha256(stream.readall()).digest())
     return total.hexdigest()
 
 
@@ -127,8 +158,15 @@ def _files(path: str) -> list[str]:
             raise BadBundle("there is no such bundle", where=path)
         return [path]
     found: list[str] = []
+    tests = os.path.join(path, "tests")
     for folder, names, files in os.walk(path):
         names[:] = [name for name in names if not name.startswith((".", "__pycache__"))]
+        if folder == path and "extras" in names:
+            names.remove("extras")
+        if folder == tests:
+            # A bundle is built without its tests, all but the cases, which the proof runs.
+            names[:] = [name for name in names if name == "cases"]
+            continue
         found += [os.path.join(folder, file) for file in files]
     return sorted(found)
 
@@ -138,10 +176,10 @@ def _read_cache(folder: str, key: str) -> bytes | None:
     if not folder:
         return None
     try:
-        if not _is_private(os.stat(folder)):
+        if not is_private(os.stat(folder)):
             return None
         with open(os.path.join(folder, key), "rb") as file:
-            if not _is_private(os.fstat(file.fileno())):
+            if not is_private(os.fstat(file.fileno())):
                 return None
             digest, _, raw = file.read().partition(b"\n")
     except OSError:
@@ -157,7 +195,7 @@ def _write_cache(folder: str, key: str, raw: bytes) -> None:
     temporary = os.path.join(folder, f".{key}.{os.getpid()}")
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        if not _is_private(os.stat(folder)):
+        if not is_private(os.stat(folder)):
             return
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw)
@@ -166,5 +204,6 @@ def _write_cache(folder: str, key: str, raw: bytes) -> None:
         return
 
 
-def _is_private(status: os.stat_result) -> bool:
+def is_private(status: os.stat_result) -> bool:
+    """Whether a file or folder belongs to this account and nobody else may write it."""
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

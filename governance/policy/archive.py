@@ -15,14 +15,26 @@ if TYPE_CHECKING:
     from governance.policy.bundle import Bundle
 
 
-def packed_files(bundle: Bundle, revision: str, roots: Sequence[str], *, v0: bool = False) -> dict[str, bytes]:
-    """The bundle as OPA packs it: its modules, all data in one document, and a manifest."""
+def packed_files(
+    bundle: Bundle,
+    revision: str,
+    roots: Sequence[str],
+    *,
+    v0: bool = False,
+    cases: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """The bundle as OPA packs it: its modules, all data in one document, and a manifest.
+
+    `cases`: files of which those below `tests/cases/` go along: whoever compiles the bundle proves with them that the fast
+    executor may serve it. OPA does not read them.
+    """
     manifest = {
         "revision": revision or bundle.revision,
         "roots": list(roots or bundle.roots),
         "rego_version": 0 if v0 else 1,
     }
-    files = {module.path: module.text.encode() for module in bundle.modules}
+    files = {name: raw for name, raw in (cases or {}).items() if name.startswith("tests/cases/")}
+    files |= {module.path: module.text.encode() for module in bundle.modules}
     files["data.json"] = json.dumps(bundle.data, ensure_ascii=False, sort_keys=True).encode()
     files[".manifest"] = json.dumps(manifest, sort_keys=True).encode()
     return files

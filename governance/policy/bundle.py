@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from governance.errors import BadBundle
 from governance.policy.compiler.compile import Module
@@ -121,14 +121,34 @@ def owned_roots(bundle: Bundle) -> Bundle:
     return bundle._replace(roots=tuple(sorted(held)) or ("",))
 
 
+class _Unfolded:
+    """A gzip stream that ends in an error where it unfolds to more than a bundle may hold."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        import gzip
+
+        self._stream = gzip.GzipFile(fileobj=raw, mode="rb")
+        self._left = MOST_BYTES + (MOST_FILES << 10)
+
+    def read(self, size: int) -> bytes:
+        """As a file's."""
+        piece = self._stream.read(min(size, self._left + 1))
+        self._left -= len(piece)
+        if self._left < 0:
+            raise OSError("more than a bundle may hold")
+        return piece
+
+
 def archive_files(path: str) -> dict[str, bytes]:
     """Contents of a .tar.gz by name; refuses links, absolute names, `..`, and more than a bundle may hold."""
     import tarfile
+    import zlib
 
     files: dict[str, bytes] = {}
     total = 0
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        # As a stream, and of bounded length: what is skipped, and headers as well, would otherwise unfold without limit.
+        with open(path, "rb") as raw, tarfile.open(fileobj=cast("IO[bytes]", _Unfolded(raw)), mode="r|") as archive:
             for member in archive:
                 if member.isdir():
                     continue
@@ -140,7 +160,7 @@ def archive_files(path: str) -> dict[str, bytes]:
                 if file in files:
                     raise BadBundle(f"member {file!r} is there twice", where=path)
                 files[file] = content.read() if content is not None else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
         raise BadBundle(f"not a bundle: {error}", where=path) from error
     return files
 

@@ -49,6 +49,7 @@ class Engine:
         # A policy with a proved program was loaded by both executors when it was built; `check` never asks the second one.
         self._loaded = None if compiled.fast else self._interpreter(compiled.modules)
         self._guarded: regorus.Engine | None = None
+        self._mixed: regorus.Engine | None = None
 
     def rule(self, path: str, input_json: str | None) -> Answer:
         """The value of one rule (`data.platform.main.deploy`) for an input; without one, `input` is undefined.
@@ -81,6 +82,15 @@ class Engine:
         is_strict = self._compiled.strict if strict is None else strict
         text = self._evaluate(lambda engine: engine.eval_query_as_json(query), input_json, is_strict)
         return list(json.loads(text).get("result", []))
+
+    def warm(self) -> None:
+        """Load every form that a question may need, so that none has to be loaded on an evaluation's own time."""
+        self._own_thread()
+        self._loaded = self._plain
+        if self._compiled.guarded:
+            self._guarded = self._guarded or self._forgiving(self._compiled.guarded)
+        if self._compiled.mixed:
+            self._mixed = self._mixed or self._forgiving(self._compiled.mixed)
 
     def coverage(self) -> Json:
         """Lines covered since `enable_coverage`, by module path: `{path: {"covered": [], "not_covered": []}}`."""
@@ -122,13 +132,18 @@ class Engine:
             engine.add_extension(name, count, function)
         return engine
 
-    def _add_attempts(self, engine: regorus.Engine) -> None:
+    def _forgiving(self, modules: Sequence[tuple[str, str]]) -> regorus.Engine:
+        engine = self._interpreter(modules)
+        self._add_attempts(engine, modules)
+        return engine
+
+    def _add_attempts(self, engine: regorus.Engine, modules: Sequence[tuple[str, str]]) -> None:
         """The forms of builtins that the guarded modules call: Python's own, and the engine's behind a second engine."""
         from governance.policy.builtins.registry import ATTEMPT, attempts
         from governance.policy.builtins.signatures import signatures
 
         natives = _Natives()
-        wanted = {name for _, text in self._compiled.guarded for name in _ATTEMPTED.findall(text)}
+        wanted = {name for _, text in modules for name in _ATTEMPTED.findall(text)}
         for name in sorted(wanted):
             known = attempts().get(ATTEMPT + name)
             count, function = known or (len(signatures()[name].args), natives.attempt_of(name))
@@ -165,15 +180,16 @@ class Engine:
         return text if rows and rows[0]["expressions"][0]["value"] == json.loads(_UNDEFINED) else None
 
     def _evaluate(self, call: Callable[[regorus.Engine], str], input_json: str | None, strict: bool) -> str:  # noqa: FBT001
-        """Plain first; where that raised and errors may read as undefined, the guarded form."""
+        """Plain first; where that raised, the form in which those errors are undefined that may be."""
         try:
             return self._attempt(self._plain, call, input_json)
         except NoAnswer:
-            if strict or not self._compiled.guarded:
+            if not (self._compiled.mixed if strict else self._compiled.guarded):
                 raise
-        if self._guarded is None:
-            self._guarded = self._interpreter(self._compiled.guarded)
-            self._add_attempts(self._guarded)
+        if strict:
+            self._mixed = self._mixed or self._forgiving(self._compiled.mixed)
+            return self._attempt(self._mixed, call, input_json)
+        self._guarded = self._guarded or self._forgiving(self._compiled.guarded)
         return self._attempt(self._guarded, call, input_json)
 
     def _attempt(self, engine: regorus.Engine, call: Callable[[regorus.Engine], str], input_json: str | None) -> str:
@@ -189,7 +205,7 @@ class Engine:
         except BaseException as error:
             if not _is_panic(error):
                 raise
-            self._loaded = self._guarded = None
+            self._loaded = self._guarded = self._mixed = None
             raise NoAnswer("the policy engine panicked; it will be rebuilt", hint="treated as deny") from None
 
     def _rule_error(self, error: RuntimeError) -> RuleError:
@@ -254,11 +270,15 @@ class _Natives:
     """The engine's own builtins one call at a time: `[value]`, or `[]` where the builtin fails."""
 
     def __init__(self) -> None:
+        from governance.policy.builtins.formats import sprintf
+
         self._engine = regorus.Engine()
+        self._fallbacks: dict[str, Callable[..., list[Json]]] = {"sprintf": sprintf}
 
     def attempt_of(self, name: str) -> Callable[..., list[Json]]:
         """The builtin or operator `name` as a Python function."""
         operator = _INFIX.get(name)
+        fallback = self._fallbacks.get(name, _fails)
 
         def attempted(*operands: Json) -> list[Json]:
             self._engine.set_input(list(operands))
@@ -267,10 +287,14 @@ class _Natives:
             try:
                 rows = self._engine.eval_query(f"x := {call}").get("result", [])
             except RuntimeError:
-                return []
+                return fallback(*operands)
             return [rows[0]["bindings"]["x"]] if rows else []
 
         return attempted
+
+
+def _fails(*_: Json) -> list[Json]:
+    return []
 
 
 def _is_panic(error: BaseException) -> bool:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.policy.decide import Verdict
 
-# Each fix costs one more evaluation; a document with more findings than this gets them in the next round.
+# Each fix costs one more evaluation, which takes the longer the more there is to find: up to `MANY` findings all of these are
+# tried, beyond it fewer, so that no document costs more than its share. The rest get theirs in the next round.
 MOST_FIXES = 16
+MANY = 32
 
 
 def with_proved_fixes(verdict: Verdict, resource: Json, again: Callable[[Json], Decision]) -> Decision:
@@ -24,9 +26,10 @@ def with_proved_fixes(verdict: Verdict, resource: Json, again: Callable[[Json], 
     violation standing, or trades it for another, is dropped without a word: the remediation text remains.
     """
     decision = verdict.decision
+    most = max(1, MOST_FIXES * MANY // max(MANY, len(decision.violations)))
     proved: dict[int, Json] = {
         index: patch
-        for index, patch in verdict.candidates[:MOST_FIXES]
+        for index, patch in verdict.candidates[:most]
         if _holds(decision, decision.violations[index], patch, resource, again)
     }
     if not proved:

@@ -7,8 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import CallerError, RuleError
-from governance.model.decision import DENY, EFFECTS, SEVERITIES
+from governance.model.decision import DENY, EFFECTS, MODES, SEVERITIES
 from governance.model.request import KINDS
+from governance.policy.modes import ENFORCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from governance.model.request import Json
 
 RULES_PREFIX, OBLIGATIONS_PREFIX = "platform.rules.", "platform.obligations."
+GATEKEEPER_PREFIX = "gatekeeper.constraints."
 _BLOCK = re.compile(r"^# METADATA[^\S\n]*\n(?P<yaml>(?:#[^\n]*\n)+)", re.MULTILINE)
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{3}")
+# An imported constraint keeps its own name.
+_CONSTRAINT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*/[a-z0-9][-.a-z0-9]*")
 
 
 class RuleMeta(NamedTuple):
@@ -35,6 +39,8 @@ class RuleMeta(NamedTuple):
     file: str
     line: int
     obligation_type: str = ""
+    mode: str = ENFORCE
+    """What an imported constraint starts with, where the platform's own list of modes says nothing."""
 
 
 @cache
@@ -54,7 +60,7 @@ def metadata_of(text: str, file: str) -> RuleMeta | None:
     Raises RuleError with file and line for a block that is missing, is not YAML or lacks something.
     """
     package = package_of(text, file)
-    if not package.startswith((RULES_PREFIX, OBLIGATIONS_PREFIX)):
+    if not package.startswith((RULES_PREFIX, OBLIGATIONS_PREFIX, GATEKEEPER_PREFIX)):
         return None
     block = _BLOCK.search(text)
     if block is None:
@@ -88,8 +94,10 @@ def _rule(raw: dict[str, Json], package: str, file: str, line: int) -> RuleMeta:
     custom = custom if isinstance(custom, dict) else {}
     where = f"{file}:{line}"
     rule_id = _text(custom, "id", where)
-    if not _ID.fullmatch(rule_id):
-        raise RuleError(f"id {rule_id!r} is not DOMAIN-NNN", where=where)
+    is_imported = package.startswith(GATEKEEPER_PREFIX)
+    shape, wanted = (_CONSTRAINT_ID, "Kind/name") if is_imported else (_ID, "DOMAIN-NNN")
+    if not shape.fullmatch(rule_id):
+        raise RuleError(f"id {rule_id!r} is not {wanted}", where=where)
     return RuleMeta(
         id=rule_id,
         package=package,
@@ -102,6 +110,7 @@ def _rule(raw: dict[str, Json], package: str, file: str, line: int) -> RuleMeta:
         remediation=_text(custom, "remediation", where),
         file=file,
         line=line,
+        mode=_one_of({"mode": ENFORCE, **custom}, "mode", MODES, where) if is_imported else ENFORCE,
     )
 
 

@@ -7,13 +7,13 @@ miss what mutants find: an input that lacks a member is where the executors are 
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
+from governance.errors import BadBundle
 from governance.policy.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from governance.model.request import Json
     from governance.policy.compiler.compiled import CompiledPolicy
@@ -104,16 +104,17 @@ def _changed(document: Json, path: _Path, value: Json) -> Json:
     return copy
 
 
-def corpus_of(source: str) -> list[Json]:
+def corpus_of(files: Mapping[str, bytes]) -> list[Json]:
     """The inputs of a bundle's readable cases (`tests/cases/**/*.yaml`); empty where it has none."""
     import yaml
 
-    folder = os.path.join(source, "tests", "cases")
     found: list[Json] = []
-    for at, _, files in sorted(os.walk(folder)):
-        for file in sorted(files):
-            if file.endswith(".yaml"):
-                with open(os.path.join(at, file), encoding="utf-8") as stream:
-                    cases = yaml.load(stream, Loader=yaml.CSafeLoader)
-                found += [case["input"] for case in cases or [] if isinstance(case, dict) and "input" in case]
+    for name, raw in sorted(files.items()):
+        if name.startswith("tests/cases/") and name.endswith(".yaml"):
+            try:
+                cases = yaml.load(raw, Loader=yaml.CSafeLoader)
+            except yaml.YAMLError as error:
+                raise BadBundle("not YAML", where=name) from error
+            rows = cases if isinstance(cases, list) else []
+            found += [case["input"] for case in rows if isinstance(case, dict) and "input" in case]
     return found

@@ -17,11 +17,12 @@ _OURS = frozenset({"main", "rules", "obligations", "lib"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def ask(active: Active, path: str, document: Json) -> Answer | NoAnswer:
+def ask(active: Active, path: str, document: Json, *, strict: bool = False) -> Answer | NoAnswer:
     """The value at `path` (slash-separated, below `data`) for `document` as input; an error is returned, not raised.
 
-    Undefined is an `Answer` without text. A path that the fast executor serves goes there; everything else is a query
-    on the interpreter, which also answers for base documents and whole packages.
+    `strict`: a builtin's error is no answer in other people's policies as well. Undefined is an `Answer` without text. A path
+    that the fast executor serves goes there; everything else is a query on the interpreter, which also answers for base
+    documents and whole packages.
     """
     segments = [segment for segment in path.split("/") if segment]
     dotted = ".".join(["data", *segments])
@@ -31,12 +32,17 @@ def ask(active: Active, path: str, document: Json) -> Answer | NoAnswer:
             return active.engine.rule(dotted, text)
         reference = "data" + "".join(f".{s}" if _PLAIN.fullmatch(s) else f"[{json.dumps(s)}]" for s in segments)
         # Our own pack is strict: an error there is no answer. Other people's policies expect OPA's default.
-        found = active.engine.query(reference, text, strict=_is_ours(segments))
+        found = active.engine.query(reference, text, strict=strict or _is_ours(segments))
     except NoAnswer as error:
         return error
     if not found:
         return Answer(None, "interpreter")
     return Answer(json.dumps(found[0]["expressions"][0]["value"], ensure_ascii=False), "interpreter")
+
+
+def ask_strictly(active: Active, path: str, document: Json) -> Answer | NoAnswer:
+    """As `ask`, with every error an error."""
+    return ask(active, path, document, strict=True)
 
 
 def _is_ours(segments: list[str]) -> bool:

@@ -1,6 +1,7 @@
 """Signatures of bundles in OPA's format: `.signatures.json` with one JWT over the digest of every file.
 
-The reader's key decides the algorithm, never the token: RSA is RS256, P-256 is ES256, Ed25519 is EdDSA. Digests of
+The reader's key decides the algorithm, never the token: RSA is RS256, P-256 is ES256, Ed25519 is EdDSA, and a file that is
+no PEM is a shared secret for HS256. Digests of
 structured files (`data.json`, `data.yaml`, `.manifest`) are taken over their values, so that white space may change.
 Source: https://www.openpolicyagent.org/docs/management-bundles#signing
 """
@@ -26,6 +27,7 @@ SIGNATURES = ".signatures.json"
 _ALGORITHM = "SHA-256"
 _STRUCTURED = frozenset({"data.json", "data.yaml", "data.yml", ".manifest"})
 _LEAST_RSA_BITS = 2048
+_LEAST_SECRET_BYTES = 32
 
 
 def signatures_of(files: Mapping[str, bytes], private_pem: bytes) -> bytes:
@@ -144,7 +146,22 @@ def _files_of(payload: Json, where: str) -> dict[str, str]:
     return found
 
 
+def _secret(raw: bytes) -> bytes | None:
+    """The shared secret where the file is no PEM. A PEM of any sort is never one: what is public would be a secret."""
+    if b"-----BEGIN" in raw:
+        return None
+    secret = raw.strip()
+    if len(secret) < _LEAST_SECRET_BYTES:
+        raise CallerError(
+            f"neither a key in PEM nor a secret of {_LEAST_SECRET_BYTES} bytes",
+            hint="openssl genpkey, or openssl rand -hex 32",
+        )
+    return secret
+
+
 def _private(pem: bytes) -> Any:
+    if (secret := _secret(pem)) is not None:
+        return secret
     from cryptography.exceptions import UnsupportedAlgorithm  # slow to load
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -156,6 +173,8 @@ def _private(pem: bytes) -> Any:
 
 
 def _public(pem: bytes) -> Any:
+    if (secret := _secret(pem)) is not None:
+        return secret
     from cryptography.exceptions import UnsupportedAlgorithm  # slow to load
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -166,6 +185,8 @@ def _public(pem: bytes) -> Any:
 
 
 def _algorithm(key: Any) -> str:
+    if isinstance(key, bytes):
+        return "HS256"
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # slow to load
 
     if isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey):

@@ -11,10 +11,12 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
+from governance.model.moment import sortable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from governance.model.decision import Decision
     from governance.model.request import Json
 
 _REQUIRED = ("rule", "subject", "owner", "approver", "reason", "expires")
@@ -34,6 +36,7 @@ class Waiver(NamedTuple):
     reason: str
     expires: str
     """RFC 3339, UTC; the waiver counts before this instant and not at it."""
+    ticket: str = ""
 
 
 def find_waiver(waivers: Sequence[Waiver], rule: str, *, app: str, tenant: str, now: str) -> Waiver | None:
@@ -42,31 +45,49 @@ def find_waiver(waivers: Sequence[Waiver], rule: str, *, app: str, tenant: str, 
     if tenant:
         subjects.add(f"tenant:{tenant}")
     for waiver in waivers:
-        if waiver.rule == rule and waiver.subject in subjects and _instant(now) < _instant(waiver.expires):
+        if waiver.rule == rule and waiver.subject in subjects and not is_expired(waiver, now):
             return waiver
     return None
 
 
+def used_waivers(decision: Decision, waivers: Sequence[Waiver]) -> list[Json]:
+    """Those that excused something in a decision, as JSON: its record holds them."""
+    used = {(v.rule, v.waived_by) for v in decision.violations if v.waived_by}
+    return [waiver._asdict() for waiver in waivers if (waiver.rule, waiver.name) in used] if used else []
+
+
 def load_waivers(folder: str, rules: Collection[str]) -> tuple[Waiver, ...]:
     """Every waiver file (*.yaml) of a folder, by name; raises RuleError naming the file for one that must not count."""
+    return tuple(read_waiver(path, rules) for path in waiver_files(folder))
+
+
+def waiver_files(folder: str) -> list[str]:
+    """Paths of the waiver files of a folder, sorted; raises OSError where there is none."""
+    return [os.path.join(folder, file) for file in sorted(os.listdir(folder)) if file.endswith((".yaml", ".yml"))]
+
+
+def read_waiver(path: str, rules: Collection[str] | None) -> Waiver:
+    """One file; as for `waiver_of`. Raises RuleError, or OSError where it cannot be read."""
     import yaml
 
-    found: list[Waiver] = []
-    for file in sorted(os.listdir(folder)):
-        if not file.endswith((".yaml", ".yml")):
-            continue
-        path = os.path.join(folder, file)
-        with open(path, encoding="utf-8") as stream:
-            try:
-                document = yaml.load(stream, Loader=yaml.CSafeLoader)
-            except yaml.YAMLError as error:
-                raise RuleError("not YAML", where=path) from error
-        found.append(waiver_of(document, path, rules))
-    return tuple(found)
+    with open(path, encoding="utf-8") as stream:
+        try:
+            document = yaml.load(stream, Loader=yaml.CSafeLoader)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise RuleError("not YAML", where=path) from error
+    return waiver_of(document, path, rules)
 
 
-def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
-    """A waiver from its document; refuses one that names no known rule or that its owner approved."""
+def is_expired(waiver: Waiver, now: str) -> bool:
+    """Whether it no longer counts at `now`."""
+    return sortable(now) >= sortable(waiver.expires)
+
+
+def waiver_of(document: Json, where: str, rules: Collection[str] | None) -> Waiver:
+    """A waiver from its document; refuses one that names no known rule or that its owner approved.
+
+    `rules`: ids of the rules there are; None takes any, for showing what lies about.
+    """
     spec = document.get("spec") if isinstance(document, dict) and document.get("kind") == "Waiver" else None
     metadata = document.get("metadata") if isinstance(spec, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -78,8 +99,10 @@ def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
     unknown = sorted(set(spec) - set(_REQUIRED) - _OPTIONAL)
     if unknown:
         raise RuleError(f"spec.{unknown[0]} is not a member of a Waiver", where=where)
-    waiver = Waiver(name, *(spec[key] for key in _REQUIRED))
-    if waiver.rule not in rules:
+    if not isinstance(spec.get("ticket", ""), str):
+        raise RuleError("spec.ticket is not a text", where=where)
+    waiver = Waiver(name, *(spec[key] for key in _REQUIRED))._replace(ticket=spec.get("ticket", ""))
+    if rules is not None and waiver.rule not in rules:
         raise RuleError(f"rule {waiver.rule!r} does not exist", where=where, hint="`governance rules list`")
     if waiver.owner.strip().casefold() == waiver.approver.strip().casefold():
         raise RuleError("owner and approver are the same", where=where, hint="somebody else has to approve it")
@@ -88,9 +111,3 @@ def waiver_of(document: Json, where: str, rules: Collection[str]) -> Waiver:
     if not _INSTANT.fullmatch(waiver.expires):
         raise RuleError(f"expires {waiver.expires!r} is not an instant like 2027-01-31T00:00:00Z", where=where)
     return waiver
-
-
-def _instant(text: str) -> tuple[str, str]:
-    """RFC 3339 in UTC as something that sorts: whole seconds, then the fraction padded on the right."""
-    seconds, _, fraction = text.removesuffix("Z").partition(".")
-    return seconds, fraction.ljust(9, "0")

@@ -5,7 +5,7 @@
 #   id: AUD-003
 #   severity: high
 #   applies_to: [template, deploy, publish, lifecycle]
-#   controls: ["ISO-27001:A.5.3", "SOC2:CC5.1"]
+#   controls: ["ISO-27001:A.5.3", "SOC2:CC5.1", "GDPR:Art.25", "NIST-SP-800-53:AC-5"]
 #   remediation: Let somebody else with the right role approve the change.
 package platform.rules.audience.four_eyes
 

@@ -5,7 +5,7 @@
 #   id: AUD-001
 #   severity: medium
 #   applies_to: [template, deploy, publish]
-#   controls: ["ISO-27001:A.5.15"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-3"]
 #   remediation: "Use team, department, tenant, company or public."
 package platform.rules.audience.known
 

@@ -6,7 +6,7 @@
 #   severity: high
 #   effect: require_approval
 #   applies_to: [deploy, publish]
-#   controls: ["ISO-27001:A.5.15", "GDPR:Art.25", "SOC2:CC6.2"]
+#   controls: ["ISO-27001:A.5.15", "GDPR:Art.25", "SOC2:CC6.2", "NIST-SP-800-53:AC-6", "NIST-SP-800-53:AC-21"]
 #   remediation: Ask the compliance team for an approval, or choose a narrower audience.
 package platform.rules.audience.widening
 

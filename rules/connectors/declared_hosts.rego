@@ -5,7 +5,7 @@
 #   id: CONN-009
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6", "GDPR:Art.28", "NIST-SP-800-53:SC-7"]
 #   remediation: Remove the host; the registry's hosts apply by themselves.
 package platform.rules.connectors.declared_hosts
 

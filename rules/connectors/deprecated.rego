@@ -6,7 +6,7 @@
 #   severity: low
 #   effect: warn
 #   applies_to: [template, deploy, connector_call, data_flow]
-#   controls: ["ISO-27001:A.5.23"]
+#   controls: ["ISO-27001:A.5.23", "SOC2:CC9.2", "GDPR:Art.28", "NIST-SP-800-53:SA-22"]
 #   remediation: Plan the move to the connector that replaces it before its retirement day.
 package platform.rules.connectors.deprecated
 

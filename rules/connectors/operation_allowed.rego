@@ -5,7 +5,7 @@
 #   id: CONN-007
 #   severity: high
 #   applies_to: [connector_call]
-#   controls: ["ISO-27001:A.8.3", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.8.3", "SOC2:CC6.3", "GDPR:Art.28", "NIST-SP-800-53:AC-6"]
 #   remediation: Use one of the operations in the connector's page of the catalog, with its scope.
 package platform.rules.connectors.operation_allowed
 

@@ -5,7 +5,7 @@
 #   id: COST-001
 #   severity: medium
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.5.9"]
+#   controls: ["ISO-27001:A.5.9", "SOC2:A1.1", "GDPR:Art.24", "NIST-SP-800-53:CM-8"]
 #   remediation: Use one of your business area's cost centers, such as MK-42.
 package platform.rules.cost.cost_center
 

@@ -5,7 +5,7 @@
 #   id: COST-002
 #   severity: medium
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.5.9", "SOC2:CC1.3"]
+#   controls: ["ISO-27001:A.5.9", "SOC2:CC1.3", "GDPR:Art.24", "NIST-SP-800-53:CM-8"]
 #   remediation: Name an owner and a secondaryOwner who have agreed to look after the app.
 package platform.rules.cost.owners
 

@@ -5,7 +5,7 @@
 #   id: COST-003
 #   severity: medium
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.6"]
+#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1", "GDPR:Art.24", "NIST-SP-800-53:SC-6"]
 #   remediation: Set the quota to the value in the message or lower, or ask for a larger budget.
 package platform.rules.cost.quotas
 

@@ -5,7 +5,7 @@
 #   id: DATA-001
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.5.12", "GDPR:Art.30"]
+#   controls: ["ISO-27001:A.5.12", "GDPR:Art.30", "SOC2:CC6.7", "NIST-SP-800-53:RA-2"]
 #   remediation: Add the class to data.classes; its limits then apply.
 package platform.rules.data.classes_declared
 

@@ -5,7 +5,7 @@
 #   id: DATA-005
 #   severity: high
 #   applies_to: [template, deploy, connector_call, data_flow]
-#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34"]
+#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34", "SOC2:CC6.7", "NIST-SP-800-53:SA-9"]
 #   remediation: Use a connector that keeps its data in the app's region.
 package platform.rules.data.connector_regions
 

@@ -5,7 +5,7 @@
 #   id: DATA-008
 #   severity: critical
 #   applies_to: [connector_call, data_flow]
-#   controls: ["GDPR:Art.5", "GDPR:Art.32", "ISO-27001:A.8.12", "SOC2:CC6.7"]
+#   controls: ["GDPR:Art.5", "GDPR:Art.32", "ISO-27001:A.8.12", "SOC2:CC6.7", "NIST-SP-800-53:AC-4"]
 #   remediation: Leave the personal data out, or send it to a connector that is cleared for it.
 package platform.rules.data.exfiltration
 

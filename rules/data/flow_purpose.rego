@@ -5,7 +5,7 @@
 #   id: DATA-011
 #   severity: medium
 #   applies_to: [data_flow]
-#   controls: ["GDPR:Art.5", "SOC2:P2.1"]
+#   controls: ["GDPR:Art.5", "SOC2:P2.1", "ISO-27001:A.5.12", "NIST-SP-800-53:PT-3"]
 #   remediation: Add one sentence under purpose.
 package platform.rules.data.flow_purpose
 

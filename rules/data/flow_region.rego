@@ -5,7 +5,7 @@
 #   id: DATA-006
 #   severity: high
 #   applies_to: [data_flow]
-#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34"]
+#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34", "SOC2:CC6.7", "NIST-SP-800-53:SA-9"]
 #   remediation: Name the region that the catalog gives for the destination, or leave it out.
 package platform.rules.data.flow_region
 

@@ -5,7 +5,7 @@
 #   id: DATA-003
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["GDPR:Art.30", "GDPR:Art.25", "SOC2:P3.1"]
+#   controls: ["GDPR:Art.30", "GDPR:Art.25", "SOC2:P3.1", "ISO-27001:A.5.12", "NIST-SP-800-53:PT-3"]
 #   remediation: List under data.pii only the kinds the app needs, such as dietary_preference; the others stay masked.
 package platform.rules.data.personal_kinds
 

@@ -5,7 +5,7 @@
 #   id: DATA-004
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34"]
+#   controls: ["GDPR:Art.44", "ISO-27001:A.5.34", "SOC2:CC6.7", "NIST-SP-800-53:AC-4"]
 #   remediation: Choose one of your business area's regions under data.residency.
 package platform.rules.data.residency
 

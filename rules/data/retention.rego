@@ -5,7 +5,7 @@
 #   id: DATA-007
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["GDPR:Art.5", "ISO-27001:A.8.10", "SOC2:P4.2"]
+#   controls: ["GDPR:Art.5", "ISO-27001:A.8.10", "SOC2:P4.2", "NIST-SP-800-53:SI-12"]
 #   remediation: "Set data.retention to a shorter ISO 8601 duration, such as P30D."
 package platform.rules.data.retention
 

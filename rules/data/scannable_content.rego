@@ -5,7 +5,7 @@
 #   id: DATA-012
 #   severity: high
 #   applies_to: [data_flow]
-#   controls: ["ISO-27001:A.8.12"]
+#   controls: ["ISO-27001:A.8.12", "SOC2:CC6.7", "GDPR:Art.5", "NIST-SP-800-53:AC-4"]
 #   remediation: Send the data as JSON, CSV or plain text.
 package platform.rules.data.scannable_content
 

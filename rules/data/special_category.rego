@@ -6,7 +6,7 @@
 #   severity: high
 #   effect: require_approval
 #   applies_to: [template, deploy]
-#   controls: ["GDPR:Art.9", "GDPR:Art.35"]
+#   controls: ["GDPR:Art.9", "GDPR:Art.35", "SOC2:CC6.7", "ISO-27001:A.5.12", "NIST-SP-800-53:PT-7"]
 #   remediation: Do without this data, or ask the compliance team to approve its use.
 package platform.rules.data.special_category
 

@@ -5,7 +5,7 @@
 #   id: EGR-006
 #   severity: medium
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.20"]
+#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7", "NIST-SP-800-53:AC-4"]
 #   remediation: "Add an egress list with the hosts of the app's connectors, or an empty one: egress: []."
 package platform.rules.egress.declared
 

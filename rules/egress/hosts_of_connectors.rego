@@ -5,7 +5,7 @@
 #   id: EGR-004
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7", "NIST-SP-800-53:AC-4"]
 #   remediation: Remove the host, or add the connector it belongs to.
 package platform.rules.egress.hosts_of_connectors
 

@@ -5,7 +5,7 @@
 #   id: EGR-003
 #   severity: critical
 #   applies_to: [data_flow]
-#   controls: ["ISO-27001:A.5.14", "SOC2:CC6.7", "GDPR:Art.44"]
+#   controls: ["ISO-27001:A.5.14", "SOC2:CC6.7", "GDPR:Art.44", "NIST-SP-800-53:SC-7", "NIST-SP-800-53:AC-4"]
 #   remediation: Send the data to a connector from the app's manifest.
 package platform.rules.egress.known_destination
 

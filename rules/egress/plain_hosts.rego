@@ -5,7 +5,7 @@
 #   id: EGR-005
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7", "NIST-SP-800-53:AC-4"]
 #   remediation: "Write the full host name alone, such as api.example.com."
 package platform.rules.egress.plain_hosts
 

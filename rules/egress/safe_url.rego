@@ -5,7 +5,7 @@
 #   id: EGR-001
 #   severity: critical
 #   applies_to: [connector_call, data_flow]
-#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7", "NIST-SP-800-53:AC-4"]
 #   remediation: "Use the connector's own address, such as https://api.example.com/path."
 package platform.rules.egress.safe_url
 

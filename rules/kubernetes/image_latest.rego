@@ -5,7 +5,7 @@
 #   id: KUB-004
 #   severity: medium
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.8.32"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:CM-2"]
 #   remediation: "Name a version in the tag, beside the digest."
 package platform.rules.kubernetes.image_latest
 

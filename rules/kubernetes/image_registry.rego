@@ -5,7 +5,7 @@
 #   id: KUB-003
 #   severity: critical
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "CIS-Kubernetes-1.8:5.5.1"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "CIS-Kubernetes-1.8:5.5.1", "GDPR:Art.32", "NIST-SP-800-53:SR-3"]
 #   remediation: "Push the image to the platform's registry and name it there."
 package platform.rules.kubernetes.image_registry
 

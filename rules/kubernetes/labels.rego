@@ -5,7 +5,7 @@
 #   id: KUB-008
 #   severity: medium
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.5.9"]
+#   controls: ["ISO-27001:A.5.9", "SOC2:CC2.1", "GDPR:Art.32", "NIST-SP-800-53:CM-8"]
 #   remediation: "Add the label to metadata.labels, in the pod template as well."
 package platform.rules.kubernetes.labels
 

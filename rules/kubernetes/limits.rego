@@ -5,7 +5,7 @@
 #   id: KUB-006
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1", "NIST-SP-800-53:SC-6"]
+#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1", "NIST-SP-800-53:SC-6", "GDPR:Art.32"]
 #   remediation: "Set resources.limits.cpu and memory to the values in the message or lower."
 package platform.rules.kubernetes.limits
 

@@ -5,7 +5,7 @@
 #   id: KUB-001
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.8.32"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:CM-3"]
 #   remediation: "Hand it in as a MicroApp or AppTemplate; only the platform writes their status."
 package platform.rules.kubernetes.own_objects
 

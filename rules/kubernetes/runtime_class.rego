@@ -5,7 +5,7 @@
 #   id: KUB-005
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.8"]
+#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.8", "GDPR:Art.32", "NIST-SP-800-53:SC-39"]
 #   remediation: "Set runtimeClassName to a class that the message names."
 package platform.rules.kubernetes.runtime_class
 

@@ -5,7 +5,7 @@
 #   id: KUB-007
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.1.6", "ISO-27001:A.8.2"]
+#   controls: ["CIS-Kubernetes-1.8:5.1.6", "ISO-27001:A.8.2", "SOC2:CC8.1", "GDPR:Art.32", "NIST-SP-800-53:AC-6"]
 #   remediation: "Set automountServiceAccountToken to false in the pod's spec."
 package platform.rules.kubernetes.service_account_token
 

@@ -5,7 +5,7 @@
 #   id: KUB-009
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:CM-8"]
 #   remediation: "Set the tenant's label to your business area's tenant name."
 package platform.rules.kubernetes.tenant_known
 

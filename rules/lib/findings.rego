@@ -11,6 +11,8 @@ pii contains f if {
 		"class": object.get(data.platform.classes.entities, entity, "unclassified"),
 		"entity": entity,
 		"segments": segments(lists.text_of(found, "pointer")),
+		"within": segments(lists.text_of(found, "within")),
+		"span": lists.of(found, "span"),
 	}
 }
 

@@ -5,7 +5,7 @@
 #   id: LIFE-002
 #   severity: critical
 #   applies_to: [lifecycle]
-#   controls: ["ISO-27001:A.5.33", "GDPR:Art.17", "SOC2:P4.3"]
+#   controls: ["ISO-27001:A.5.33", "GDPR:Art.17", "SOC2:P4.3", "NIST-SP-800-53:SI-12", "NIST-SP-800-53:AU-11"]
 #   remediation: Wait until the archive time is over, and ask the compliance team about holds.
 package platform.rules.lifecycle.delete
 

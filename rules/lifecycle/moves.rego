@@ -5,7 +5,7 @@
 #   id: LIFE-001
 #   severity: medium
 #   applies_to: [lifecycle]
-#   controls: ["ISO-27001:A.8.32"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "GDPR:Art.5", "NIST-SP-800-53:CM-3"]
 #   remediation: Choose a state that can follow the app's present one; the message names it.
 package platform.rules.lifecycle.moves
 

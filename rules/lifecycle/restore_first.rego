@@ -5,7 +5,7 @@
 #   id: LIFE-003
 #   severity: medium
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.32"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "GDPR:Art.5", "NIST-SP-800-53:CM-3"]
 #   remediation: Restore the app first, then deploy it.
 package platform.rules.lifecycle.restore_first
 

@@ -5,7 +5,7 @@
 #   id: OAUTH-002
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3", "GDPR:Art.25"]
+#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-6"]
 #   remediation: Ask for the scope that only reads.
 package platform.rules.oauth.least_access
 

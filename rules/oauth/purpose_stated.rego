@@ -5,7 +5,7 @@
 #   id: OAUTH-004
 #   severity: medium
 #   applies_to: [template, deploy]
-#   controls: ["GDPR:Art.5", "SOC2:P2.1"]
+#   controls: ["GDPR:Art.5", "SOC2:P2.1", "ISO-27001:A.5.15", "NIST-SP-800-53:PT-3"]
 #   remediation: Add one sentence under purpose that says what the app does with the connector.
 package platform.rules.oauth.purpose_stated
 

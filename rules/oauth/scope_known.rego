@@ -5,7 +5,7 @@
 #   id: OAUTH-001
 #   severity: medium
 #   applies_to: [template, deploy, connector_call]
-#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-6"]
 #   remediation: Use a scope from the connector's page of the catalog.
 package platform.rules.oauth.scope_known
 

@@ -5,7 +5,7 @@
 #   id: OAUTH-005
 #   severity: medium
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-6"]
 #   remediation: List the scopes that the app needs; the template shows them.
 package platform.rules.oauth.scopes_present
 

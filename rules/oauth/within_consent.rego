@@ -5,7 +5,7 @@
 #   id: OAUTH-006
 #   severity: high
 #   applies_to: [connector_call]
-#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-3"]
 #   remediation: Add the scope to the manifest and deploy, or call with fewer scopes.
 package platform.rules.oauth.within_consent
 

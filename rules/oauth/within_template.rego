@@ -5,7 +5,7 @@
 #   id: OAUTH-003
 #   severity: high
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3"]
+#   controls: ["ISO-27001:A.8.2", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-6"]
 #   remediation: Ask only for scopes that the template names, or ask its owner for a template that has this one.
 package platform.rules.oauth.within_template
 

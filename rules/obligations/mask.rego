@@ -1,6 +1,6 @@
 # METADATA
 # title: Personal data to mask
-# description: In a flow, findings that the destination is not cleared for; in a call's answer, the connector's sensitive fields that the app did not declare.
+# description: In a flow, findings and fields of the source that the destination is not cleared for; in a call's answer, the connector's sensitive fields that the app did not declare.
 # custom:
 #   type: mask
 #   applies_to: [connector_call, data_flow]
@@ -8,19 +8,30 @@ package platform.obligations.mask
 
 import data.platform.lib.answer
 import data.platform.lib.destination
-import data.platform.lib.findings
 import data.platform.lib.lists
 import data.platform.lib.manifest
+import data.platform.lib.protection
 import data.platform.lib.registry
 
 oblige contains value if {
+	some step in protection.steps
+	step.method == "mask"
+	value := step.value
+}
+
+# What the source itself says is sensitive is hidden from a destination that is not cleared for it, found or not.
+oblige contains value if {
 	input.kind == "data_flow"
-	some found in findings.pii
-	not found.class in data.platform.classes.free
-	not found.class in destination.cleared
-	not answer.clears(found)
-	found.segments[0] == "payload"
-	value := {"pointer": array.slice(found.segments, 1, count(found.segments)), "class": found.class}
+	not answer.is_answer
+	some c in registry.entries
+	c.name == input.resource.source
+	some field in c.fields
+	class := object.get(field, "class", "unclassified")
+	not class in data.platform.classes.free
+	not class in destination.cleared
+	pointer := lists.of(field, "pointer")
+	_is_there(pointer)
+	value := {"pointer": pointer, "class": class}
 }
 
 oblige contains value if {
@@ -30,6 +41,18 @@ oblige contains value if {
 	not manifest.declares(class, object.get(field, "pii", ""))
 	pointer := lists.of(field, "pointer")
 	value := {"pointer": pointer, "class": class}
+}
+
+# Whether the payload has the shape of the source's answer: the first step of the pointer leads somewhere.
+_is_there(pointer) if {
+	payload := object.get(input, ["resource", "payload"], {})
+	is_object(payload)
+	pointer[0] in object.keys(payload)
+}
+
+_is_there(pointer) if {
+	pointer[0] == "*"
+	is_array(object.get(input, ["resource", "payload"], {}))
 }
 
 # The connector that a call goes to, or that the answer of one comes from.

@@ -5,7 +5,7 @@
 #   id: PSS-010
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:AC-3", "CIS-Kubernetes-1.8:5.7.3"]
+#   controls: ["NIST-SP-800-53:AC-3", "CIS-Kubernetes-1.8:5.7.3", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Use RuntimeDefault or Localhost, or remove the profile."
 package platform.rules.pss.app_armor
 

@@ -5,7 +5,7 @@
 #   id: PSS-021
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.2.8", "CIS-Kubernetes-1.8:5.2.10", "NIST-SP-800-53:AC-6"]
+#   controls: ["CIS-Kubernetes-1.8:5.2.8", "CIS-Kubernetes-1.8:5.2.10", "NIST-SP-800-53:AC-6", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Set securityContext.capabilities.drop to [ALL] in every container."
 package platform.rules.pss.capabilities_dropped
 

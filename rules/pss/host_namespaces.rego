@@ -5,7 +5,7 @@
 #   id: PSS-004
 #   severity: critical
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.2.3", "CIS-Kubernetes-1.8:5.2.4", "CIS-Kubernetes-1.8:5.2.5", "NIST-SP-800-53:SC-39"]
+#   controls: ["CIS-Kubernetes-1.8:5.2.3", "CIS-Kubernetes-1.8:5.2.4", "CIS-Kubernetes-1.8:5.2.5", "NIST-SP-800-53:SC-39", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove the member or set it to false."
 package platform.rules.pss.host_namespaces
 

@@ -5,7 +5,7 @@
 #   id: PSS-008
 #   severity: medium
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.2.13", "NIST-SP-800-53:CM-7"]
+#   controls: ["CIS-Kubernetes-1.8:5.2.13", "NIST-SP-800-53:CM-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove hostPort and let a Service lead to the container's port."
 package platform.rules.pss.host_ports
 

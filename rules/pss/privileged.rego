@@ -5,7 +5,7 @@
 #   id: PSS-005
 #   severity: critical
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.2.2", "NIST-SP-800-53:AC-6"]
+#   controls: ["CIS-Kubernetes-1.8:5.2.2", "NIST-SP-800-53:AC-6", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove securityContext.privileged or set it to false."
 package platform.rules.pss.privileged
 

@@ -5,7 +5,7 @@
 #   id: PSS-009
 #   severity: medium
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:SC-7"]
+#   controls: ["NIST-SP-800-53:SC-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove host from the probe or hook; it then goes to the pod itself."
 package platform.rules.pss.probe_hosts
 

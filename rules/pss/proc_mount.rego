@@ -5,7 +5,7 @@
 #   id: PSS-012
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:SC-39"]
+#   controls: ["NIST-SP-800-53:SC-39", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove securityContext.procMount or set it to Default."
 package platform.rules.pss.proc_mount
 

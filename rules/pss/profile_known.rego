@@ -5,7 +5,7 @@
 #   id: PSS-002
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:CM-6"]
+#   controls: ["NIST-SP-800-53:CM-6", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Ask for one of the profiles, and for a version such as v1.34 or latest."
 package platform.rules.pss.profile_known
 

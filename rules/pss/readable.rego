@@ -5,7 +5,7 @@
 #   id: PSS-001
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:SI-10"]
+#   controls: ["NIST-SP-800-53:SI-10", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Correct the object at the place that the message names; kubectl apply --dry-run=server says more."
 package platform.rules.pss.readable
 

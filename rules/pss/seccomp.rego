@@ -5,7 +5,7 @@
 #   id: PSS-014
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7"]
+#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Use RuntimeDefault or Localhost, or remove the profile."
 package platform.rules.pss.seccomp
 

@@ -5,7 +5,7 @@
 #   id: PSS-013
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7"]
+#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Use runtime/default or localhost/…, or remove the annotation."
 package platform.rules.pss.seccomp_annotations
 

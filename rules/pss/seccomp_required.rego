@@ -5,7 +5,7 @@
 #   id: PSS-020
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7"]
+#   controls: ["CIS-Kubernetes-1.8:5.7.2", "NIST-SP-800-53:CM-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Set securityContext.seccompProfile.type of the pod to RuntimeDefault."
 package platform.rules.pss.seccomp_required
 

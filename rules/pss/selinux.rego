@@ -5,7 +5,7 @@
 #   id: PSS-011
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:AC-3", "CIS-Kubernetes-1.8:5.7.3"]
+#   controls: ["NIST-SP-800-53:AC-3", "CIS-Kubernetes-1.8:5.7.3", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove seLinuxOptions.user and role; use a type such as container_t."
 package platform.rules.pss.selinux
 

@@ -5,7 +5,7 @@
 #   id: PSS-015
 #   severity: high
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:CM-7", "NIST-SP-800-53:SC-39"]
+#   controls: ["NIST-SP-800-53:CM-7", "NIST-SP-800-53:SC-39", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Remove the sysctl; the node's administrator can set it for all."
 package platform.rules.pss.sysctls
 

@@ -5,7 +5,7 @@
 #   id: PSS-016
 #   severity: medium
 #   applies_to: [workload]
-#   controls: ["NIST-SP-800-53:CM-7"]
+#   controls: ["NIST-SP-800-53:CM-7", "SOC2:CC6.1", "ISO-27001:A.8.9", "GDPR:Art.32"]
 #   remediation: "Use a persistent volume claim, configMap, secret, emptyDir, projected, csi, ephemeral, image or downwardAPI."
 package platform.rules.pss.volumes
 

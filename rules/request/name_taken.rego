@@ -5,7 +5,7 @@
 #   id: REQ-008
 #   severity: critical
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: Choose another name, or ask the platform team to move the app to your tenant.
 package platform.rules.request.name_taken
 

@@ -6,7 +6,7 @@
 #   severity: medium
 #   effect: require_approval
 #   applies_to: [template, deploy, publish]
-#   controls: ["ISO-27001:A.8.25", "SOC2:CC3.2"]
+#   controls: ["ISO-27001:A.8.25", "SOC2:CC3.2", "GDPR:Art.35", "NIST-SP-800-53:CM-4", "NIST-SP-800-53:SA-11"]
 #   remediation: Change what the finding names, or ask the platform team to accept it.
 package platform.rules.review.findings
 

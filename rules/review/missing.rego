@@ -6,7 +6,7 @@
 #   severity: medium
 #   effect: require_approval
 #   applies_to: [template, deploy, publish]
-#   controls: ["ISO-27001:A.8.25"]
+#   controls: ["ISO-27001:A.8.25", "SOC2:CC8.1", "GDPR:Art.35", "NIST-SP-800-53:CM-4"]
 #   remediation: Ask the platform team to look at the design, or try again later.
 package platform.rules.review.missing
 

@@ -5,7 +5,7 @@
 #   id: RUN-002
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1"]
+#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1", "GDPR:Art.32", "NIST-SP-800-53:SC-6"]
 #   remediation: Set the cap to the value in the message or lower.
 package platform.rules.runtime.caps
 

@@ -5,7 +5,7 @@
 #   id: RUN-001
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.8"]
+#   controls: ["ISO-27001:A.8.22", "SOC2:CC6.8", "GDPR:Art.32", "NIST-SP-800-53:SC-39"]
 #   remediation: Choose a runtime class with stronger isolation; the message names them.
 package platform.rules.runtime.class_choice
 

@@ -5,7 +5,7 @@
 #   id: RUN-004
 #   severity: critical
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "SLSA:L2"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "SLSA:L2", "GDPR:Art.32", "NIST-SP-800-53:SI-7", "NIST-SP-800-53:SR-4"]
 #   remediation: "Use registry/name@sha256:digest from the platform's registry, as the pipeline prints it."
 package platform.rules.runtime.image_digest
 

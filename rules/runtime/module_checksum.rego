@@ -5,7 +5,7 @@
 #   id: RUN-003
 #   severity: critical
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "SLSA:L2"]
+#   controls: ["ISO-27001:A.8.32", "SOC2:CC8.1", "SLSA:L2", "GDPR:Art.32", "NIST-SP-800-53:SI-7"]
 #   remediation: Let the pipeline write runtime.module.sha256; it is the checksum of the built module.
 package platform.rules.runtime.module_checksum
 

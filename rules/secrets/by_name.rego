@@ -5,7 +5,7 @@
 #   id: SEC-002
 #   severity: critical
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: Keep only name, ttl and rotation; the broker knows the value.
 package platform.rules.secrets.by_name
 

@@ -1,11 +1,11 @@
 # METADATA
 # title: No secrets in a manifest
-# description: A manifest, template or change may not hold anything that looks like a password, key or token.
+# description: A manifest, template, change, plan, image build or workflow may not hold anything that looks like a password, key or token.
 # custom:
 #   id: SEC-001
 #   severity: critical
-#   applies_to: [template, deploy, publish, lifecycle]
-#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1"]
+#   applies_to: [template, deploy, publish, lifecycle, infrastructure, image_build, pipeline, registry_entry]
+#   controls: ["ISO-27001:A.8.24", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: Remove it and name the secret under secrets; the broker issues it at run time. Rotate what was exposed.
 package platform.rules.secrets.inline
 

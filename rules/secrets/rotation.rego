@@ -5,7 +5,7 @@
 #   id: SEC-004
 #   severity: medium
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:SC-12"]
 #   remediation: "Set rotation to an ISO 8601 duration such as P30D."
 package platform.rules.secrets.rotation
 

@@ -5,7 +5,7 @@
 #   id: SEC-003
 #   severity: high
 #   applies_to: [template, deploy]
-#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:IA-5"]
 #   remediation: "Set ttl to an ISO 8601 duration such as PT15M."
 package platform.rules.secrets.ttl
 

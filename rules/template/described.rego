@@ -5,7 +5,7 @@
 #   id: TPL-003
 #   severity: low
 #   applies_to: [template]
-#   controls: ["ISO-27001:A.5.9"]
+#   controls: ["ISO-27001:A.5.9", "SOC2:CC8.1", "GDPR:Art.25", "NIST-SP-800-53:SA-5"]
 #   remediation: Fill in metadata.version, title, summary and owner.
 package platform.rules.template.described
 

@@ -6,7 +6,7 @@
 #   severity: medium
 #   effect: require_approval
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.25", "SOC2:CC8.1"]
+#   controls: ["ISO-27001:A.8.25", "SOC2:CC8.1", "GDPR:Art.25", "NIST-SP-800-53:CM-3"]
 #   remediation: Remove the connector, pick a template that has it, or ask the platform team.
 package platform.rules.template.extra_connectors
 

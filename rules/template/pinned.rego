@@ -5,7 +5,7 @@
 #   id: TPL-001
 #   severity: medium
 #   applies_to: [deploy]
-#   controls: ["ISO-27001:A.8.25", "SOC2:CC8.1"]
+#   controls: ["ISO-27001:A.8.25", "SOC2:CC8.1", "GDPR:Art.25", "NIST-SP-800-53:CM-2"]
 #   remediation: Name a template of the catalog with one exact version, such as 1.2.0.
 package platform.rules.template.pinned
 

@@ -46,7 +46,7 @@ from governance.policy.active import load_active  # noqa: E402
 from governance.policy.decide import policy_input  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.wiring import directory_of, enrichers_of, for_check  # noqa: E402
-from tests.benchmarks import load, peers  # noqa: E402
+from tests.benchmarks import impact, load, peers, swap  # noqa: E402
 
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
 KUBERNETES = ROOT / "deploy" / "examples" / "kubernetes"
@@ -99,7 +99,9 @@ def inputs_of(requests: list[dict], home: Path) -> list[dict]:
 
 
 @contextlib.contextmanager
-def server(argv: list[str], path: str, env: dict[str, str], log: Path) -> Iterator[tuple[int, int]]:
+def server(
+    argv: list[str], path: str, env: dict[str, str], log: Path, patience_s: int = 30
+) -> Iterator[tuple[int, int]]:
     """A server in a process group of its own: (port, group). `{port}` in `argv` is replaced."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -108,7 +110,7 @@ def server(argv: list[str], path: str, env: dict[str, str], log: Path) -> Iterat
     with log.open("wb") as out:
         process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)
     try:
-        _wait(port, path, process, log)
+        _wait(port, path, process, log, patience_s)
         yield port, process.pid
     finally:
         process.terminate()
@@ -117,11 +119,11 @@ def server(argv: list[str], path: str, env: dict[str, str], log: Path) -> Iterat
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait(port: int, path: str, process: subprocess.Popen, log: Path) -> None:
+def _wait(port: int, path: str, process: subprocess.Popen, log: Path, patience_s: int) -> None:
     import urllib.error
     import urllib.request
 
-    for _ in range(600):
+    for _ in range(patience_s * 20):
         with contextlib.suppress(OSError, urllib.error.URLError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
             return
@@ -307,6 +309,45 @@ def bench_check(folder: Path, rounds: int) -> Iterator[Row]:
             )  # fmt: skip
 
 
+def bench_impact(folder: Path, rounds: int, count: int) -> Iterator[Row]:
+    """Replay of recorded decisions against OPA's Go SDK."""
+    program = impact.sdk()
+    if program is None:
+        print("OPA's SDK: not measured, there is no Go to build it with")
+        return
+    peers.write_policy(folder, {})
+    home, lines = folder / "home", folder / "recorded.jsonl"
+    impact.record(home, [*requests_of("connector_call", count), *requests_of("deploy", count)])
+    impact.write_lines(home, lines)
+    indexes = impact.indexes_of(home)
+    full, one = impact.jobs(home, folder)
+    for what, job in (("every rule asked again", full), ("one rule changed", one)):
+        ours = impact.Ours(job, indexes)
+        row = paired(
+            f"impact analysis, {what} / OPA's Go SDK", ours, lambda: impact.theirs(program, folder, lines), rounds
+        )
+        yield row
+        spent = ours()
+        print(f"impact analysis, {what}: {len(indexes) / spent.cpu:.0f} decisions/s of a core", flush=True)
+
+
+def bench_swap(folder: Path, rules: int) -> None:
+    """A bundle of many rules is replaced under load; tells what happened, for there is no peer to divide by."""
+    pack, home = folder / "bulk", folder / "swap-home"
+    swap.write_pack(pack, rules, "old")
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("GOVERNANCE_")}
+    env = {**plain, "GOVERNANCE_HOME": str(home), "GOVERNANCE_BUNDLE": str(pack)}
+    ours = [sys.executable, "-c", MAIN, "serve", "--dev", "--port", "{port}", "--workers", "1"]
+    with server(ours, "/readyz", env, folder / "swap.log", 600) as (port, _):
+        done = swap.measure(port, pack, home, rules, 10)
+    waits = f"longest wait {done.longest * 1000:.0f} ms (without a swap {done.longest_quiet * 1000:.0f} ms)"
+    print(
+        f"hot swap of {rules} rules: {done.failed} of {done.requests} requests failed; {waits}; "
+        f"in force {done.noticed_after:.1f} s after the change",
+        flush=True,
+    )
+
+
 def _command(argv: list[str], env: dict[str, str], times: int) -> load.Spent:
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     for _ in range(times):
@@ -348,11 +389,14 @@ def main() -> int:
             "admission": lambda: bench_admission(folder, rounds, count),
             "in_process": lambda: bench_in_process(folder, rounds, count),
             "check": lambda: bench_check(folder, rounds),
+            "impact": lambda: bench_impact(folder, rounds, count),
         }
         for name, part in parts.items():
             for row in part() if options.only in {"", name} else ():
                 print(f"{row.what}: CPU {_cell(row.cpu)}, wall {_cell(row.wall)} ({row.note})", flush=True)
                 rows.append(row)
+        if options.only in {"", "swap"}:
+            bench_swap(folder, 1000)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"\n{table(rows)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -60,6 +61,20 @@ def opa() -> Path | None:
     _go(["mod", "init", "opa-main"], source) if not (source / "go.mod").exists() else None
     _go(["get", f"github.com/open-policy-agent/opa/cmd@{OPA_VERSION}"], source)
     _go(["build", "-o", str(path), "."], source)
+    return path
+
+
+def program(name: str, source: Path, package: str) -> Path | None:
+    """A Go program of ours that uses a package of OPA, built once per version of its source; None where there is no Go."""
+    path = BIN / f"{name}-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
+    if path.exists() or shutil.which("go") is None:
+        return path if path.exists() else None
+    folder = ROOT / ".cache" / f"go-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, folder / "main.go")
+    _go(["mod", "init", name], folder) if not (folder / "go.mod").exists() else None
+    _go(["get", f"{package}@{OPA_VERSION}"], folder)
+    _go(["build", "-o", str(path), "."], folder)
     return path
 
 

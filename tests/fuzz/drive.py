@@ -74,7 +74,7 @@ def _judge(sent: Sent, status: int, body: bytes, told: Told) -> None:
         return
     response = answer["response"]
     told.counts["allowed" if response["allowed"] else "refused"] += 1
-    if response["uid"] != UID and f'"{response["uid"]}"' not in sent.body.decode("utf-8", "replace"):
+    if response["uid"] != UID and json.dumps(response["uid"]) not in sent.body.decode("utf-8", "replace"):
         told.wrong.append(f"uid {response['uid']!r}: {_quoted(sent)}")
     if response["allowed"] is True:
         told.allowed.append(response["auditAnnotations"]["decision-id"])

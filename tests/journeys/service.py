@@ -43,7 +43,7 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self.log = home.parent / f"{home.name}.log"
 
-    def start(self) -> Service:
+    def start(self, *, ready: bool = True) -> Service:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -53,7 +53,8 @@ class Service:
                 [sys.executable, "-c", MAIN, "serve", "--port", str(port), *self.options],
                 env=environment(self.home, **self.env), cwd=ROOT, stderr=log, stdout=log, start_new_session=True,
             )  # fmt: skip
-        self.wait_until(lambda: httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200)
+        if ready:
+            self.wait_until(lambda: httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200)
         return self
 
     def wait_until(self, holds, seconds: float = 150.0) -> None:

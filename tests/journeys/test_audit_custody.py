@@ -95,9 +95,9 @@ class TestSearch:
         assert any(r["public"].get("asked_for") == decided["flow"] for r in shown)
 
     def test_the_rules_that_came_into_force_are_a_record_from_before_the_first_decision(self, service, decided):
-        (change,) = service.records(kind="policy_change")
+        (change,) = service.records(kind="bundle_activated")
         record = next(r for r in service.records() if r["public"]["decision_id"] == decided["call"])
-        assert change["public"]["revision"] == record["public"]["revision"]
+        assert change["public"]["to"] == record["public"]["revision"]
         assert change["index"] < record["index"]
 
 

@@ -137,7 +137,7 @@ def test_a_bundle_that_does_not_compile_changes_nothing(failing, client):
         for pid in failing.children(""):
             if pid not in {failing.pid, *failing.children("writer_main")}:
                 os.kill(pid, signal.SIGHUP)
-        failing.wait_until(lambda: "keeps" in failing.log.read_text(), 20)
+        failing.wait_until(lambda: "keeps" in failing.log.read_text())
         assert "no_such_function" in failing.log.read_text()
         assert asked(client, "/v1/data/slow/quick", {"input": {}}).json()["result"] == 1
         assert client.get("/v1/policies").json() == before

@@ -40,7 +40,7 @@ def test_the_service_of_the_readme_answers_records_exports_and_verifies(tmp_path
     assert done.returncode == 0, done.stderr
     assert '"effect":"deny"' in done.stdout
     assert "connector_call" in done.stdout
-    assert "VERIFIED: 1 records" in done.stdout
+    assert "VERIFIED: 2 records" in done.stdout
 
 
 def test_it_names_only_commands_settings_targets_and_paths_that_exist():

@@ -23,8 +23,8 @@ def served(service: Service) -> str:
 
 
 def workers(service: Service) -> list[int]:
-    (writer,) = service.children("writer_main")
-    return [pid for pid in service.children("") if pid not in {service.pid, writer}]
+    """The workers are forks of the service; its writer and keeper are programs of their own."""
+    return [pid for pid in service.children("serve") if pid != service.pid]
 
 
 @pytest.fixture

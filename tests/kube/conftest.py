@@ -190,8 +190,9 @@ def webhook(platform, certificate_files, tmp_path_factory):
     cert, key = certificate_files
     home = tmp_path_factory.mktemp("webhook") / "home"
     service = Service(
-        home, "--workers", "2", "--tls-cert", str(cert), "--tls-key", str(key), GOVERNANCE_ADMISSION="open"
-    ).start()
+        home, "--workers", "2", "--tls-cert", str(cert), "--tls-key", str(key),
+        GOVERNANCE_ADMISSION="open", GOVERNANCE_BUDGET_MS="8000",
+    ).start()  # fmt: skip
     install(platform, service, cert)
     yield service
     service.stop()

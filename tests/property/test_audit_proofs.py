@@ -174,7 +174,7 @@ def test_a_commitment_opens_with_its_value_and_salt_only(value, other):
     assert not opens(sealed.commitment, "zz", value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=100), st.integers(0, 511))
 def test_signatures_are_those_of_a_known_library(message, bit):
     signature = KEY.sign(message)
@@ -186,7 +186,7 @@ def test_signatures_are_those_of_a_known_library(message, bit):
     assert not is_valid(PUBLIC[:-1], message, signature)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64), st.binary(max_size=20))
 @example(bytes(32), bytes(64), b"\x1a")
 def test_what_the_library_refuses_is_refused(public, signature, message):
@@ -226,7 +226,7 @@ def test_a_signature_with_its_scalar_moved_by_the_group_order_is_refused():
 LINES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=30)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(LINES, st.integers(0, 2**40), st.binary(min_size=32, max_size=32))
 def test_a_checkpoint_reads_back_and_a_changed_one_does_not_open(origin, size, root):
     key = verifier_key("log.example", PUBLIC)

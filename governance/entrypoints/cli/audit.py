@@ -30,10 +30,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
     """Dispatch one verb; exit 1 when a verification fails."""
     options = _parser().parse_args(argv)
     if options.verb == "verify":
-        from audit.verify import main
+        from governance.entrypoints.cli.audit_packages import verify
 
-        arguments = [options.package] + (["--key", options.key] if options.key else [])
-        return main(arguments, stdout.write, stderr.write)
+        return verify(options, stdout, stderr)
     from audit.errors import AuditError
     from governance.wiring import open_reader
 
@@ -46,7 +45,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
             return 0
         log = open_reader(settings)
         if options.verb == "export":
-            _export(log, options, settings, stdout)
+            from governance.entrypoints.cli.audit_packages import export
+
+            export(log, _filter(options), options, settings, stdout, stderr)
         else:
             _read(log, options, settings, stdout)
     except AuditError as error:
@@ -161,25 +162,6 @@ def _row(record: dict[str, Any]) -> str:
     )
 
 
-def _export(log: LogReader, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
-    from pathlib import Path
-
-    from audit.exports.package import export
-    from audit.record import Entry
-    from governance.model.moment import new_decision_id, utc_now
-    from governance.wiring import open_recorder
-
-    done = export(log, _filter(options), Path(options.out), formats=options.format or ["jsonl"], created=utc_now())
-    # Who took evidence out of the house is evidence too.
-    public = {
-        "decision_id": new_decision_id(), "app": options.app, "tenant": options.tenant, "actor": f"os:{os.getuid()}",
-        "entry_point": "cli.audit", "effect": "allow", "rules": [], "records": done.records,
-    }  # fmt: skip
-    with open_recorder(settings) as recorder:
-        recorder.append(Entry("export", utc_now(), public, {}))
-    stdout.write(f"{done.records} records in {done.path}; verify: python -m audit.verify {done.path}\n")
-
-
 def _filter(options: argparse.Namespace) -> Filter:
     from audit.store import Filter
 
@@ -189,6 +171,8 @@ def _filter(options: argparse.Namespace) -> Filter:
 
 def _parser() -> argparse.ArgumentParser:
     import argparse
+
+    from governance.entrypoints.cli.audit_packages import add_export_options, add_verify_options
 
     parser = argparse.ArgumentParser("governance audit", description="The audit log under GOVERNANCE_HOME.")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -203,8 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--before", type=int, default=0, metavar="INDEX", help="go on from where a list ended")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     exporting = verbs.add_parser("export", help="a package that verifies offline")
-    exporting.add_argument("--format", action="append", choices=("jsonl", "csv"))
-    exporting.add_argument("--out", required=True, metavar="DIR", help="a new folder")
+    add_export_options(exporting)
     for verb in (listing, exporting):
         for name, meaning in _FILTERS.items():
             verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
@@ -217,7 +200,5 @@ def _parser() -> argparse.ArgumentParser:
     who.add_argument("--app", default="", help="every yes that made this app what it is")
     asking.add_parser("data-of", help="what a person's data touched").add_argument("subject")
     custody.add_verbs(verbs)
-    verify = verbs.add_parser("verify", help="check an export; needs no server and no trust in it")
-    verify.add_argument("package")
-    verify.add_argument("--key", default="", help="the verifier key you were given")
+    add_verify_options(verbs.add_parser("verify", help="check an export; needs no server and no trust in it"))
     return parser

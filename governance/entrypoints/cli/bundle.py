@@ -1,4 +1,4 @@
-"""`governance bundle …`: OPA-format bundles: build, inspect, sign, verify."""
+"""`governance bundle …`: OPA-format bundles: build, inspect, sign, verify; releases: list, activate."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from governance.model.request import Json
+    from governance.platform.bundles.keeper import Keeper
+    from governance.platform.bundles.releases import Release
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
     """Dispatch one verb; exit 2 for a bundle that must not serve."""
     options = _parser().parse_args(argv)
-    verbs = {"build": _build, "inspect": _inspect, "sign": _sign, "verify": _verify}
+    verbs = {
+        "build": _build, "inspect": _inspect, "sign": _sign, "verify": _verify, "list": _list, "activate": _activate,
+    }  # fmt: skip
     return verbs[options.verb](options, stdout)
 
 
@@ -27,7 +31,7 @@ def _build(options: argparse.Namespace, stdout: TextIO) -> int:
     from governance.policy.active import Extra
     from governance.policy.archive import packed_files, write_archive
     from governance.policy.build import build
-    from governance.policy.bundle import load_bundle
+    from governance.policy.bundle import files_of, load_bundle
     from governance.policy.locations import data_folder
 
     source = options.path or data_folder("rules")
@@ -35,7 +39,8 @@ def _build(options: argparse.Namespace, stdout: TextIO) -> int:
         build(data_folder("rules"), [Extra(source, v0=True)])
     else:
         build(source, [])
-    files = packed_files(load_bundle(source, v0=options.v0), options.revision, options.root, v0=options.v0)
+    bundle = load_bundle(source, v0=options.v0)
+    files = packed_files(bundle, options.revision, options.root, v0=options.v0, cases=files_of(source))
     if options.key:
         files = _signed(files, options.key)
     write_archive(options.output, files)
@@ -91,6 +96,82 @@ def _verify(options: argparse.Namespace, stdout: TextIO) -> int:
     return 0
 
 
+def _list(options: argparse.Namespace, stdout: TextIO) -> int:
+    from governance.platform.bundles.releases import Shelf
+    from governance.settings import from_environment
+
+    shelf = Shelf(from_environment(os.environ).home)
+    standing = shelf.standing()
+    for release in shelf.all():
+        is_active = standing is not None and standing.release.id == release.id
+        mark = ("pinned" if standing and standing.is_pinned else "active") if is_active else ""
+        if options.format == "json":
+            row = {"revision": release.revision, "release": release.id, "made_at": release.made_at, "state": mark}
+            stdout.write(json.dumps({**row, "bundles": [part._asdict() for part in release.parts]}) + "\n")
+        else:
+            stdout.write(
+                f"{release.id[:12]}  {mark:<7} {release.made_at[:19]}Z  {release.rules:>5} rules  {release.revision}\n"
+            )
+    return 0
+
+
+def _activate(options: argparse.Namespace, stdout: TextIO) -> int:
+    """Pin a release, or follow the sources again; recorded before it is in force."""
+    from governance.settings import from_environment
+    from governance.wiring import keeper_of, record_change
+
+    settings = from_environment(os.environ)
+    keeper = keeper_of(settings, lambda _: None)
+    shelf, standing = keeper.shelf, keeper.shelf.standing()
+    if options.revision == "latest":
+        release = next((r for r in shelf.all() if r.config == keeper.plan.config), None)
+    else:
+        release = (
+            _built_here(options.revision, keeper) if os.path.exists(options.revision) else shelf.find(options.revision)
+        )
+    if release is None or release.config != keeper.plan.config or shelf.packed(release.id) is None:
+        raise CallerError(
+            "no such release was made of the bundles and with the key that the settings name",
+            where=options.revision,
+            hint="`governance bundle list`; the settings have to be those of the service",
+        )
+    if (
+        standing is not None
+        and standing.release.id == release.id
+        and standing.is_pinned == (options.revision != "latest")
+    ):
+        stdout.write(f"{release.revision} is in force already\n")
+        return 0
+
+    def record(public: dict[str, Json]) -> None:
+        record_change(settings, "bundle_activated", {**public, "entry_point": "cli.bundle"})
+
+    shelf.activate(release, f"os-uid:{os.getuid()}", record, pin=options.revision != "latest", why=options.reason)
+    if options.revision == "latest":
+        shelf.ask_to_rebuild()
+    stdout.write(f"in force: {release.revision}; a running service answers with it within a second\n")
+    return 0
+
+
+def _built_here(path: str, keeper: Keeper) -> Release:
+    """The main bundle at `path`, verified and compiled with what serves beside it."""
+    from governance.platform.bundles.keeper import build_apart, revisions_of
+    from governance.platform.bundles.releases import Part
+
+    extras = keeper.plan.sources[1:]
+    if any(source.is_remote for source in extras):
+        raise CallerError(
+            "bundles beside it are fetched", where=path, hint="let the service fetch, and name a revision"
+        )
+    rows = [(os.path.abspath(path), False, ""), *((source.location, source.v0, "") for source in extras)]
+    packed = build_apart(rows, keeper.plan.key, keeper.plan.build_timeout_s)
+    keeper.shelf.prepare()
+    locations = [os.path.abspath(path), *(source.location for source in extras)]
+    revisions = revisions_of(packed, len(rows))
+    parts = [Part(s.name, at, r) for s, at, r in zip(keeper.plan.sources, locations, revisions, strict=True)]
+    return keeper.shelf.add(packed, keeper.plan.config, parts)
+
+
 def _signed(files: Mapping[str, bytes], key_path: str) -> dict[str, bytes]:
     from governance.policy.signing import SIGNATURES, signatures_of
 
@@ -115,16 +196,21 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("-o", "--output", default="bundle.tar.gz")
     build.add_argument("--revision", default="", help="left out: a digest over every file")
     build.add_argument("--root", action="append", default=[], help="a path that the bundle owns; may be repeated")
-    build.add_argument("--key", default="", help="private key (PEM) to sign with: RSA, P-256 or Ed25519")
+    build.add_argument("--key", default="", help="private key (PEM: RSA, P-256, Ed25519) or shared secret to sign with")
     inspect = verbs.add_parser("inspect", help="revision, roots, modules, rules")
     inspect.add_argument("path")
     inspect.add_argument("--format", choices=("text", "json"), default="text")
     sign = verbs.add_parser("sign", help="sign an archive")
     sign.add_argument("path")
-    sign.add_argument("--key", required=True, help="private key (PEM)")
+    sign.add_argument("--key", required=True, help="private key (PEM), or a file with a shared secret")
     verify = verbs.add_parser("verify", help="whether every file is as it was signed")
     verify.add_argument("path")
-    verify.add_argument("--key", required=True, help="public key (PEM)")
+    verify.add_argument("--key", required=True, help="public key (PEM), or a file with a shared secret")
+    listing = verbs.add_parser("list", help="the releases of GOVERNANCE_HOME, newest first, and which one is in force")
+    listing.add_argument("--format", choices=("text", "json"), default="text")
+    activate = verbs.add_parser("activate", help="pin a release, or a bundle here; `latest` follows the sources again")
+    activate.add_argument("revision", help="a revision, eight characters of a release's id, a path, or `latest`")
+    activate.add_argument("--reason", default="by an operator", help="goes into the record")
     for verb in (build, inspect):
         verb.add_argument("--v0", action="store_true", help="its Rego is version 0")
     return parser

@@ -194,16 +194,15 @@ class _Demo:
         self._say("")
 
     def _evidence(self) -> int:
-        from audit.exports.package import export
+        from audit.exports.package import Wanted, export
         from audit.store import Filter
         from governance.model.moment import utc_now
         from governance.wiring import open_reader
 
         self._title("6  The compliance officer exports the app's audit trail, and an auditor checks it offline")
         log = open_reader(self._settings)
-        done = export(
-            log, Filter(app="where2eat"), self._folder / "export", formats=["jsonl", "csv"], created=utc_now()
-        )
+        wanted = Wanted(Filter(app="where2eat"), ("csv",))
+        done = export(log, wanted, self._folder / "export", created=utc_now())
         key = log.verifier_key
         kept = json.dumps([log.record(index) for index in range(log.size())])
         log.close()

@@ -51,7 +51,7 @@ def _reread(document: Document, text: str) -> Document | None:
 
 
 def _edited(document: Document, patch: Json) -> str:
-    if document.is_json:
+    if document.form == "json":
         indent = 2 if "\n" in document.text.strip() else None
         return json.dumps(patched(document.value, patch), indent=indent, ensure_ascii=False) + "\n"
     from ruamel.yaml import YAML

@@ -1,9 +1,10 @@
-"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval, vap."""
+"""`governance rules …`: test, lint, list, explain, coverage, mutate, eval, impact, vap, import-gatekeeper."""
 
 from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import NotFound
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
     from governance.policy.rule_tests import Report
 
 
+# Verbs with options of their own: the module of each.
+_ELSEWHERE = {
+    "eval": "rules_eval", "vap": "rules_vap", "import-gatekeeper": "gatekeeper", "impact": "rules_impact",
+}  # fmt: skip
+
+
 def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     """Dispatch one verb."""
-    if argv and argv[0] == "eval":
-        from governance.entrypoints.cli.rules_eval import run as run_eval
-
-        return run_eval(argv[1:], stdin, stdout, stderr)
-    if argv and argv[0] == "vap":
-        from governance.entrypoints.cli.rules_vap import run as run_vap
-
-        return run_vap(argv[1:], stdin, stdout, stderr)
+    if argv and argv[0] in _ELSEWHERE:
+        module = import_module(f"governance.entrypoints.cli.{_ELSEWHERE[argv[0]]}")
+        return int(module.run(argv[1:], stdin, stdout, stderr))
     options = _parser().parse_args(argv)
     source = options.rules or _rules_folder()
     if options.verb == "test":
@@ -203,6 +205,8 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--format", choices=("text", "json"), default="text")
     explain = verbs.add_parser("explain", help="what one rule is for, with its cases and its text")
     explain.add_argument("rule", metavar="RULE")
+    verbs.add_parser("import-gatekeeper", help="constraint templates and constraints as a bundle (… --help)")
+    verbs.add_parser("impact", help="what a candidate would have decided (governance rules impact --help)")
     verbs.add_parser("eval", help="any Rego query, as OPA's `opa eval` (governance rules eval --help)")
     verbs.add_parser("vap", help="for Kubernetes to check by itself, as a ValidatingAdmissionPolicy")
     return parser

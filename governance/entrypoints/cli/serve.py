@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import CallerError, DependencyError
 from governance.platform.certificates import self_signed, stamp, taken
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from governance.entrypoints.http.server import Server
-    from governance.policy.active import Active
+    from governance.platform.bundles.keeper import Keeper
+    from governance.platform.bundles.releases import Release
     from governance.settings import Settings
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WRITER_START_S = 15.0
+_COMPANION_PAUSE_S, _COMPANION_LONGEST_S = 0.5, 30.0
 _LOOK_AT_CERTIFICATE_S = 1.0
 # Between two starts of the workers, when they died one after the other.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _QUIET_S = 0.1, 5.0, 10.0
@@ -38,57 +40,69 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     for bundle in options.bundle:
         known = os.environ.get("GOVERNANCE_EXTRA_BUNDLES", "")
         os.environ["GOVERNANCE_EXTRA_BUNDLES"] = f"{known},{bundle}".lstrip(",")
-    from governance.wiring import active_of
+    from governance.wiring import keeper_of
 
-    # Compiles and proves once, before workers start, and refuses a bad bundle by name.
-    active = active_of(from_environment(os.environ))
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["GOVERNANCE_HOME"] = str(home.resolve())
+    settings = from_environment(os.environ)
+    # Compiles and proves once, before workers start, and refuses a bad bundle by name.
+    keeper = keeper_of(settings, lambda text: _say(stderr, f"bundles: {text}"))
+    release = keeper.first()
+    _check_waivers(settings, keeper, release)
     served = _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
-    try:
-        _record_policy(from_environment(os.environ), active)
-    except BaseException:
-        writer.stop()
-        raise
+    companions = [Companion(module) for module in companions_of(settings)]
     if options.dev:
         stderr.write("DEV MODE: no sign-in; everybody on this machine may ask. Not for real data.\n")
         os.environ["GOVERNANCE_SERVE_DEV"] = "1"
     scheme = "https" if options.tls_cert else "http"
-    stderr.write(
-        f"serving {len(active.rules)} rules ({active.revision[:19]}) on {scheme}://{options.host}:{options.port}\n"
-    )
-    stderr.flush()
     try:
+        if release is not None:
+            keeper.put_in_force(release, "start")
+        _say(stderr, f"serving {_told(keeper)} on {scheme}://{options.host}:{options.port}")
+        for companion in companions:
+            companion.start()
         _serve_until_told(options, served, stderr)
     finally:
+        for companion in companions:
+            companion.stop()
         writer.stop()
     return 0
 
 
-def _record_policy(settings: Settings, active: Active) -> None:
-    """Where other rules or waivers come into force than the log says last, that is a record before anything is decided."""
-    import asyncio
+def _check_waivers(settings: Settings, keeper: Keeper, release: Release | None) -> None:
+    """Refuse to start with a waiver file that must not count: whoever wrote it believes that it does."""
+    from governance.policy.active import activated
+    from governance.policy.waivers import load_waivers
 
-    from governance.model.request import Source
-    from governance.pipeline import Pipeline
-    from governance.wiring import SharedRecorder, open_reader, parts_for, waivers_of
+    packed = keeper.shelf.packed(release.id) if release is not None else None
+    if settings.text("waivers") and packed is not None:
+        load_waivers(settings.text("waivers"), activated(packed).rules)
 
-    waivers = waivers_of(settings, active)
-    reader = open_reader(settings)
-    last: dict[str, Any] = {}
-    for last in reader.custody("policy_change"):  # noqa: B007  the newest is what counts
-        pass
-    reader.close()
-    before = last.get("public", {})
-    if (before.get("revision"), before.get("waivers")) == (active.revision, sorted(w.name for w in waivers)):
-        return
-    recorder = SharedRecorder(settings.home, settings.number("record_timeout_ms") / 1000)
-    line = Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
-    source = Source("cli.serve", f"os:{os.getuid()}")
-    asyncio.run(line.achanged(source, active.revision, str(before.get("revision", "")), waivers))
+
+def companions_of(settings: Settings) -> list[str]:
+    """Modules of the processes that work beside the workers."""
+    found = ["governance.entrypoints.http.keeper_main"]
+    if settings.text("candidate_bundle"):
+        found.append("governance.entrypoints.http.candidate_main")
+    if settings.text("decision_log_url"):
+        found.append("governance.entrypoints.http.upload_main")
+    return found
+
+
+def _say(stderr: TextIO, text: str) -> None:
+    stderr.write(f"{text}\n")
+    stderr.flush()
+
+
+def _told(keeper: Keeper) -> str:
+    """What is in force for these settings."""
+    standing = keeper.shelf.standing()
+    if standing is None or standing.release.config != keeper.plan.config:
+        return "NO BUNDLE YET: everything is denied until every source was reached,"
+    return f"{standing.release.rules} rules ({standing.release.revision[:19]})"
 
 
 def _serve_until_told(options: argparse.Namespace, served: _Served | None, stderr: TextIO) -> None:
@@ -98,9 +112,9 @@ def _serve_until_told(options: argparse.Namespace, served: _Served | None, stder
     that would let anybody who may ask such a rule switch the service off.
     """
     pause = _FIRST_PAUSE_S
+    server = _server(options, served)
     while True:
         started = time.monotonic()
-        server = _server(options, served)
         watch = _CertificateWatch(server, served, stderr)
         try:
             server.serve()
@@ -114,8 +128,10 @@ def _serve_until_told(options: argparse.Namespace, served: _Served | None, stder
         pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
         stderr.write(f"workers died one after the other; starting again in {pause:g} s\n")
         time.sleep(pause)
-        if server.was_told_to_stop():  # told while it slept
+        following = _server(options, served)
+        if server.was_told_to_stop():  # told in the meantime
             return
+        server = following
 
 
 class _Served:
@@ -200,6 +216,42 @@ def _server(options: argparse.Namespace, served: _Served | None) -> Server:
         websockets=False,
         log_access=False,
     )
+
+
+class Companion:
+    """Keeps one process beside the workers running; it starts again when it ends, at most once in a while."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Start it."""
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def stop(self) -> None:
+        """End it; whatever it was doing, it can do again."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _keep(self) -> None:
+        pause = _COMPANION_PAUSE_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._process = subprocess.Popen([sys.executable, "-m", self._module])  # noqa: S603  a module of ours
+            self._process.wait()
+            # One that cannot begin says why each time: seldom enough to be read.
+            pause = (
+                _COMPANION_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _COMPANION_LONGEST_S)
+            )
+            self._stopping.wait(pause)
 
 
 class WriterProcess:

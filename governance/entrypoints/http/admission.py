@@ -110,9 +110,11 @@ def _patched(worker: Worker, review: Review, request: Request, source: Source) -
     contradict each other, or have another shape than `rules/README.md` says.
     """
     whole: list[dict[str, Json]] = []
+    if not review.is_patchable:
+        return request, whole
     for _ in range(_MOST_ROUNDS):
-        decision = worker.line.assess(request).decision
-        if not review.is_patchable or decision.error is not None:
+        decision = worker.line.assess(request, is_proving=False).decision
+        if decision.error is not None:
             return request, whole
         try:
             patch = patch_of(review.target, decision, is_new=review.is_new)
@@ -157,9 +159,10 @@ def _status_of(failure: GovernanceError) -> dict[str, Json]:
 
 def _message(decision: Decision) -> str:
     """All ids first, then each reason on a line with its rule, place and remedy; the decision's id last, to look it up by."""
-    counted = [v for v in decision.violations if v.effect != ALLOW]
-    deciding = [v for v in counted if v.effect != WARN]
-    head = f"violates {', '.join(_ids(counted))}" if counted else ""
+    deciding = [v for v in decision.violations if v.effect not in {ALLOW, WARN}]
+    warned = [v for v in decision.violations if v.effect == WARN]
+    heads = [("violates", _ids(deciding)), ("warned of", _ids(warned))]
+    head = "; ".join(f"{word} {', '.join(ids)}" for word, ids in heads if ids)
     rows = [f"{v.rule} at {v.path or '/'}: {v.message} {v.remediation}".strip() for v in deciding] or [decision.reason]
     tail = f"\n(decision {decision.decision_id})"
     text = "\n".join([head, *rows]).strip()

@@ -7,11 +7,24 @@ import gc
 import os
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
-from governance.entrypoints.http import admission, authzen, connectors, decisions, opa, records, tiles
+from governance.entrypoints.http import (
+    admission,
+    authzen,
+    bundles,
+    connectors,
+    decisions,
+    exports,
+    ext_authz,
+    opa,
+    opa_more,
+    records,
+    scores,
+    tiles,
+    waivers,
+)
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
 from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
@@ -26,6 +39,7 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.platform.candidate import candidate_metrics
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -43,9 +57,15 @@ _READS = frozenset({"platform", "compliance", "auditor"})
 _PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
-_FOLLOWS = frozenset(
-    {"platform", "compliance", "auditor"}
-)  # an object of its own: GOVERNANCE_TILES may open these paths
+# An object of its own: GOVERNANCE_TILES may open these paths.
+# An object of its own as well: GOVERNANCE_ADMISSION=open lets nobody run apps.
+_RUNS = frozenset({"service"})
+_FOLLOWS = frozenset({"platform", "compliance", "auditor"})
+_ASKS_FOR_OTHERS = frozenset({"service"})
+# A route for every method.
+ANY = "*"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_RULES: frozenset[str] = frozenset({"platform", "compliance"})
 _OPEN: frozenset[str] = frozenset()
 
 
@@ -61,10 +81,8 @@ class Route(NamedTuple):
     entry_point: str = ""
     """Set where a decision is asked for: then a refusal is a deny, and recorded under this name."""
 
-    @property
-    def is_opa(self) -> bool:
-        """Whether errors have OPA's shape."""
-        return self.entry_point == "http.data"
+    is_opa: bool = False
+    """Errors have OPA's shape; those of its Data API always do."""
 
 
 async def _health(worker: Worker, call: Call, _: Identity) -> Answer:
@@ -76,19 +94,26 @@ async def _live(_worker: Worker, _call: Call, _: Identity) -> Answer:
 
 
 async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
-    if not await worker.is_ready():
-        raise DependencyError("the audit log cannot be reached", hint="nothing is allowed until it is back")
+    why = await worker.unready()
+    if why:
+        raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
     return json_answer({"status": "ready", "revision": worker.active.revision})
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    return Answer(200, worker.telemetry.text().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+    text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
+    return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
     from governance.entrypoints.http.openapi import document
 
-    return json_answer(document((route.method, route.path, route.summary, bool(route.roles)) for route in ROUTES))
+    rows = [
+        (method, route.path, route.summary, bool(route.roles))
+        for route in ROUTES
+        for method in (_METHODS if route.method == ANY else (route.method,))
+    ]
+    return json_answer(document(rows))
 
 
 ROUTES: Sequence[Route] = (
@@ -113,13 +138,48 @@ ROUTES: Sequence[Route] = (
         "webhook.validate",
     ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
-    Route("GET", "/v1/policies", opa.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route(ANY, "/ext-authz/", ext_authz.ask, _ASKS_FOR_OTHERS, "Envoy ext_authz, the root path", ext_authz.ENTRY_POINT),
+    Route(
+        ANY,
+        "/ext-authz/{path*}",
+        ext_authz.ask,
+        _ASKS_FOR_OTHERS,
+        "Envoy ext_authz (HTTP service)",
+        ext_authz.ENTRY_POINT,
+    ),
+    Route("POST", "/v1/data", opa.data, _ASKS_RULES, "OPA Data API, everything there is", "http.data"),
+    Route("GET", "/v1/data", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),
+    Route("POST", "/", opa.default_decision, _ASKS_RULES, "OPA's default decision, data.system.main", "http.data"),
+    Route("POST", "/v1/batch/data", opa_more.batch, _ASKS_RULES, "EOPA's batch, everything there is", "http.data"),
+    Route("POST", "/v1/batch/data/{path*}", opa_more.batch, _ASKS_RULES, "EOPA's batch of inputs", "http.data"),
+    Route("POST", "/v1/query", opa_more.query, _ASKS_RULES, "OPA Query API, where it is switched on", "http.data"),
+    Route("GET", "/v1/query", opa_more.query, _ASKS_RULES, "The same, query in the query string", "http.data"),
+    Route("GET", "/v1/config", opa_more.config, _ASKS_RULES | _READS, "OPA's configuration, the public part"),
+    Route("GET", "/v1/policies", opa_more.policies, _ASKS_RULES | _READS, "Modules as they are served"),
+    Route("GET", "/v1/policies/{id*}", opa_more.policy, _ASKS_RULES | _READS, "One module", is_opa=True),
+    *(
+        Route(method, path, opa_more.refuse_write, _ASKS_RULES, "Refused: this comes from bundles", is_opa=True)
+        for path in ("/v1/policies/{id*}", "/v1/data/{path*}", "/v1/data")
+        for method in ("PUT", "PATCH", "DELETE")
+    ),
+    Route("GET", "/v1/bundles", bundles.listing, _READS, "Bundles and the releases made of them"),
+    Route("GET", "/v1/bundles/{revision}", bundles.show, _READS, "One release"),
+    Route("GET", "/v1/status", bundles.status, _READS | _ASKS_RULES, "OPA's status: how each bundle fares"),
+    Route("GET", "/v1/waivers", waivers.listing, _READS, "Waivers, those that do not count included"),
+    Route("POST", "/v1/waivers", waivers.propose, _RULES, "Propose a waiver; it counts once somebody else approved it"),
+    Route("POST", "/v1/waivers/{name}/approval", waivers.approve, _RULES, "Approve a waiver of somebody else"),
+    Route("GET", "/v1/waivers/{name}", waivers.show, _READS, "One waiver"),
+    Route("DELETE", "/v1/waivers/{name}", waivers.revoke, _RULES, "Revoke a waiver"),
     Route("GET", "/health", _health, _OPEN, "OPA's health; ?bundles, ?plugins: records can be written as well"),
     Route("GET", "/healthz", _live, _OPEN, "The process lives"),
     Route("GET", "/readyz", _ready, _OPEN, "Decisions can be made and recorded"),
     Route("GET", "/metrics", _metrics, _ASKS_RULES, "Prometheus metrics of all workers"),
     Route("GET", "/openapi.json", _openapi, _OPEN, "This document"),
     Route("GET", "/v1/audit/records", records.listing, _READS, "Audit records, newest first"),
+    Route("POST", "/v1/audit/exports", exports.create, _READS, "Ask for an export; 202, `Idempotency-Key`"),
+    Route("GET", "/v1/audit/exports/{id}", exports.show, _READS, "Where an export stands"),
+    Route("GET", "/v1/audit/exports/{id}/package", exports.package, _READS, "Its package, a zip that verifies offline"),
+    Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route(
         "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"
@@ -139,7 +199,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/apps/{name}/tokens",
         connectors.token,
-        _ADMITS,
+        _RUNS,
         "A token for an instance of an app (a runtime asks)",
     ),
     Route(
@@ -168,7 +228,6 @@ class Application:
         self._is_leaving = False
         self._worker: Worker | None = None
         self._care: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
         self._exact = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
         self._patterns = [(_pattern(route.path), route) for route in ROUTES]
 
@@ -203,7 +262,7 @@ class Application:
         gc.set_threshold(50_000, 50, 100)
         loop = asyncio.get_running_loop()
         # A bad bundle is named and the old one stays.
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, worker.ask_to_rebuild)
         loop.add_signal_handler(signal.SIGUSR1, self._leave)
         self._care = loop.create_task(worker.look_after())
 
@@ -211,15 +270,6 @@ class Application:
         """Another worker takes over: no new connections, and none kept open behind its next answer."""
         self._is_leaving = True
         self._stop_accepting()
-
-    def _reload(self) -> None:
-        import asyncio
-
-        async def reload(worker: Worker) -> None:
-            sys.stderr.write(await worker.reload() + "\n")
-
-        if self._worker is not None:
-            self._reloading = asyncio.get_running_loop().create_task(reload(self._worker))
 
     async def _stop(self) -> None:
         if self._care is not None:
@@ -255,13 +305,13 @@ class Application:
             return await _refused(worker, route, call, identity, inside)
 
     def _find(self, call: Call) -> Route:
-        exact = self._exact.get((call.method, call.path))
+        exact = self._exact.get((call.method, call.path)) or self._exact.get((ANY, call.path))
         if exact is not None:
             return exact
         methods = []
         for pattern, route in self._patterns:
             found = pattern.fullmatch(call.path)
-            if found is not None and route.method == call.method:
+            if found is not None and route.method in {call.method, ANY}:
                 call.params = found.groups()
                 return route
             if found is not None:
@@ -275,6 +325,8 @@ async def _refused(
     worker: Worker, route: Route | None, call: Call, identity: Identity, error: GovernanceError
 ) -> Answer:
     """What the caller hears; where a decision was asked for, a deny, with the id of its record where one was written."""
+    if route is not None and route.is_opa and not route.entry_point:
+        return opa_error(error, is_decision=False)
     if route is None or not route.entry_point:
         return problem(error, call.path)
     decision_id = ""
@@ -284,7 +336,7 @@ async def _refused(
         with contextlib.suppress(RecordNotDurable):  # the answer is no either way, and names no record
             decision_id = await worker.line.arefuse(source, error, digest)
     worker.telemetry.count("refused", "deny", error.code)
-    if route.is_opa:
+    if route.entry_point == "http.data":
         return opa_error(error, decision_id=decision_id)
     return problem(error, call.path, is_decision=True, decision_id=decision_id)
 
@@ -305,7 +357,8 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
         return API_SERVER
     if route.roles is _FOLLOWS and worker.tiles_without_key:
         return ANONYMOUS
-    identity = signed_in(worker.keys, call)
+    # A gateway hands over the call of somebody else, whose `authorization` is not its own.
+    identity = signed_in(worker.keys, call, is_gateway=route.entry_point == ext_authz.ENTRY_POINT)
     if identity.role not in route.roles:
         raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
     return identity

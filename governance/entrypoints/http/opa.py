@@ -1,4 +1,4 @@
-"""OPA's REST API: the Data API in both versions, health, policies. Same paths, members, statuses and error shapes."""
+"""OPA's REST API: Data API in both versions, default decision, health; paths, members, statuses and errors as OPA's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import body_of, decided, source_of
+from governance.entrypoints.http.decisions import decided, source_of
 from governance.errors import CallerError, Forbidden
 from governance.model.answer import decision_json
 from governance.normalise.documents import read_json
+from governance.policy.query import ask, ask_strictly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # The whole line under OPA's address: `input` is a native request, `result` the decision.
 DECISION_PATH = "platform/decision"
+_EXPLAINS = frozenset({"notes", "fails", "full", "debug"})
 _WARNING = {"code": "api_usage_warning", "message": "'input' key missing from the request"}
 
 
@@ -30,45 +32,53 @@ async def data(worker: Worker, call: Call, identity: Identity) -> Answer:
     wanted = call.query()
     document, has_input = await _input_of(worker, call, wanted)
     parsed = time.perf_counter_ns()
-    decision_id, text = await _asked(worker, call, identity, document)
+    path = call.params[0].strip("/") if call.params else ""
+    is_explained = _is_explained(wanted, path)
+    decision_id, text = await asked(worker, call, identity, path, document)
     parts = [f'"decision_id":"{decision_id}"']
     if text is not None:
         parts.append(f'"result":{text}')
     if not has_input and call.method == "POST":
         parts.append(f'"warning":{json.dumps(_WARNING)}')
-    if _is_on(wanted, "provenance"):
-        parts.append(f'"provenance":{json.dumps({"bundles": {"main": {"revision": worker.active.revision}}})}')
-    if _is_on(wanted, "metrics"):
-        parts.append(f'"metrics":{json.dumps(_metrics(started, parsed))}')
-    body = "{" + ",".join(parts) + "}"
-    if _is_on(wanted, "pretty"):
-        body = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    return Answer(200, body.encode("utf-8", "replace"), headers=((b"x-decision-id", decision_id.encode()),))
+    if is_explained and text is not None:
+        parts.append(f'"explanation":{json.dumps(_explanation(json.loads(text)), ensure_ascii=False)}')
+    if is_on(wanted, "provenance"):
+        parts.append(f'"provenance":{json.dumps(provenance(worker))}')
+    if is_on(wanted, "metrics") or is_on(wanted, "instrument"):
+        parts.append(f'"metrics":{json.dumps(metrics(started, parsed))}')
+    answer = opa_answer("{" + ",".join(parts) + "}", wanted)
+    return answer._replace(headers=((b"x-decision-id", decision_id.encode()),))
 
 
 async def data_v0(worker: Worker, call: Call, identity: Identity) -> Answer:
     """`POST /v0/data/{path}`: the body is the input, the answer is the bare value; 404 where it is undefined."""
-    document = await body_of(worker, call)
-    decision_id, text = await _asked(worker, call, identity, document)
+    return await _bare(worker, call, identity, call.params[0].strip("/"))
+
+
+async def default_decision(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """`POST /`: the body is the input of `data.system.main`, whose bare value is the answer; 404 where it is undefined."""
+    return await _bare(worker, call, identity, "system/main")
+
+
+async def _bare(worker: Worker, call: Call, identity: Identity, path: str) -> Answer:
+    raw = await call.read(worker.max_body, worker.body_timeout_s)
+    document = await document_of(worker, call) if raw.strip() else {}
+    decision_id, text = await asked(worker, call, identity, path, document)
     headers = ((b"x-decision-id", decision_id.encode()),)
     if text is None:
-        path = "data." + call.params[0].replace("/", ".")
-        missing = {"code": "undefined_document", "message": f"document missing or undefined: {path}"}
+        dotted = "data." + path.replace("/", ".")
+        missing = {"code": "undefined_document", "message": f"document missing or undefined: {dotted}"}
         return json_answer(missing, 404, headers)
-    return Answer(200, text.encode("utf-8", "replace"), headers=headers)
-
-
-async def policies(worker: Worker, _call: Call, _identity: Identity) -> Answer:
-    """`GET /v1/policies`: ids and texts as they are served (compiled form)."""
-    rows = [{"id": path, "raw": text} for path, text in worker.active.compiled.modules]
-    return json_answer({"result": rows})
+    return opa_answer(text, call.query())._replace(headers=headers)
 
 
 async def health(worker: Worker, call: Call) -> Answer:
     """`GET /health`: 200 `{}` when decisions can be made; with `?bundles` or `?plugins` also that they can be recorded."""
     wanted = call.query()
-    if ({"bundles", "plugins"} & set(wanted)) and not await worker.is_ready():
-        return json_answer({"error": "the audit log cannot be reached"}, 500)
+    asked = {"bundles", "bundle", "plugins"} & set(wanted)
+    why = await worker.unready() if asked else ""
+    if why:
+        return json_answer({"error": why}, 500)
     return json_answer({})
 
 
@@ -80,13 +90,14 @@ async def _input_of(worker: Worker, call: Call, wanted: Mapping[str, list[str]])
     raw = await call.read(worker.max_body, worker.body_timeout_s)
     if not raw.strip():
         return {}, False
-    document = await _body(worker, call)
+    document = await document_of(worker, call)
     if not isinstance(document, dict):
         raise CallerError("body contains malformed input document", where="body")
     return document.get("input", {}), "input" in document
 
 
-async def _body(worker: Worker, call: Call) -> Any:
+async def document_of(worker: Worker, call: Call) -> Any:
+    """The body as a value: YAML where the caller says so, else JSON whatever it says, as OPA has it."""
     from governance.normalise.documents import decoded, read_documents
 
     if "yaml" in call.header(b"content-type"):
@@ -95,29 +106,68 @@ async def _body(worker: Worker, call: Call) -> Any:
     return read_json(decoded(call.body, "body", worker.max_body), "body", max_depth=worker.max_depth)
 
 
-async def _asked(worker: Worker, call: Call, identity: Identity, document: Any) -> tuple[str, str | None]:
+async def asked(worker: Worker, call: Call, identity: Identity, path: str, document: Any) -> tuple[str, str | None]:
     """(decision id, JSON text of the result or None)."""
     source = source_of(call, identity, "http.data")
-    path = call.params[0].strip("/")
     if path == DECISION_PATH:
         decision = await decided(worker, document, identity, source)
         return decision.decision_id, json.dumps(decision_json(decision), ensure_ascii=False)
     if identity.tenant and isinstance(document, dict) and document.get("tenant", identity.tenant) != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/input/tenant")
-    decision_id, answer = await worker.line.aquery(path, document, source)
+    evaluate = ask_strictly if is_on(call.query(), "strict-builtin-errors") else ask
+    decision_id, answer = await worker.line.aquery(path, document, source, evaluate=evaluate)
     worker.telemetry.count("query", "", "")
     return decision_id, answer.text
 
 
-def _is_on(wanted: Mapping[str, list[str]], name: str) -> bool:
+def is_on(wanted: Mapping[str, list[str]], name: str) -> bool:
     """OPA reads `?name` and `?name=true` as on."""
     return wanted.get(name, ["false"])[0] in {"", "true", "1"}
 
 
-def _metrics(started: int, parsed: int) -> dict[str, int]:
+def opa_answer(text: str, wanted: Mapping[str, list[str]], status: int = 200) -> Answer:
+    """JSON text as an answer, with line breaks where `?pretty` asks for them."""
+    if is_on(wanted, "pretty"):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return Answer(status, text.encode("utf-8", "replace"))
+
+
+def provenance(worker: Worker) -> dict[str, Any]:
+    """OPA's members; nobody stamps a build here, so those three are empty as they are in an unstamped OPA."""
+    from governance import __version__
+
+    empty = {"build_commit": "", "build_timestamp": "", "build_hostname": ""}
+    return {"version": __version__, **empty, "bundles": {"main": {"revision": worker.active.revision}}}
+
+
+def metrics(started: int, parsed: int) -> dict[str, int]:
+    """OPA's timers, as far as there is something to time: nothing is parsed or compiled for a question."""
     now = time.perf_counter_ns()
     return {
         "timer_rego_input_parse_ns": parsed - started,
         "timer_rego_query_eval_ns": now - parsed,
         "timer_server_handler_ns": now - started,
     }
+
+
+def _is_explained(wanted: Mapping[str, list[str]], path: str) -> bool:
+    """Whether an explanation is asked for; the line can say which rules it asked, and no other path has a trace here."""
+    mode = wanted.get("explain", ["off"])[0]
+    if mode not in _EXPLAINS:
+        return False
+    if path != DECISION_PATH:
+        raise CallerError(
+            f"explain={mode} needs an evaluation trace, which this engine does not keep",
+            where="query string", hint=f"ask data/{DECISION_PATH}, whose explanation names every rule",
+        )  # fmt: skip
+    return True
+
+
+def _explanation(decision: dict[str, Any]) -> list[str]:
+    """One line for each rule that was evaluated: where it objects and why, or that it does not."""
+    said: dict[str, list[str]] = {}
+    for violation in decision["violations"]:
+        said.setdefault(violation["rule"], []).append(
+            f"{violation['effect']} at {violation['path'] or '/'}: {violation['message']}"
+        )
+    return [f"{rule} {line}" for rule in decision["rules_evaluated"] for line in said.get(rule, ["does not object"])]

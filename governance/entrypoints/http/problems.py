@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from governance.entrypoints.http.asgi import Answer, Headers, json_bytes
 from governance.errors import CallerError, DependencyError, Forbidden, NoAnswer, NotFound, NotSignedIn
+from governance.policy.adhoc import BadQuery
 
 if TYPE_CHECKING:
     from governance.errors import GovernanceError
@@ -59,6 +60,10 @@ def _opa(error: GovernanceError) -> tuple[int, dict[str, Any]]:
             "message": "error(s) occurred while evaluating query",
             "errors": [reason],
         }
+    if isinstance(error, BadQuery):
+        reason = {"code": error.reason, "message": error.message}
+        message = f"error(s) occurred while {error.stage} query"
+        return error.status, {"code": "invalid_parameter", "message": message, "errors": [reason]}
     if isinstance(error, NotSignedIn | Forbidden):
         return error.status, {"code": "unauthorized", "message": str(error)}
     if isinstance(error, NotFound):

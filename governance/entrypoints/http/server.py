@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import signal
 import socket
 import time
@@ -21,14 +22,17 @@ from granian.constants import SSLProtocols
 from granian.server.mp import MPServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-# A new worker loads the bundle; one that takes longer is counted on to come, and the old one goes.
+# A new worker loads the bundle; one that takes longer hangs.
 _LONGEST_START_S = 30.0
 # TLS handshake and first byte of a request on a connection that was just accepted.
 _GRACE_S = 2.0
-_AGAIN_S = 5.0
+_AGAIN_S = 3.0
+_MOST_WORDS = 4
+_MOST_STARTS = 3
+_ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 # From "started" to "accepts".
 _SETTLE_S = 0.2
 
@@ -41,7 +45,7 @@ class Server(MPServer):
         # Workers inherit the socket; from Python 3.14 on another method would be the default.
         multiprocessing.set_start_method("fork", force=True)
         super().__init__("governance", address=address, port=port, **options)
-        self._is_up = multiprocessing.Event()
+        self._up = _Bell()
 
     def take_certificate(self, certificate: Path, key: Path) -> None:
         """Replace the workers by ones that serve this pair; returns before that is done."""
@@ -59,12 +63,16 @@ class Server(MPServer):
 
     def _load(self) -> Any:
         """In the new worker: the application, which says when it has started."""
-        # What was forked still has the parent's handlers, which would swallow an end that comes before the loop's own.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # What was forked still has the parent's handlers: an end that comes before the loop's own would be lost on them.
+        for number in _ENDS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        # Here the socket is the listener's alone: it closes it when it ends.
+        if self._sso is not None:
+            self._sso.detach()
         from governance.entrypoints.http.app import Application
 
-        return Application(on_start=self._is_up.set, stop_accepting=lambda: stop_accepting(self._sfd))
+        return Application(on_start=self._up.ring, stop_accepting=lambda: stop_accepting(self._sfd))
 
     def _init_shared_socket(self) -> None:
         self._shd: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
@@ -79,29 +87,85 @@ class Server(MPServer):
         for number in workers:
             self.respawned_wrks[number] = time.monotonic()
             old: Any = self.wrks.pop(number)
-            self._is_up.clear()
-            new: Any = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
-            new.start()
-            self.wrks.insert(number, new)
+            self.wrks.insert(number, self._started(number, spawn_target, target_loader))
             if delay and old.is_alive() and not self.was_told_to_stop():
-                self._is_up.wait(_LONGEST_START_S)
                 time.sleep(_SETTLE_S)
                 old.interrupt_by_parent = True
                 os.kill(old.inner.pid, signal.SIGUSR1)
                 time.sleep(_GRACE_S)
-            old.terminate()
-            old.join(self.workers_kill_timeout)
+            _end([old])
         self._metrics.incr_spawn(len(workers))
 
+    def _started(self, number: int, spawn_target: Callable[..., None], target_loader: Any) -> Any:
+        """A worker that serves, or that has died of something; one that does neither is killed, and another started."""
+        for _ in range(_MOST_STARTS):
+            self._up.hush()
+            worker = self._begun(number, spawn_target, target_loader)
+            deadline = time.monotonic() + _LONGEST_START_S
+            while time.monotonic() < deadline and worker.is_alive() and not self.was_told_to_stop():
+                if self._up.rang(_SETTLE_S):
+                    return worker
+            if not worker.is_alive() or self.was_told_to_stop():
+                return worker
+            worker.kill()
+        return worker
+
+    def _begun(self, number: int, spawn_target: Callable[..., None], target_loader: Any) -> Any:
+        """A worker that was just forked. It hears no signal before it can tell what one means.
+
+        The parent's handler takes a lock that another thread may have held at the fork: in the worker it would wait for good.
+        """
+        worker: Any = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        try:
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
+        return worker
+
+    def _spawn_workers(self, spawn_target: Callable[..., None], target_loader: Any) -> None:
+        self.wrks += [self._begun(number, spawn_target, target_loader) for number in range(self.workers)]
+        self._metrics.incr_spawn(self.workers)
+
     def _stop_workers(self) -> None:
-        """End all workers; one that was too young to hear it is told again."""
-        living: list[Any] = list(self.wrks)
-        while living:
-            for worker in living:
-                worker.terminate()
-            living[0].join(_AGAIN_S)
-            living = [worker for worker in living if worker.is_alive()]
+        """End all workers."""
+        _end(self.wrks)
         self.wrks.clear()
+
+
+class _Bell:
+    """A worker says that it serves. A pipe, since a lock would stay locked with a worker that dies in it."""
+
+    def __init__(self) -> None:
+        self._here, self._there = os.pipe()
+        os.set_blocking(self._here, False)
+
+    def ring(self) -> None:
+        os.write(self._there, b"1")
+
+    def rang(self, seconds: float) -> bool:
+        return bool(select.select([self._here], [], [], seconds)[0])
+
+    def hush(self) -> None:
+        while self.rang(0):
+            os.read(self._here, 1024)
+
+
+def _end(workers: Iterable[Any]) -> None:
+    """End workers: one that was too young to hear it is told again, and one that never does is killed."""
+    living = list(workers)
+    for _ in range(_MOST_WORDS):
+        for worker in living:
+            worker.terminate()
+        deadline = time.monotonic() + _AGAIN_S
+        for worker in living:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        living = [worker for worker in living if worker.is_alive()]
+        if not living:
+            return
+    for worker in living:
+        worker.kill()
+        worker.join()
 
 
 def stop_accepting(listening: int) -> None:

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.errors import DependencyError, GovernanceError
+from governance.errors import DependencyError
 from governance.model.moment import new_decision_id, utc_now
-from governance.model.request import Source
 from governance.pipeline import Pipeline
+from governance.platform.bundles.releases import Shelf
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
+from governance.platform.waivers import Excuses
 from governance.wiring import (
-    active_of,
     app_tokens_of,
     broker_of,
+    connectors_by_host,
     directory_of,
     open_reader,
     parts_for,
-    waivers_of,
+    serving_of,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from governance.model.request import Request
     from governance.platform.broker.calls import Broker
     from governance.policy.active import Active
-    from governance.policy.waivers import Waiver
     from governance.settings import Settings
 
 # How often a worker looks after itself: connection to the writer, its parent, its counts on disk.
@@ -56,14 +56,20 @@ class Worker:
         self.tiles_without_key = settings.choice("tiles", ("key", "open")) == "open"
         self.needs_witnesses = settings.text("witnesses_needed") != "0"
         self.bundle_readers: dict[str, float] = {}
+        self.answers_queries = settings.choice("queries", ("off", "on")) == "on"
+        self.ext_authz = settings.text("ext_authz").strip("/")
+        self.upstream_scheme = settings.choice("ext_authz_scheme", ("https", "http"))
+        self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
+        self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.keys = KeyStore(settings.home)
         self.telemetry = Telemetry(
             tracer_of(settings.text("otlp_endpoint")), folder=settings.home / "metrics", name=str(os.getpid())
         )
         self._budget_s = settings.number("budget_ms") / 1000
-        self._active = active_of(settings)
-        self._waivers: tuple[Waiver, ...] = waivers_of(settings, self._active)
+        self.serving = serving_of(settings)
+        self.excuses = Excuses(settings.home, settings.text("waivers"))
+        self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
         self.directory = directory_of(settings)
@@ -71,11 +77,11 @@ class Worker:
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
-        parts = parts_for(settings, lambda: self._active)
+        parts = parts_for(settings, lambda: self.serving.active)
         self.line = Pipeline(
             parts._replace(
                 recorder=self._recorder,
-                waivers=lambda: self._waivers,
+                waivers=lambda: self.excuses.valid,
                 stage=self.telemetry.stage,
                 watch=self._watch,
             )
@@ -91,20 +97,23 @@ class Worker:
     @property
     def active(self) -> Active:
         """The bundle in force."""
-        return self._active
+        return self.serving.active
 
-    async def reload(self) -> str:
-        """Load bundle and waivers again, record that, and swap them between two requests; what fails changes nothing."""
-        try:
-            active = active_of(self.settings)
-            waivers = waivers_of(self.settings, active)
-            if (active.revision, waivers) != (self._active.revision, self._waivers):
-                source = Source("signal.reload", f"os:{os.getuid()}")
-                await self.line.achanged(source, active.revision, self._active.revision, waivers)
-        except (GovernanceError, OSError) as error:
-            return f"worker {os.getpid()} keeps {self._active.revision}: {error}"
-        self._active, self._waivers = active, waivers
-        return f"worker {os.getpid()} serves {active.revision}"
+    def ask_to_rebuild(self) -> None:
+        """Have the keeper look at the bundles again; compiling is nothing that a worker does."""
+        Shelf(self.settings.home).ask_to_rebuild()
+
+    def refresh(self) -> None:
+        """Take up another release and changed waivers, between two requests."""
+        said = self.serving.refresh()
+        if said:
+            sys.stderr.write(f"worker {os.getpid()} {said}\n")
+            sys.stderr.flush()
+        rules = self.serving.active.rules
+        # Without rules everything is denied, and no waiver could name one.
+        for problem in self.excuses.refresh(rules) if rules else ():
+            sys.stderr.write(f"a waiver that does not count: {problem}\n")
+            sys.stderr.flush()
 
     def reader(self) -> LogReader:
         """The log for reading; opened on first use, when the writer has made it."""
@@ -113,14 +122,25 @@ class Worker:
         return self._reader
 
     async def is_ready(self) -> bool:
-        """Whether a decision could be made and recorded now."""
+        """Whether a decision could be recorded now."""
         return not self._recorder.is_distrusted() and await self.client.is_reachable()
+
+    async def unready(self) -> str:
+        """Why this worker should not be asked; empty where it may be."""
+        missing = self.serving.missing()
+        if missing:
+            return f"no usable bundle: {', '.join(missing)}"
+        return "" if await self.is_ready() else "the audit log cannot be reached"
 
     async def look_after(self) -> None:
         """Until cancelled: keep the writer's connection, so that it knows what is in flight here; end with the parent."""
         while True:
             await self.client.is_reachable()
             self.telemetry.save()
+            try:
+                self.refresh()
+            except Exception as error:  # noqa: BLE001  whatever stands on the disk, the worker goes on with what it has
+                sys.stderr.write(f"worker {os.getpid()} could not look for changes: {type(error).__name__}\n")
             if os.getppid() != self._parent:
                 sys.stderr.write("the service that started this worker is gone; it ends\n")
                 os.kill(os.getpid(), signal.SIGTERM)

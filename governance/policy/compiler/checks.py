@@ -29,9 +29,12 @@ class UnknownFunction(CompileError):
     code = "rego_type_error"
 
 
-def check_modules(trees: Sequence[Module], *, deterministic: bool) -> None:
-    """Refuse unknown functions, wrong argument counts and, if asked, builtins that read clock, network or chance."""
-    functions = functions_of(trees)
+def check_modules(trees: Sequence[Module], *, deterministic: bool, known: AbstractSet[str] = frozenset()) -> None:
+    """Refuse unknown functions, wrong argument counts and, if asked, builtins that read clock, network or chance.
+
+    `known`: functions of modules that were checked before, in full from `data`.
+    """
+    functions = functions_of(trees) | known
     for tree in trees:
         aliases = {entry.alias or entry.path[-1]: ".".join(entry.path) for entry in tree.imports}
         for rule in tree.rules:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
 from governance.policy.builtins.registry import extensions
-from governance.policy.compiler.checks import check_modules, functions_of
+from governance.policy.compiler.checks import check_modules, functions_of, ref_name
 from governance.policy.compiler.compiled import CompiledPolicy
 from governance.policy.compiler.declarations import check_declarations
 from governance.policy.compiler.dotted_defaults import move_dotted_defaults
-from governance.policy.compiler.eligible import ineligible_reason
+from governance.policy.compiler.eligible import eligible_trees, needed_trees
 from governance.policy.compiler.general_heads import generalise_heads
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
@@ -28,7 +28,7 @@ from governance.policy.rego.syntax import Call, Var
 from governance.policy.rego.walk import terms_of_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from governance.model.request import Json
     from governance.policy.rego.syntax import Module as Tree
@@ -49,27 +49,39 @@ def compile_policy(
     entrypoints: Sequence[str] = (),
     strict: bool = False,
     lenient: bool = False,
+    lenient_packages: Sequence[tuple[str, ...]] = (),
     deterministic: bool = True,
 ) -> CompiledPolicy:
     """Everything the engine needs to answer for these modules.
 
     `strict`: a builtin's error is no answer instead of undefined; with `lenient` a question may still ask for undefined, as
-    other people's policies expect it. `deterministic`: builtins that read the clock, the
+    other people's policies expect it. `lenient_packages`: below these paths an error is undefined also where everything else
+    is strict. `deterministic`: builtins that read the clock, the
     network or chance are refused. `entrypoints`: rules that the fast executor may serve once it was proved equal; where
     it cannot compile them the interpreter serves. Raises RuleError with file:line:column for what must not serve.
     """
     try:
         trees = [parse_module(module.text, module.path, is_v0=module.v0) for module in modules]
-        return _compiled(
-            trees, data, entrypoints, strict=strict, lenient=lenient or not strict, deterministic=deterministic
-        )
+        wanted = _Wanted(data, entrypoints, strict, lenient or not strict, tuple(lenient_packages))
+        return _compiled(trees, wanted, deterministic=deterministic)
     except RecursionError:
         raise RuleError("a rule is nested too deeply", hint="split it into rules with names") from None
 
 
-def _compiled(
-    trees: list[Tree], data: Json, entrypoints: Sequence[str], *, strict: bool, lenient: bool, deterministic: bool
-) -> CompiledPolicy:
+class _Wanted(NamedTuple):
+    """What a policy is compiled for."""
+
+    data: Json
+    entrypoints: Sequence[str]
+    strict: bool
+    lenient: bool
+    lenient_packages: Sequence[tuple[str, ...]]
+
+    def is_lenient(self, tree: Tree) -> bool:
+        return any(tuple(tree.package[: len(path)]) == path for path in self.lenient_packages)
+
+
+def _compiled(trees: list[Tree], wanted: _Wanted, *, deterministic: bool) -> CompiledPolicy:
     trees = move_keyword_rules(trees)
     check_modules(trees, deterministic=deterministic)
     generalise_heads(trees)
@@ -80,15 +92,16 @@ def _compiled(
     name_mocked_functions(trees)
     for tree in trees:
         assign_outputs(tree)
-    text = json.dumps(data if data is not None else {}, ensure_ascii=False)
+    text = json.dumps(wanted.data if wanted.data is not None else {}, ensure_ascii=False)
     plain, origins = _printed(trees, full=False)
     guarded: tuple[tuple[str, str], ...] = ()
-    if lenient:
-        guarded, _ = _printed(trees, full=False, guarded=True)
-    program = _program(trees, text, entrypoints)
-    return CompiledPolicy(
-        plain, guarded, text, origins, tuple(entrypoints) if program else (), program, strict, _needs(trees)
-    )
+    mixed: tuple[tuple[str, str], ...] = ()
+    if wanted.lenient:
+        guarded, _ = _printed(trees, full=False, guarded=lambda _: True)
+    if wanted.strict and any(map(wanted.is_lenient, trees)):
+        mixed, _ = _printed(trees, full=False, guarded=wanted.is_lenient)
+    fast, program = _program(trees, text, wanted.entrypoints)
+    return CompiledPolicy(plain, guarded, text, origins, fast, program, wanted.strict, _needs(trees), mixed)
 
 
 def _needs(trees: Sequence[Tree]) -> tuple[str, ...]:
@@ -97,18 +110,22 @@ def _needs(trees: Sequence[Tree]) -> tuple[str, ...]:
     return tuple(sorted(names & set(extensions())))
 
 
-def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> bytes:
-    if not entrypoints or any(ineligible_reason(tree) for tree in trees):
-        return b""
-    full, _ = _printed(trees, full=True)
+def _program(trees: Sequence[Tree], data: str, entrypoints: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
+    """The entry points that reach only what the fast executor may be tried on, and their program."""
+    eligible = eligible_trees(trees)
+    rules = {".".join(["data", *tree.package, ref_name(rule)]) for tree in eligible for rule in tree.rules}
+    served = tuple(path for path in entrypoints if path in rules)
+    if not served:
+        return (), b""
+    full, _ = _printed(needed_trees(eligible, served), full=True)
     try:
-        return compile_program(full, data, entrypoints)
+        return served, compile_program(full, data, served)
     except RuleError:
-        return b""
+        return (), b""
 
 
 def _printed(
-    trees: Sequence[Tree], *, full: bool, guarded: bool = False
+    trees: Sequence[Tree], *, full: bool, guarded: Callable[[Tree], bool] | None = None
 ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[int]]]:
     names, functions = rule_names(trees), functions_of(trees)
     found: list[tuple[str, str]] = []
@@ -116,8 +133,8 @@ def _printed(
     copies = copy.deepcopy(list(trees))
     for tree in copies:
         hoist(tree, _names_in(tree, names, functions), full=full)
-    if guarded:
-        guard(copies)
+    if guarded is not None:
+        guard(copies, guarded)
     for tree in copies:
         printer = Printer()
         found.append((tree.file, printer.module(tree)))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from governance.errors import RuleError
 
-FORMAT = "governance-compiled/1"
+FORMAT = "governance-compiled/2"
 
 
 class CompiledPolicy(NamedTuple):
@@ -33,11 +33,13 @@ class CompiledPolicy(NamedTuple):
     strict: bool
     needs: tuple[str, ...] = ()
     """Names of Python builtins that are called; empty means that none has to be registered."""
+    mixed: tuple[tuple[str, str], ...] = ()
+    """Strict but for packages whose authors rely on errors being undefined; used after the plain form raised."""
 
     def to_bytes(self) -> bytes:
         """Header line and parts; the header holds the SHA-256 of what follows."""
         body = json.dumps(
-            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict, self.needs],
+            [self.modules, self.guarded, self.data, self.origins, self.fast, self.strict, self.needs, self.mixed],
             ensure_ascii=False,
         ).encode()
         parts = body + self.program
@@ -53,7 +55,7 @@ class CompiledPolicy(NamedTuple):
             if header["format"] != FORMAT or header["sha256"] != hashlib.sha256(parts).hexdigest():
                 raise RuleError("not a compiled policy of this version", hint="remove the cache folder")
             length = int(header["body"])
-            modules, guarded, data, origins, fast, strict, needs = json.loads(parts[:length])
+            modules, guarded, data, origins, fast, strict, needs, mixed = json.loads(parts[:length])
         except (ValueError, KeyError, TypeError) as error:
             raise RuleError("not a compiled policy", hint="remove the cache folder") from error
         return cls(
@@ -65,4 +67,5 @@ class CompiledPolicy(NamedTuple):
             program=parts[length:],
             strict=bool(strict),
             needs=tuple(needs),
+            mixed=tuple((path, text) for path, text in mixed),
         )

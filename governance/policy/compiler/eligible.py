@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from governance.policy.builtins.registry import MISSING_IN_ENGINE, OVERRIDDEN
@@ -28,12 +29,73 @@ from governance.policy.rego.walk import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from governance.policy.rego.syntax import Expr, Literal, Module, Rule, Term
 
 # `walk` relations cannot be looped over there; the others panic or differ.
 _EXCLUDED = frozenset({"walk", "strings.count", "json.match_schema", "json.verify_schema", "print", "trace"})
+
+
+def eligible_trees(trees: Sequence[Module]) -> list[Module]:
+    """The modules that the fast executor may be tried on: eligible themselves, as is all that they can reach."""
+    kept = list(trees)
+    gone = [tree for tree in trees if ineligible_reason(tree)]
+    while gone:
+        provided = {path for tree in gone for path in _provided(tree)}
+        kept = [tree for tree in kept if not any(tree is other for other in gone)]
+        gone = [tree for tree in kept if any(_touch(a, b) for a in _reached(tree) for b in provided)]
+    return kept
+
+
+def needed_trees(trees: Sequence[Module], entrypoints: Sequence[str]) -> list[Module]:
+    """The modules that an entry point can reach: what nobody asks for must not keep the rest from compiling."""
+    wanted = {tuple(path.split(".")[1:]) for path in entrypoints}
+    needed: list[Module] = []
+    left = list(trees)
+    while found := [tree for tree in left if any(_touch(a, b) for a in _provided(tree) for b in wanted)]:
+        needed += found
+        left = [tree for tree in left if not any(tree is other for other in found)]
+        wanted = set().union(*map(_reached, found))
+    return [tree for tree in trees if any(tree is other for other in needed)]
+
+
+def _provided(tree: Module) -> set[tuple[str, ...]]:
+    """Where in `data` the module's rules stand."""
+    heads = (rule.head.ref[0] for rule in tree.rules)
+    return {(*tree.package, head.name) for head in heads if isinstance(head, Var)}
+
+
+def _reached(tree: Module) -> set[tuple[str, ...]]:
+    """Every place in `data` that the module reads, as far as it is written out; `()` is all of it."""
+    found = {tuple(entry.path[1:]) for entry in tree.imports if entry.path[0] == "data"}
+    for rule in tree.rules:
+        terms = list(terms_of_rule(rule))
+        heads = {id(term.head) for term in terms if isinstance(term, Ref)}
+        for term in terms:
+            if isinstance(term, Var) and not (term.name == "data" and id(term) in heads):
+                found.add(() if term.name == "data" else (*tree.package, term.name))
+            elif isinstance(term, Call):
+                head, *rest = term.name.split(".")
+                found.add(tuple(rest) if head == "data" else (*tree.package, head))
+            elif isinstance(term, Ref) and isinstance(term.head, Var) and term.head.name == "data":
+                found.add(_constant_path(term))
+    return found
+
+
+def _constant_path(ref: Ref) -> tuple[str, ...]:
+    path: list[str] = []
+    for argument in ref.args:
+        if not isinstance(argument, Scalar) or argument.text[:1] != '"':
+            break
+        path.append(str(json.loads(argument.text)))
+    return tuple(path)
+
+
+def _touch(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    length = min(len(left), len(right))
+    return left[:length] == right[:length]
 
 
 def ineligible_reason(tree: Module) -> str:

@@ -18,7 +18,7 @@ from governance.policy.rego.syntax import Call, Infix, Literal, Ref, Scalar, Wit
 from governance.policy.rego.walk import rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from governance.policy.rego.syntax import Module
@@ -28,11 +28,11 @@ _OPERATORS = {"+": "plus", "-": "minus", "*": "mul", "/": "div", "%": "rem", "|"
 _LEFT_ALONE = frozenset({"walk", "print", "trace"})
 
 
-def guard(trees: Sequence[Module]) -> None:
-    """Rewrite hoisted trees in place."""
+def guard(trees: Sequence[Module], wanted: Callable[[Module], bool]) -> None:
+    """Rewrite those of the hoisted trees that are wanted in place; the others say which names are functions."""
     known = available() - _LEFT_ALONE - {name.rpartition(".")[2] for name in functions_of(trees)}
     guarded = _Guard(known - _mocked(trees))
-    for tree in trees:
+    for tree in filter(wanted, trees):
         for rule in tree.rules:
             rewritten(rule, guarded.change)
 

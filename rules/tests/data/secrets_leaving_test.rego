@@ -31,3 +31,23 @@ test_no_answer_from_the_scanner_is_refused if {
 test_no_facts_are_refused if {
 	_places(requests.without(requests.connector_call, "/facts")) == {["resource"]}
 }
+
+test_a_credential_in_a_header_that_is_taken_off_does_not_leave if {
+	found := [{"pointer": "/headers/Authorization", "entity": "NAMED_SECRET"}]
+	_places(requests.changed(requests.connector_call, "/facts/secrets", found)) == set()
+}
+
+test_in_any_other_header_it_leaves if {
+	found := [{"pointer": "/headers/x-token", "entity": "NAMED_SECRET"}]
+	_places(requests.changed(requests.connector_call, "/facts/secrets", found)) == {["resource", "headers", "x-token"]}
+}
+
+test_a_member_of_the_body_that_is_called_like_a_header_leaves if {
+	found := [{"pointer": "/body/authorization", "entity": "NAMED_SECRET"}]
+	_places(requests.changed(requests.connector_call, "/facts/secrets", found)) == {["resource", "body", "authorization"]}
+}
+
+test_nothing_is_taken_off_a_flow if {
+	found := [{"pointer": "/headers/authorization", "entity": "NAMED_SECRET"}]
+	_places(requests.changed(requests.data_flow, "/facts/secrets", found)) == {["resource", "headers", "authorization"]}
+}

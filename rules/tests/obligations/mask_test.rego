@@ -13,12 +13,12 @@ test_a_flow_without_findings_masks_nothing if {
 
 test_people_s_data_for_a_connector_that_is_not_cleared_is_masked if {
 	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/0/a~1b", "entity": "PERSON"}])
-	_values(request) == {{"pointer": ["0", "a/b"], "class": "personal"}}
+	_values(request) == {{"pointer": ["0", "a/b"], "class": "personal", "entity": "PERSON"}}
 }
 
 test_a_whole_text_is_masked_where_the_finding_is_the_payload if {
 	request := requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload", "entity": "PERSON"}])
-	_values(request) == {{"pointer": [], "class": "personal"}}
+	_values(request) == {{"pointer": [], "class": "personal", "entity": "PERSON"}}
 }
 
 test_a_cleared_connector_gets_it_plain if {
@@ -70,11 +70,38 @@ test_an_answer_s_fields_are_hidden_as_those_of_its_call if {
 
 test_what_an_answer_should_not_hold_is_hidden_by_what_was_found if {
 	request := requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/debug", "entity": "EMAIL_ADDRESS"}])
-	_values(request) == {{"pointer": ["debug"], "class": "personal"}, {"pointer": ["Resources", "*", "emails"], "class": "personal"}}
+	_values(request) == {{"pointer": ["debug"], "class": "personal", "entity": "EMAIL_ADDRESS"}, {"pointer": ["Resources", "*", "emails"], "class": "personal"}}
 }
 
 test_what_the_app_declared_stays_in_an_answer if {
 	declared := requests.changed(requests.answer, "/app/data/pii", ["dietary_preference", "email"])
 	request := requests.changed(declared, "/facts/pii", [{"pointer": "/payload/debug", "entity": "EMAIL_ADDRESS"}])
 	_values(request) == set()
+}
+
+_answer := {"Resources": [{"emails": []}]}
+
+test_a_field_that_the_source_calls_sensitive_is_masked_unless_cleared if {
+	request := requests.changed(requests.data_flow, "/resource/payload", _answer)
+	_values(request) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal"}}
+	_values(requests.changed(request, "/facts/connectors/1/data_classes", ["personal"])) == set()
+}
+
+test_a_field_of_the_source_without_a_class_is_masked if {
+	request := requests.without(requests.changed(requests.data_flow, "/resource/payload", _answer), "/facts/connectors/0/fields/2/class")
+	{"pointer": ["Resources", "*", "office"], "class": "unclassified"} in _values(request)
+}
+
+test_a_list_is_masked_by_the_fields_of_its_items if {
+	listed := requests.changed(requests.data_flow, "/facts/connectors/0/fields", [{"pointer": ["*", "emails"], "class": "personal"}])
+	_values(requests.changed(listed, "/resource/payload", [{"emails": []}])) == {{"pointer": ["*", "emails"], "class": "personal"}}
+	_values(listed) == set()
+}
+
+test_another_connector_s_fields_are_not_the_source_s if {
+	_values(requests.changed(requests.changed(requests.data_flow, "/resource/payload", _answer), "/resource/source", "recommender")) == set()
+}
+
+test_a_kind_with_another_method_is_not_masked if {
+	_values(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/who", "entity": "EMPLOYEE_ID"}])) == set()
 }

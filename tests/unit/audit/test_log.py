@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable, RecordTooLarge
-from audit.exports.package import export
+from audit.exports.package import Wanted, export
 from audit.log import AuditLog
 from audit.reader import LogReader
 from audit.record import Entry
@@ -323,13 +323,12 @@ class TestReadingBesideAWriter:
 
     def test_an_export_covers_whole_batches_and_never_overwrites(self, home, tmp_path):
         with log_of(home) as log:
-            done = export(
-                log.reader, Filter(app="where2eat"), tmp_path / "out", formats=["jsonl"], created="2026-03-02T00:00:00Z"
-            )
+            wanted, created = Wanted(Filter(app="where2eat"), ["jsonl"]), "2026-03-02T00:00:00Z"
+            done = export(log.reader, wanted, tmp_path / "out", created=created)
             assert done.records == 10
             with pytest.raises(AuditError, match="exists already"):
-                export(log.reader, Filter(), tmp_path / "out", formats=["jsonl"], created="2026-03-02T00:00:00Z")
+                export(log.reader, wanted, tmp_path / "out", created=created)
             with pytest.raises(AuditError, match="xml"):
-                export(log.reader, Filter(), tmp_path / "new", formats=["xml"], created="2026-03-02T00:00:00Z")
+                export(log.reader, Wanted(Filter(), ["xml"]), tmp_path / "new", created=created)
         manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
         assert manifest["filter"] == {"app": "where2eat"}

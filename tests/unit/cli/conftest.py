@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from governance.entrypoints.cli.main import run
+from governance.model.request import Source
 
 
 class Done(NamedTuple):
@@ -34,3 +35,9 @@ def cli(tmp_path, monkeypatch):
         return Done(code, out.getvalue(), err.getvalue())
 
     return call
+
+
+@pytest.fixture
+def source():
+    """Somebody at a door."""
+    return Source("cli.check", "os:1000")

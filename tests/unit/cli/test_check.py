@@ -176,6 +176,11 @@ class TestFix:
         assert cli("check", "--fix", "app.json").code == 0
         assert json.loads((tmp_path / "app.json").read_text())["spec"]["runtime"]["caps"]["memoryMiB"] == 512
 
+    def test_standard_input_cannot_be_fixed_and_no_file_of_its_name_is_written(self, cli, tmp_path):
+        (tmp_path / "app.yaml").write_text(FIXED)
+        assert cli("check", "--fix", "--filename", "app.yaml", "-", stdin=APP.encode()).code == 2
+        assert (tmp_path / "app.yaml").read_text() == FIXED
+
     def test_what_no_fix_mends_stays_refused_and_the_file_untouched(self, cli, tmp_path):
         text = FIXED.replace("costCenter: MK-42", "costCenter: nobody")
         (tmp_path / "app.yaml").write_text(text)

@@ -104,6 +104,27 @@ class TestAudit:
         assert done.code == 1
         assert "record 0" in done.out + done.err
 
+    def test_policies_of_a_package_are_run_only_where_somebody_says_whose_it_is(self, cli):
+        cli("decide", str(EXAMPLES / "hr-call.json"))
+        assert cli("audit", "export", "--with-bundles", "--openings", "none", "--out", "package").code == 0
+        assert cli("audit", "verify", "package", "--re-evaluate").code == 2
+        key = cli("audit", "key").out.strip()
+        done = cli("audit", "verify", "package", "--key", key, "--re-evaluate")
+        assert (done.code, "1 not readable" in done.out) == (0, True)
+
+    def test_controls_and_scores_are_told_from_the_log(self, cli):
+        cli("decide", "--kind", "deploy", str(EXAMPLES / "app.yaml"))
+        assert cli("controls", "coverage").code == 0
+        rows = json.loads(cli("controls", "list", "--control", "GDPR", "--format", "json").out)
+        assert {"control", "title", "rules"} == set(rows[0])
+        found = json.loads(cli("controls", "evidence", "--control", "SOC2:CC9.2", "--format", "json").out)
+        assert found["controls"][0]["decided"] == 1
+        assert "without a rule" in cli("controls", "gaps").out
+        body = json.loads(cli("score", "report", "--format", "json").out)
+        told = cli("score", "report", "--since", body["at"][:10]).out
+        assert "0.0 % of 1 apps compliant, by the" in told
+        assert (body["score"], body["standings"][0]["status"]) == (0.0, "open_findings")
+
     def test_csv_and_filters(self, cli, tmp_path):
         cli("decide", str(EXAMPLES / "hr-call.json"))
         cli("decide", str(EXAMPLES / "outgoing-flow.json"))

@@ -14,5 +14,6 @@ ACTIONS = yaml.safe_load((ROOT / "rules" / "data" / "platform" / "requests.yaml"
 
 @pytest.mark.parametrize("kind", sorted(KINDS & set(ACTIONS)))
 def test_the_default_action_is_one_of_the_kind(kind):
-    request = normalise_document({"kind": kind, "resource": {}}, Source("test", "test"))
+    resource = {"dockerfile": "FROM scratch"} if kind == "image_build" else {}
+    request = normalise_document({"kind": kind, "resource": resource}, Source("test", "test"))
     assert request.action in ACTIONS[request.kind]

@@ -89,7 +89,8 @@ def _document(kind: str):
 def test_manifests_are_known_by_group_and_kind():
     assert manifest_kind(_document("MicroApp")) == "deploy"
     assert manifest_kind(_document("AppTemplate")) == "template"
-    assert manifest_kind(_document("Waiver")) is None
+    assert manifest_kind(_document("Waiver")) == "registry_entry"
+    assert manifest_kind(_document("Deployment")) is None
     request = normalise_manifest(_document("MicroApp"), KEY)
     assert (request.kind, request.tenant, request.app) == ("deploy", "t", {"tenant": "t", "name": "a"})
 

@@ -87,7 +87,22 @@ def test_many_members_together_are_refused(tmp_path, monkeypatch):
         archive_files(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", gzip.compress(b"neither"), b"\x1f\x8b\x08\x00broken"])
+def test_headers_that_unfold_without_end_are_refused_before_they_fill_the_memory(tmp_path, monkeypatch):
+    """A few kilobytes of gzip that announce one extended header of many megabytes."""
+    monkeypatch.setattr(bundles, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(bundles, "MOST_FILES", 10)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 50_000_000
+    path = tmp_path / "b.tar.gz"
+    path.write_bytes(gzip.compress(header.tobuf() + bytes(50_000_000)))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(BadBundle, match="more than a bundle may hold"):
+        archive_files(str(path))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not an archive", gzip.compress(b"neither", mtime=0), b"\x1f\x8b\x08\x00broken"]
+)
 def test_what_is_no_archive_is_refused(tmp_path, content):
     path = tmp_path / "b.tar.gz"
     path.write_bytes(content)

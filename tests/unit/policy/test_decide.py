@@ -173,6 +173,18 @@ def test_what_a_caller_says_about_an_app_is_not_what_was_decided(request_for):
         ({"mode": "shadow", "tenants": {"hr": "nonsense"}}, "deny"),
         ({"mode": "shadow", "tenants": ["hr"]}, "deny"),
         ({"mode": "shadow", "tenants": None}, "deny"),
+        ({"mode": "shadow", "tenants": {"hr": None}}, "deny"),
+        ({"mode": {"mode": "shadow"}}, "deny"),
+        ({"mode": "enforce", "tenants": {"hr": {"mode": "shadow"}}}, "allow"),
+        ({"mode": "shadow", "tenants": {"hr": {}}}, "deny"),
+        ({"mode": "shadow", "tenants": {"hr": {"mode": "shadow", "since": "2027-03-01T12:00:01Z"}}}, "deny"),
+        ({"mode": "enforce", "since": "2030-01-01T00:00:00Z", "tenants": {"hr": {"mode": "warn"}}}, "warn"),
+        ({"mode": "shadow", "since": "2027-03-01T12:00:00.000001Z"}, "deny"),
+        ({"mode": "shadow", "until": "2027-03-01T12:00:00.000001Z"}, "allow"),
+        ({"mode": "shadow", "until": "2027-03-01T12:00:00Z"}, "deny"),
+        ({"mode": "shadow", "until": "2027-03-02"}, "deny"),
+        ({"mode": "shadow", "until": None}, "deny"),
+        ({"mode": "shadow", "tenants": {"hr": {"mode": "warn", "until": "2027-03-01T11:59:59Z"}}}, "deny"),
     ],
 )
 def test_a_mode_that_is_not_understood_is_enforced(row, effect, active, verdict, request_for):

@@ -19,7 +19,8 @@ from governance.policy.proof import canonical_sets, mutants
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "rules"
 EXAMPLE = ROOT / "deploy" / "examples" / "where2eat"
-KINDS = ("template", "deploy", "connector_call", "data_flow", "flow_to_url", "publish", "lifecycle", "workload")
+FILES = ("infrastructure", "image_build", "pipeline", "registry_entry")
+KINDS = ("template", "deploy", "connector_call", "data_flow", "flow_to_url", "publish", "lifecycle", "workload", *FILES)
 
 
 @cache

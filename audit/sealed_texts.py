@@ -1,0 +1,83 @@
+"""Openings as text: which bytes of `{"field":{"salt":…,"value":…},…}` are whose value, without parsing the values.
+
+A commitment is over the value's canonical bytes, and the log keeps an opening as exactly those bytes. So whoever checks
+a million of them only has to find where each begins and ends. Where that is not plain (a value that looks like the next
+member), the text is parsed. Standard library only: auditors run this.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from audit.canonical import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIRST = re.compile(rb'\{"([a-z_]{1,40})":\{"salt":"([0-9a-f]{32})","value":')
+_NEXT = re.compile(rb'\},"([a-z_]{1,40})":\{"salt":"([0-9a-f]{32})","value":')
+_END = b"}}"
+
+
+class Opening(NamedTuple):
+    """One sealed field that can be read."""
+
+    salt: str
+    raw: bytes
+    """Canonical JSON."""
+
+    def fits(self, commitment: object) -> bool:
+        """Whether this is what the commitment was made of."""
+        try:
+            return hmac.digest(bytes.fromhex(self.salt), self.raw, "sha256").hex() == commitment
+        except ValueError:
+            return False
+
+
+def split(text: bytes, commitments: Mapping[str, object]) -> dict[str, Opening]:
+    """The openings in `text` by field, each fitting its commitment.
+
+    Raises ValueError, whose text is the name of the first field that does not fit, or says that it is no such text.
+    """
+    found = _cut(text)
+    if found is None or not _fit(found, commitments):
+        found = parsed(text)
+        for name, opening in found.items():
+            if name not in commitments or not opening.fits(commitments[name]):
+                raise ValueError(f"the value of {name!r} is not the one that was recorded")
+    return found
+
+
+def parsed(text: bytes) -> dict[str, Opening]:
+    """The same by parsing, for whoever has no commitments to go by. Raises ValueError for any other text."""
+    try:
+        members = json.loads(text)
+        return {name: Opening(str(one["salt"]), canonical(one["value"])) for name, one in members.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not openings: {type(error).__name__}") from error
+
+
+def joined(openings: Mapping[str, Opening]) -> bytes:
+    """The text of some openings."""
+    members = (b'"%s":{"salt":"%s","value":%s}' % (n.encode(), o.salt.encode(), o.raw) for n, o in openings.items())
+    return b"{" + b",".join(members) + b"}"
+
+
+def _cut(text: bytes) -> dict[str, Opening] | None:
+    """By the look of it; only right when every part fits its commitment."""
+    head = _FIRST.match(text)
+    if head is None or not text.endswith(_END):
+        return None
+    found: dict[str, Opening] = {}
+    for following in _NEXT.finditer(text, head.end()):
+        found[head[1].decode()] = Opening(head[2].decode(), text[head.end() : following.start()])
+        head = following
+    found[head[1].decode()] = Opening(head[2].decode(), text[head.end() : -len(_END)])
+    return found
+
+
+def _fit(found: Mapping[str, Opening], commitments: Mapping[str, object]) -> bool:
+    return all(name in commitments and opening.fits(commitments[name]) for name, opening in found.items())

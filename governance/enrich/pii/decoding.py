@@ -1,0 +1,207 @@
+"""What stands in a text in another form: escapes of URLs, HTML and JSON, base64, hexadecimal digits.
+
+Each piece comes with the span of the text that it was made from, so that what is found in it can be taken out there.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, unquote_plus
+
+from governance.enrich.pii.matching import matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from governance.enrich.pii.matching import Matcher, Work
+
+_ESCAPED = (
+    rb"%[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    rb"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\})|=[0-9A-F]{2}"
+)
+_PACKED = rb"[A-Za-z0-9+/_-]{12,}={0,2}|(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}"
+_BACKSLASH = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt\"/\\]))")
+_HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
+_HEX_SEPARATED = re.compile(r"[ :,]")
+_PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
+# A run of twelve without a capital is no base64: of random characters of it, one such run in five hundred has none. Small
+# letters and digits can still be hexadecimal.
+_WORD = re.compile(rb"(?!0x)(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
+_SHORTEST = 4
+
+
+class Places(NamedTuple):
+    """Where the characters of an unescaped text stood: for each its start, and its end."""
+
+    starts: list[int]
+    ends: list[int]
+
+
+class Piece(NamedTuple):
+    """A decoded part of a text."""
+
+    text: str
+    how: str
+    """`url`, `html`, `backslash`, `quoted`, `base64`, `hex`, `query`, `json`."""
+    start: int
+    end: int
+    places: Places | None = None
+    """For each character, which part of the text it came from; None where only all of it is known."""
+    name: str = ""
+    """The name that the part has, where the form gives one: a query's parameter, a member of JSON in text."""
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[Matcher, Matcher, Matcher]:
+    return matcher(_ESCAPED), matcher(_PACKED), matcher(_ESCAPED + b"|" + _PACKED + rb"|[\w.\]%-]=|\x1e[{\[]|^[{\[]")
+
+
+def next_disguise(data: bytes, place: int) -> int:
+    """Offset of the next thing in `data` from `place` on that may stand in another form; -1 where there is none."""
+    while True:
+        found = _patterns()[2].search(data, place)
+        if found is None:
+            return -1
+        run = found.group()
+        if len(run) < 12 or not _WORD.fullmatch(run):
+            return found.start()
+        place = found.end()
+
+
+def pieces(text: str, data: bytes, work: Work) -> Iterator[Piece]:
+    """Every decoded part of `text`; `data` is the same with one byte a character."""
+    escaped, packed, _ = _patterns()
+    if "=" in text:
+        for pair in _PAIR.finditer(text):
+            work.spend(20 + len(pair[0]))
+            yield Piece(unquote_plus(pair[2], errors="replace"), "query", pair.start(2), pair.end(2), None, pair[1])
+    if text[:1] in {"{", "["}:
+        yield from _json(text, work)
+    if escaped.search(data) is not None:
+        for how, (pattern, decode) in _ESCAPES.items():
+            if pattern.search(text) is not None:
+                work.spend(4 * len(text))
+                yield _unescaped(text, how, pattern, decode)
+    for found in packed.finditer(data):
+        work.spend(20)
+        if not _WORD.fullmatch(found.group()):
+            yield from _unpacked(text[found.start() : found.end()], found.start(), work)
+
+
+def _json(text: str, work: Work) -> Iterator[Piece]:
+    """The texts of a JSON document that stands in a text."""
+    work.spend(len(text))
+    if text.count("[") + text.count("{") > 10_000:
+        return
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    todo = [("", value)]
+    while todo:
+        name, node = todo.pop()
+        if isinstance(node, dict):
+            todo.extend((key, item) for key, item in node.items())
+        elif isinstance(node, list):
+            todo.extend((name, item) for item in node)
+        elif isinstance(node, str | int | float) and not isinstance(node, bool):
+            yield Piece(str(node), "json", 0, len(text), None, name)
+
+
+def _unescaped(text: str, how: str, pattern: re.Pattern[str], decode: Callable[[re.Match[str]], str]) -> Piece:
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    place = 0
+    for found in pattern.finditer(text):
+        between, decoded = text[place : found.start()], decode(found)
+        out += (between, decoded)
+        starts += (*range(place, found.start()), *[found.start()] * len(decoded))
+        ends += (*range(place + 1, found.start() + 1), *[found.end()] * len(decoded))
+        place = found.end()
+    out.append(text[place:])
+    starts += range(place, len(text))
+    ends += range(place + 1, len(text) + 1)
+    return Piece("".join(out), how, 0, len(text), Places(starts, ends))
+
+
+def _unslashed(found: re.Match[str]) -> str:
+    if found[4]:
+        return {"n": "\n", "r": "\r", "t": "\t"}.get(found[4], found[4])
+    number = int(found[1] or found[2] or found[3], 16)
+    return chr(number) if number <= 0x10FFFF else ""
+
+
+_ESCAPES: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = {
+    "url": (re.compile(r"(?:%[0-9A-Fa-f]{2})+"), lambda found: unquote(found[0], errors="replace")),
+    "html": (re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"), lambda found: html.unescape(found[0])),
+    "backslash": (_BACKSLASH, _unslashed),
+    "quoted": (re.compile(r"=([0-9A-F]{2})|=\r?\n"), lambda found: chr(int(found[1], 16)) if found[1] else ""),
+}
+
+
+def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
+    if run.startswith("\\x"):
+        yield from _piece(_hex(run.replace("\\x", "")), "hex", start, len(run))
+        return
+    if _HEX_SEPARATED.search(run):
+        yield from _piece(_hex(_HEX_SEPARATED.sub("", run)), "hex", start, len(run))
+        return
+    plain = run.removeprefix("0x")
+    if _HEX.fullmatch(run) and len(plain) % 2 == 0:
+        decoded = _hex(plain)
+        if decoded is not None:
+            yield from _piece(decoded, "hex", start, len(run))
+            return
+    whole = _base64(run)
+    work.spend(len(run))
+    if whole is not None:
+        yield from _piece(whole, "base64", start, len(run))
+        return
+    # A path or a name with dashes may have one part that is: try its parts, each once.
+    for part in re.finditer(r"[A-Za-z0-9+]{12,}={0,2}", run):
+        if len(part[0]) < len(run):
+            yield from _piece(_base64(part[0]), "base64", start + part.start(), len(part[0]))
+
+
+def _piece(text: str | None, how: str, start: int, length: int) -> Iterator[Piece]:
+    if text is not None and len(text) >= _SHORTEST:
+        yield Piece(text, how, start, start + length)
+
+
+def _hex(digits: str) -> str | None:
+    try:
+        return _as_text(bytes.fromhex(digits))
+    except ValueError:
+        return None
+
+
+def _base64(run: str) -> str | None:
+    text = run.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(text) % 4 == 1:
+        text = text[:-1]
+    try:
+        return _as_text(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except binascii.Error:
+        return None
+
+
+def _as_text(raw: bytes) -> str | None:
+    """The text that `raw` is, if it is one: UTF-8 or UTF-16, and hardly a control character in it."""
+    if len(raw) >= 8 and raw[1::2].count(0) * 3 > len(raw):
+        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-le", "replace")
+    elif len(raw) >= 8 and raw[0::2].count(0) * 3 > len(raw):
+        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-be", "replace")
+    else:
+        try:
+            decoded = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+    printable = sum(1 for char in decoded if char.isprintable() or char in "\t\r\n")
+    return decoded if printable * 10 >= len(decoded) * 9 else None

@@ -1,0 +1,145 @@
+"""Exports of the audit log as jobs: asked for, looked at, fetched; each of the three is itself a record."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from audit.errors import BadFilter
+from audit.record import Entry
+from audit.store import Filter
+from governance.entrypoints.export_main import wanted_of
+from governance.entrypoints.http.asgi import Answer, json_answer
+from governance.entrypoints.http.decisions import recorded_reading
+from governance.errors import CallerError, Forbidden, NotFound
+from governance.model.moment import new_decision_id, utc_now
+from governance.normalise.documents import decoded, read_json
+from governance.platform.export_jobs import DONE, QUEUED, Job, Jobs, job_id
+from governance.platform.export_records import public_part
+
+if TYPE_CHECKING:
+    from governance.entrypoints.http.asgi import Call
+    from governance.entrypoints.http.worker import Worker
+    from governance.model.request import Json
+    from governance.platform.keys import Identity
+
+_FILTERS = tuple(name for name, default in Filter._field_defaults.items() if default == "")
+_LISTS = ("formats", "openings", "pinned")
+_LONGEST_KEY = 200
+_running: set[asyncio.Task[None]] = set()
+
+
+async def create(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """`{app?, tenant?, …, formats?[], openings?[], pinned?[], with_bundles?}`: 202 and where to look; `Idempotency-Key`."""
+    raw = await call.read(worker.max_body, worker.body_timeout_s)
+    asked = _asked(read_json(decoded(raw or b"{}", "body", worker.max_body), "body", max_depth=worker.max_depth))
+    if identity.tenant:
+        if asked["filter"].get("tenant", "") not in {"", identity.tenant}:
+            raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
+        asked["filter"]["tenant"] = identity.tenant
+    size = _checked(worker, asked)
+    key = call.header(b"idempotency-key")
+    if len(key) > _LONGEST_KEY:
+        raise CallerError(f"longer than {_LONGEST_KEY} letters", where="header Idempotency-Key")
+    jobs = Jobs(worker.settings.home)
+    job = Job(job_id(identity.actor, key), identity.actor, identity.tenant, asked, utc_now())
+    public = public_part(wanted_of(asked), actor=identity.actor, entry_point="http.audit", size=size)
+    public |= {"decision_id": new_decision_id(), "export": job.id}
+    # On record before there is a job: a record too many says what somebody asked for, one too few nothing at all.
+    await worker.client.aappend(Entry("export", job.created, public, {}))
+    jobs.make(job)
+    _start(worker, job.id)
+    return json_answer(
+        {"id": job.id, **jobs.state(job.id)}, 202, ((b"location", f"/v1/audit/exports/{job.id}".encode()),)
+    )
+
+
+async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """Where a job stands; one that was interrupted goes on."""
+    jobs, job = _found(worker, call, identity)
+    state = jobs.state(job.id)
+    if state["state"] == QUEUED:
+        _start(worker, job.id)
+    place = {"package": f"/v1/audit/exports/{job.id}/package"} if state["state"] == DONE else {}
+    return json_answer({"id": job.id, "created": job.created, "asked": job.asked, **state, **place})
+
+
+async def package(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """The zip, once it is done."""
+    jobs, job = _found(worker, call, identity)
+    if jobs.state(job.id)["state"] != DONE:
+        raise NotFound(
+            "this export is not done", where=call.path, hint=f"GET /v1/audit/exports/{job.id} says where it is"
+        )
+    narrowed = {name: job.asked["filter"].get(name, "") for name in ("app", "tenant")}
+    await recorded_reading(worker, identity, {**narrowed, "export": job.id})
+    name = f'attachment; filename="audit-export-{job.id[:8]}.zip"'.encode()
+    return Answer(200, b"", b"application/zip", ((b"content-disposition", name),), str(jobs.package(job.id)))
+
+
+def _found(worker: Worker, call: Call, identity: Identity) -> tuple[Jobs, Job]:
+    """A job of this caller, or of this caller's tenant; of others nothing is said, not even that they are there."""
+    jobs = Jobs(worker.settings.home)
+    job = jobs.find(call.params[0])
+    if identity.tenant and job.asked["filter"].get("tenant") != identity.tenant:
+        raise NotFound(f"there is no export {job.id!r}", hint="they are kept for a week")
+    return jobs, job
+
+
+def _asked(body: Json) -> Json:
+    """The question in one form: `{filter, formats, openings, pinned, with_bundles}`."""
+    if not isinstance(body, dict):
+        raise CallerError("an export is asked for with an object", where="/")
+    for name, value in body.items():
+        if name in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise CallerError("has to be a list of texts", where=f"/{name}")
+        elif name == "with_bundles":
+            if not isinstance(value, bool):
+                raise CallerError("has to be true or false", where=f"/{name}")
+        elif name not in _FILTERS:
+            raise CallerError(
+                "not a member of an export", where=f"/{name[:40]}", hint=f"use {', '.join(_FILTERS)}, formats"
+            )
+        elif not isinstance(value, str):
+            raise CallerError("has to be text", where=f"/{name}")
+    return {
+        "filter": {name: body[name] for name in _FILTERS if body.get(name)},
+        "formats": body.get("formats", []),
+        "openings": body.get("openings"),
+        "pinned": body.get("pinned", []),
+        "with_bundles": body.get("with_bundles", False),
+    }
+
+
+def _checked(worker: Worker, asked: Json) -> int:
+    """The log's size; raises CallerError for what the job would only find out later."""
+    from audit.exports.package import FORMATS
+
+    unknown = sorted(set(asked["formats"]) - set(FORMATS))
+    if unknown:
+        raise CallerError(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}", where="/formats")
+    reader = worker.reader()
+    try:
+        reader.search(wanted_of(asked).filter, limit=1)
+    except BadFilter as error:
+        raise CallerError(str(error), where="/since or /until") from error
+    return reader.size()
+
+
+def _start(worker: Worker, job: str) -> None:
+    """In a process of its own, so that no decision waits for it; it finds out itself whether another is at work already."""
+    task = asyncio.get_running_loop().create_task(_run(worker, job))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+
+
+async def _run(worker: Worker, job: str) -> None:
+    environ = {**os.environ, "GOVERNANCE_HOME": str(worker.settings.home)}
+    environ.pop("GOVERNANCE_SERVE_DEV", None)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "governance.entrypoints.export_main", job, env=environ, stdin=asyncio.subprocess.DEVNULL
+    )
+    await process.wait()

@@ -1,0 +1,133 @@
+"""A call that a gateway holds back while it asks: to a connector call of ours, or to the input of OPA's Envoy plugin.
+
+Who calls is said by headers that the gateway sets (`GATEWAY_HEADERS`) and that it has to take off every call that comes in:
+nothing here can tell who wrote them. Sources: Envoy's ext_authz HTTP service; openpolicyagent.org, "Envoy: input document".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from governance.errors import CallerError
+from governance.normalise.documents import decoded, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from governance.model.request import Json
+
+GATEWAY_HEADERS = frozenset({"x-app", "x-tenant", "x-connector", "x-scopes", "x-subject"})
+# Between gateway and us alone: the key it asks with, and what it says about the question.
+_ENVELOPE = frozenset({"x-api-key", "host", "content-length", "transfer-encoding", "connection", "x-request-id"})
+_ENVELOPE_STARTS = ("x-envoy-", "x-forwarded-", ":")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+PARTIAL = "x-envoy-auth-partial-body"
+_MOST_FIELDS = 100
+_HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Held(NamedTuple):
+    """The call as the gateway got it."""
+
+    method: str
+    target: str
+    """Path and query as they were sent, undecoded."""
+    host: str
+    scheme: str
+    """Of the address that the gateway calls."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the gateway kept a part of the body to itself."""
+        return self.headers.get(PARTIAL, "false") != "false"
+
+
+def connector_call(held: Held, tenant: str, connector_of: Mapping[str, str], *, max_depth: int) -> dict[str, Json]:
+    """A native request. `connector_of`: the connector whose host it is, by host.
+
+    Raises CallerError for a call whose body was not handed over whole: nobody could have looked at what was kept back.
+    """
+    app = held.headers.get("x-app", "")
+    if not app:
+        raise CallerError(
+            "no app is named", where="header x-app", hint="the gateway sets it from the caller's key or token"
+        )
+    if not _HOST.fullmatch(held.host):
+        raise CallerError("is no host", where="header host")
+    if held.is_partial:
+        raise CallerError("only a part of the body was handed over", where="body", hint="raise max_request_bytes")
+    if held.method in _WITH_BODY and PARTIAL not in held.headers and not held.body:
+        raise CallerError(
+            "the body was not handed over", where="body", hint="with_request_body at the gateway's filter"
+        )
+    resource: dict[str, Json] = {
+        "app": app,
+        "connector": held.headers.get("x-connector") or connector_of.get(_host_alone(held.host), ""),
+        "method": held.method,
+        "url": f"{held.scheme}://{held.host}{held.target}",
+        "scopes": held.headers.get("x-scopes", "").split(),
+        "headers": _forwarded(held),
+    }
+    if held.body:
+        resource["body"] = parsed_body(held, max_depth=max_depth)
+    subject = {"id": held.headers["x-subject"]} if held.headers.get("x-subject") else {}
+    return {"kind": "connector_call", "tenant": tenant, "subject": subject, "resource": resource}
+
+
+def envoy_input(held: Held, *, max_depth: int) -> dict[str, Json]:
+    """The input that policies for OPA's Envoy plugin read."""
+    path, _, query = held.target.partition("?")
+    try:
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise CallerError(f"more than {_MOST_FIELDS} members", where="query string") from error
+    parsed_query: dict[str, list[str]] = {}
+    for name, value in fields:
+        parsed_query.setdefault(name, []).append(value)
+    headers = _forwarded(held, keep_identity=True)
+    http = {
+        "method": held.method, "path": held.target, "host": held.host, "scheme": held.scheme, "headers": headers,
+        "body": held.body.decode("utf-8", "replace"), "size": len(held.body),
+    }  # fmt: skip
+    document: dict[str, Json] = {
+        "attributes": {"request": {"http": http}},
+        "parsed_path": [unquote(part) for part in path.lstrip("/").split("/")],
+        "parsed_query": parsed_query,
+        "truncated_body": held.is_partial,
+    }
+    if held.body and not held.is_partial and _is_json(held):
+        document["parsed_body"] = parsed_body(held, max_depth=max_depth)
+    return document
+
+
+def parsed_body(held: Held, *, max_depth: int) -> Json:
+    """A JSON body as its value, any other as text. Raises CallerError for what is not UTF-8."""
+    text = decoded(held.body, "body", len(held.body))
+    return read_json(text, "body", max_depth=max_depth) if _is_json(held) else text
+
+
+def _is_json(held: Held) -> bool:
+    kind = held.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _forwarded(held: Held, *, keep_identity: bool = False) -> dict[str, str]:
+    """The headers that the call itself has."""
+    return {
+        name: value
+        for name, value in held.headers.items()
+        if name not in _ENVELOPE
+        and not name.startswith(_ENVELOPE_STARTS)
+        and (keep_identity or name not in GATEWAY_HEADERS)
+    }
+
+
+def _host_alone(host: str) -> str:
+    """A host without the port, in lower case; an address in brackets stays as it is and is no connector's."""
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower().rstrip(".")

@@ -1,0 +1,1 @@
+"""Where bundles come from, and which release of them is in force."""

@@ -1,0 +1,1 @@
+"""What another bundle would have decided on what was decided already."""

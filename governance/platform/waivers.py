@@ -1,0 +1,221 @@
+"""Waivers of one home: proposed by one, approved by another, in force until an instant, or revoked.
+
+<home>/waivers/<name>.yaml            in force; the same format as a file in the settings' folder
+<home>/waivers/proposed/<name>.json   waits for somebody else's approval, and excuses nothing
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from governance.errors import CallerError, Forbidden, GovernanceError, NotFound, RuleError
+from governance.model.moment import utc_now
+from governance.platform.bundles.http_source import write_whole
+from governance.policy.waivers import is_expired, read_waiver, waiver_files, waiver_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from governance.model.request import Json
+    from governance.policy.waivers import Waiver
+
+API_VERSION = "microapps.internal/v1alpha1"
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_NOBODY = "(nobody yet)"
+
+
+class Conflict(CallerError):
+    """A waiver of that name exists."""
+
+    code = "conflict"
+    status = 409
+
+
+class Proposal(NamedTuple):
+    """A waiver that somebody else has to approve."""
+
+    name: str
+    spec: dict[str, Json]
+    """Without its approver."""
+    author: str
+    proposed_at: str
+
+
+class Excuses:
+    """The waivers that count, read again when a file changes. One that does not read does not count, and holds up no other."""
+
+    def __init__(self, home: Path, folder: str) -> None:
+        self._folders = [*([folder] if folder else []), str(home / "waivers")]
+        self._stamp: object = None
+        self._rules: object = None
+        self.valid: tuple[Waiver, ...] = ()
+        self.problems: tuple[str, ...] = ()
+
+    def refresh(self, rules: Mapping[str, object]) -> tuple[str, ...]:
+        """Read what changed, files or rules. Returns the problems where it was read, and nothing where not."""
+        stamp = [_stamp(folder) for folder in self._folders]
+        if stamp == self._stamp and rules is self._rules:
+            return ()
+        self._rules = rules
+        found: list[Waiver] = []
+        problems: list[str] = []
+        for path in (path for folder in self._folders for path in _files(folder)):
+            try:
+                found.append(read_waiver(path, rules))
+            except (GovernanceError, OSError, UnicodeDecodeError) as error:
+                problems.append(str(error))
+        self._stamp, self.valid, self.problems = stamp, tuple(found), tuple(problems)
+        return self.problems
+
+
+class WaiverStore:
+    """Making and ending waivers. The caller records each step before it asks for it: `preview`, record, then the step."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "waivers"
+        self._proposed = self._folder / "proposed"
+
+    def check(self, name: str, spec: Json, rules: Collection[str]) -> Waiver:
+        """The waiver that this would be; raises CallerError or RuleError for one that must not count."""
+        if not _NAME.fullmatch(name):
+            raise CallerError(f"{name[:80]!r} is not a name", where="/metadata/name", hint="like moving-to-the-new-api")
+        waiver = waiver_of({"kind": "Waiver", "metadata": {"name": name}, "spec": spec}, "/spec", rules)
+        if is_expired(waiver, utc_now()):
+            raise CallerError(f"{waiver.expires} is over already", where="/spec/expires")
+        return waiver
+
+    def check_free(self, name: str) -> None:
+        """Raise Conflict where the name is taken."""
+        if self._path(name).exists() or self._place(name).exists():
+            raise Conflict(f"there is a waiver {name!r} already", hint="revoke it first, or choose another name")
+
+    def propose(self, proposal: Proposal) -> None:
+        """Keep a proposal; raises Conflict."""
+        self._proposed.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.check_free(proposal.name)
+        write_whole(str(self._place(proposal.name)), json.dumps(proposal._asdict()).encode())
+
+    def proposal(self, name: str) -> Proposal:
+        """Raises NotFound."""
+        try:
+            return Proposal(**json.loads(self._place(name).read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            raise NotFound(f"no waiver {name[:80]!r} waits for an approval") from error
+
+    def approved_spec(self, proposal: Proposal, approver: str) -> dict[str, Json]:
+        """The whole specification; raises Forbidden where the author approves their own, Conflict where the name is taken."""
+        if self._path(proposal.name).exists():
+            raise Conflict(f"a waiver {proposal.name!r} is in force already", hint="revoke it first")
+        if approver.casefold() in {proposal.author.casefold(), str(proposal.spec.get("owner", "")).strip().casefold()}:
+            raise Forbidden("nobody approves their own waiver", hint="somebody else has to, with a key of their own")
+        return {**proposal.spec, "approver": approver}
+
+    def add(self, name: str, spec: dict[str, Json]) -> None:
+        """Put a waiver in force; workers see it within a second."""
+        import yaml
+
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        document = {"apiVersion": API_VERSION, "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
+        write_whole(str(self._path(name)), yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode())
+        with contextlib.suppress(FileNotFoundError):
+            self._place(name).unlink()
+
+    def held(self, name: str) -> dict[str, Any]:
+        """A waiver or a proposal of this home, as it is shown; raises NotFound."""
+        for row in self.all():
+            if row["name"] == name:
+                return row
+        raise NotFound(f"there is no waiver {name[:80]!r}", hint="waivers in files are ended by removing the file")
+
+    def revoke(self, name: str) -> None:
+        """End a waiver or a proposal."""
+        self._path(name).unlink(missing_ok=True)
+        self._place(name).unlink(missing_ok=True)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Everything that lies in this home, with its state: `in_force`, `expired`, `proposed` or `unreadable`."""
+        rows = [shown(path, "home") for path in _files(str(self._folder))]
+        for path in sorted(self._proposed.glob("*.json")):
+            with contextlib.suppress(NotFound):
+                found = self.proposal(path.stem)
+                row = {**found.spec, "name": found.name, "author": found.author, "proposed_at": found.proposed_at}
+                rows.append({**row, "state": "proposed", "source": "home"})
+        return rows
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{_checked(name)}.yaml"
+
+    def _place(self, name: str) -> Path:
+        return self._proposed / f"{_checked(name)}.json"
+
+
+def shown(path: str, source: str) -> dict[str, Any]:
+    """A waiver file as it is listed."""
+    try:
+        waiver = read_waiver(path, None)
+    except (GovernanceError, OSError, UnicodeDecodeError) as error:
+        name = os.path.basename(path).rsplit(".", 1)[0]
+        return {"name": name, "state": "unreadable", "source": source, "problem": str(error)}
+    state = "expired" if is_expired(waiver, utc_now()) else "in_force"
+    return {**waiver._asdict(), "state": state, "source": source}
+
+
+def listed(home: Path, folder: str) -> list[dict[str, Any]]:
+    """Every waiver of the settings' folder and of this home."""
+    return [*(shown(path, "file") for path in (_files(folder) if folder else ())), *WaiverStore(home).all()]
+
+
+def public_of(name: str, spec: dict[str, Json], **more: Json) -> dict[str, Json]:
+    """What a record of a waiver says openly; its reason is sealed."""
+    subject = str(spec.get("subject", ""))
+    kind, _, whose = subject.partition(":")
+    known = {key: str(spec.get(key, "")) for key in ("rule", "subject", "owner", "approver", "expires", "ticket")}
+    return {
+        "waiver": name, **known, "rules": [known["rule"]], "app": whose if kind == "app" else "",
+        "tenant": whose if kind == "tenant" else "", **more,
+    }  # fmt: skip
+
+
+def spec_without_approver(
+    spec: Json, author: str, rules: Collection[str], store: WaiverStore, name: str
+) -> dict[str, Json]:
+    """A proposal's specification, checked; raises CallerError or RuleError."""
+    if not isinstance(spec, dict):
+        raise CallerError("has to be an object", where="/spec")
+    if "approver" in spec:
+        raise CallerError("is whoever approves it", where="/spec/approver", hint="POST /v1/waivers/{name}/approval")
+    whole = {"owner": author, **spec}
+    try:
+        store.check(name, {**whole, "approver": _NOBODY}, rules)
+    except RuleError as error:
+        raise CallerError(error.message, where=error.where, hint=error.hint) from error
+    return whole
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise NotFound(f"there is no waiver {name[:80]!r}")
+    return name
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return waiver_files(folder)
+    except OSError:
+        return []
+
+
+def _stamp(folder: str) -> object:
+    rows = []
+    for path in _files(folder):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        rows.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
+    return rows

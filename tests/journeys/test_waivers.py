@@ -1,0 +1,150 @@
+"""Waivers over HTTP and by command: two people, one record each time, in force in every worker within a second."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from tests.journeys.service import EXAMPLES, governance
+
+DEPLOY = EXAMPLES / "app-fixed.yaml"
+
+
+def soon(seconds):
+    moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture(scope="module")
+def people(service):
+    with service.client("service") as asks, service.client("compliance") as ann, service.client("platform") as bob:
+        yield asks, ann, bob
+
+
+def call():
+    """Refused by REQ-004: nobody deployed this app."""
+    return {"kind": "lifecycle", "resource": {"app": "lunch", "change": {"from": "active", "to": "archived"}}}
+
+
+def waived(asks):
+    violations = asks.post("/v1/decisions", json=call()).json()["violations"]
+    return {v["rule"]: v.get("waived_by") for v in violations}.get("REQ-004", "not violated")
+
+
+def document(name, **changed):
+    spec = {"rule": "REQ-004", "subject": "app:lunch", "reason": "moved by hand", "expires": soon(600), "ticket": "T-1"}
+    spec = {key: value for key, value in {**spec, **changed}.items() if value is not None}
+    return {"apiVersion": "microapps.internal/v1alpha1", "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
+
+
+def test_a_waiver_counts_when_somebody_else_approved_it_and_until_it_is_revoked(service, people):
+    asks, ann, bob = people
+    assert waived(asks) is None
+    proposed = ann.post("/v1/waivers", json=document("by-hand"))
+    assert (proposed.status_code, proposed.json()["state"]) == (201, "proposed")
+    assert ann.post("/v1/waivers/by-hand/approval").status_code == 403, "nobody approves their own"
+    assert waived(asks) is None
+    approved = bob.post("/v1/waivers/by-hand/approval")
+    assert approved.status_code == 200, approved.text
+    service.wait_until(lambda: all(waived(asks) == "by-hand" for _ in range(8)), 20)
+    assert [row["state"] for row in ann.get("/v1/waivers").json()["waivers"]] == ["in_force"]
+    assert ann.post("/v1/waivers", json=document("by-hand")).status_code == 409
+    assert bob.delete("/v1/waivers/by-hand").json()["state"] == "revoked"
+    service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
+    kinds = {
+        kind: service.records(kind=kind)[0]["public"]
+        for kind in ("waiver_proposed", "waiver_approved", "waiver_revoked")
+    }
+    assert kinds["waiver_proposed"]["actor"] == kinds["waiver_approved"]["author"]
+    assert kinds["waiver_approved"]["actor"] == kinds["waiver_approved"]["approver"]
+    assert kinds["waiver_approved"]["actor"] != kinds["waiver_proposed"]["actor"]
+    assert kinds["waiver_revoked"]["rules"] == ["REQ-004"]
+    assert {row["public"]["ticket"] for row in service.records(kind="waiver_approved")} == {"T-1"}
+
+
+def test_an_expired_one_stops_at_the_instant(service, people):
+    """Told by the decisions' own times, so that a slow machine changes nothing: none after the instant is excused."""
+    asks, ann, bob = people
+    expires = soon(8)
+    assert ann.post("/v1/waivers", json=document("short", expires=expires)).status_code == 201
+    assert bob.post("/v1/waivers/short/approval").status_code == 200
+    seen = []
+
+    def is_over():
+        decision = asks.post("/v1/decisions", json=call()).json()
+        excused = any(v.get("waived_by") == "short" for v in decision["violations"])
+        seen.append((decision["decided_at"][:19] >= expires[:19], excused))
+        return seen[-1][0]
+
+    service.wait_until(is_over, 60)
+    is_over()
+    assert (True, True) not in seen
+    assert (False, True) in seen
+    assert ann.get("/v1/waivers/short").json()["state"] == "expired"
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"rule": None}, "spec.rule"),
+        ({"rule": "NOPE-001"}, "does not exist"),
+        ({"rule": "*"}, "does not exist"),
+        ({"subject": "app:*"}, "is not app"),
+        ({"expires": "2020-01-01T00:00:00Z"}, "over already"),
+        ({"expires": "tomorrow"}, "not an instant"),
+        ({"reason": ""}, "spec.reason"),
+        ({"approver": "bob"}, "whoever approves"),
+        ({"more": 1}, "spec.more"),
+    ],
+)
+def test_one_that_must_not_count_is_refused_and_says_why(people, changed, where):
+    answer = people[1].post("/v1/waivers", json=document("bad", **changed))
+    assert answer.status_code == 400
+    assert where in answer.text
+    assert people[1].get("/v1/waivers/bad").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "A", "x" * 64, ".hidden"])
+def test_a_name_is_a_name_and_no_path(people, name):
+    assert people[1].post("/v1/waivers", json=document(name)).status_code == 400
+
+
+def test_only_those_who_may_change_rules_change_waivers(service, people):
+    asks, ann, _ = people
+    assert asks.post("/v1/waivers", json=document("not-mine")).status_code == 403
+    with service.client("citizen") as citizen, service.client("compliance", "sales") as sales:
+        assert citizen.post("/v1/waivers", json=document("not-mine")).status_code == 403
+        assert sales.post("/v1/waivers", json=document("not-mine")).status_code == 403
+        assert sales.post("/v1/waivers", json=document("mine", subject="tenant:sales")).status_code == 201
+        assert sales.delete("/v1/waivers/mine").status_code == 200
+    assert ann.delete("/v1/waivers/not-there").status_code == 404
+
+
+def test_by_command_as_well(service, people):
+    argv = [
+        "waiver", "add", "by-command", "--rule", "REQ-004", "--subject", "app:lunch", "--owner", "ann", "--reason", "r",
+        "--expires", "1d",
+    ]  # fmt: skip
+    assert governance(*argv, "--approver", "Ann", home=service.home).returncode == 2
+    done = governance(*argv, "--approver", "bob", home=service.home)
+    assert done.returncode == 0, done.stderr
+    service.wait_until(lambda: all(waived(people[0]) == "by-command" for _ in range(8)), 20)
+    assert b"by-command" in governance("waiver", "list", home=service.home).stdout
+    assert governance("waiver", "revoke", "by-command", home=service.home).returncode == 0
+    service.wait_until(lambda: all(waived(people[0]) is None for _ in range(8)), 20)
+    assert service.records(kind="waiver_added")[0]["public"]["approver"] == "bob"
+
+
+def test_a_file_that_is_no_waiver_holds_up_no_other_change(service, people):
+    asks, ann, bob = people
+    assert ann.post("/v1/waivers", json=document("good")).status_code == 201
+    assert bob.post("/v1/waivers/good/approval").status_code == 200
+    service.wait_until(lambda: all(waived(asks) == "good" for _ in range(8)), 20)
+    broken = service.home / "waivers" / "a-broken.yaml"
+    broken.write_text("kind: Waiver\nmetadata: {name: x}\nspec: {rule: GONE-001, subject: 'app:lunch'}\n")
+    assert bob.delete("/v1/waivers/good").status_code == 200
+    service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
+    states = {row["name"]: row["state"] for row in ann.get("/v1/waivers").json()["waivers"]}
+    assert states["a-broken"] == "unreadable"
+    broken.unlink()
