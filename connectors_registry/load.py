@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, NamedTuple
 
 STATES = ("proposed", "approved", "deprecated", "retired")
 ACCESS = ("read", "write", "admin")
+# Schemes, and what else each needs to know.
+AUTH: dict[str, tuple[str, ...]] = {
+    "none": (), "bearer": (), "basic": (), "header": ("name",), "client_credentials": ("token_url",),
+}  # fmt: skip
+FLOWS = ("authorization_code", "client_credentials", "device_code")
+_URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
 _LIST, _TEXT, _MAP = list, str, dict
 _CONNECTOR: dict[str, type] = {
     "name": _TEXT, "title": _TEXT, "state": _TEXT, "owner": _TEXT, "review_by": _TEXT, "hosts": _LIST, "regions": _LIST,
     "scopes": _MAP, "data_classes": _LIST, "operations": _LIST, "fields": _LIST, "limits": _MAP, "tenants": _LIST,
 }  # fmt: skip
-_CONNECTOR_OPTIONAL: dict[str, type] = {"retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP}
+_CONNECTOR_OPTIONAL: dict[str, type] = {
+    "retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP, "per_minute": _MAP, "oauth": _MAP, "documentation": _TEXT,
+    "region_hosts": _MAP,
+}  # fmt: skip
 _TENANT: dict[str, type] = {
     "name": _TEXT, "business_area": _TEXT, "cost_centers": _LIST, "connectors": _LIST, "quotas": _MAP, "regions": _LIST,
 }  # fmt: skip
@@ -71,6 +81,48 @@ def _connector(document: dict[str, Any], path: str) -> None:
     for host in document["hosts"]:
         if not isinstance(host, str) or "*" in host or "/" in host or host != host.lower():
             raise BadEntry(f"{path}: host {host!r} is not one plain host name in lower case")
+
+    _check_limits(document, path)
+    _check_auth(document, path)
+    _check_oauth(document, path)
+    for region, hosts in document.get("region_hosts", {}).items():
+        if region not in document["regions"] or not isinstance(hosts, list) or set(hosts) - set(document["hosts"]):
+            raise BadEntry(f"{path}: region_hosts.{region} names a region or a host that the entry does not have")
+
+
+def _check_limits(document: dict[str, Any], path: str) -> None:
+    for name in ("limits", "per_minute"):
+        for area, limit in document.get(name, {}).items():
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+                raise BadEntry(f"{path}: {name}.{area} is not a whole number")
+
+
+def _check_auth(document: dict[str, Any], path: str) -> None:
+    """How the broker puts the credential on; see `governance.platform.broker.credentials`."""
+    auth = document.get("auth", {"scheme": "bearer"})
+    scheme = auth.get("scheme")
+    if scheme not in AUTH:
+        raise BadEntry(f"{path}: auth.scheme {scheme!r} is not one of {', '.join(AUTH)}")
+    if set(auth) != {"scheme", *AUTH[scheme]} or not all(isinstance(value, str) and value for value in auth.values()):
+        raise BadEntry(f"{path}: auth of the scheme {scheme} has the members {', '.join(('scheme', *AUTH[scheme]))}")
+    if scheme == "client_credentials":
+        _check_url(auth["token_url"], document["hosts"], f"{path}: auth.token_url")
+
+
+def _check_oauth(document: dict[str, Any], path: str) -> None:
+    oauth = document.get("oauth", {})
+    unknown = set(oauth) - {"flows", "authorization_url", "token_url", "revocation_url", "pkce"}
+    if unknown or set(oauth.get("flows", ())) - set(FLOWS):
+        raise BadEntry(f"{path}: oauth has a member or a flow that nobody knows; flows are {', '.join(FLOWS)}")
+    for name in ("authorization_url", "token_url", "revocation_url"):
+        if name in oauth:
+            _check_url(oauth[name], None, f"{path}: oauth.{name}")
+
+
+def _check_url(url: Any, hosts: list[str] | None, where: str) -> None:
+    found = _URL.fullmatch(url) if isinstance(url, str) else None
+    if found is None or (hosts is not None and found["host"] not in hosts):
+        raise BadEntry(f"{where} is not a plain https address" + (" at one of the entry's hosts" if hosts else ""))
 
 
 def _tenant(document: dict[str, Any], path: str) -> None:

@@ -180,3 +180,21 @@ def without(text: str, hidden: tuple[str, ...]) -> str:
     for value in hidden:
         text = text.replace(value, "[masked]")
     return text
+
+
+def without_places(value: Json, pointers: list[list[str]]) -> Json:
+    """A value with `[masked]` at every place; a place is segments, `*` for every member or item."""
+    for pointer in pointers:
+        value = _without_place(value, pointer)
+    return value
+
+
+def _without_place(value: Json, segments: list[str]) -> Json:
+    if not segments:
+        return "[masked]"
+    head, rest = segments[0], segments[1:]
+    if isinstance(value, dict):
+        return {key: _without_place(item, rest) if head in {"*", key} else item for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_place(item, rest) if head in {"*", str(i)} else item for i, item in enumerate(value)]
+    return value

@@ -136,6 +136,12 @@ class Pipeline:
         self._looked_at: Active | None = None
         self._has_masks = False
 
+    def knowing(self, enricher: Enricher) -> Pipeline:
+        """The same line with one more source of facts, for a request that somebody else's facts do not fit."""
+        line = Pipeline(self._parts._replace(enrichers=[*self._parts.enrichers, enricher]))
+        line._looked_at, line._has_masks = self._looked_at, self._has_masks
+        return line
+
     @property
     def rules(self) -> Mapping[str, RuleMeta]:
         """What is said about each rule in force, by id."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import NOT_SCANNED, masked, scrubbed, searchable, without
+from governance.masking import NOT_SCANNED, masked, scrubbed, searchable, without, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request, Source
 
 _OLD = "old_object"
+_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize"})
 
 
 def entry_of(
@@ -35,6 +36,10 @@ def entry_of(
     resource, hidden = masked(request.resource, facts.values)
     hidden = searchable([*hidden, *beside])
     is_scanned = resource is not NOT_SCANNED
+    if request.kind == "data_flow" and is_scanned:
+        # What its recipient may not see is not kept for anybody else either.
+        pointers = [o.value["pointer"] for o in decision.obligations if o.type in _HIDING]
+        resource = {**resource, "payload": without_places(resource.get("payload"), pointers)}
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
         "facts": _recorded_facts(facts, hidden) if is_scanned else {"unavailable": facts.values["unavailable"]},

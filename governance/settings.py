@@ -141,6 +141,17 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("review_price", "0:0", "cents per million tokens, question:answer"),
     Setting("gateway", "", "file that says where the gateway's ports, apps and issuers are: `governance gateway`"),
+    Setting("registry", "", "folder with connectors/ and tenants/; empty: the registry that comes with the package"),
+    Setting(
+        "connector_pins",
+        "",
+        'JSON file that says where hosts are, for systems on your own premises: {"host": {"address", "port", "ca_file"}}',
+    ),
+    Setting("connector_deadline_ms", "15000", "how long a call to a connector may take as a whole"),
+    Setting("connector_max_bytes", "1048576", "largest answer of a connector, as it came and unfolded"),
+    Setting(
+        "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
+    ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

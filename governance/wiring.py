@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from audit.shared import SharedLog
+    from connectors_registry.load import Registry
     from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
     from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json
     from governance.pipeline import Recorder
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.tokens import AppTokens
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
     from governance.platform.reviews import Reviews
@@ -178,6 +182,16 @@ def directory_of(settings: Settings) -> AppDirectory:
     return AppDirectory(settings.text("home"), shipped_templates())
 
 
+def registry_of(settings: Settings) -> Registry:
+    """Connectors and tenants. Raises CallerError for a registry that must not be used."""
+    from connectors_registry.load import BadEntry, load_registry
+
+    try:
+        return load_registry(settings.text("registry"))
+    except (BadEntry, OSError) as error:
+        raise CallerError(str(error), hint="connectors_registry/README.md says what an entry holds") from error
+
+
 def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
     """What the scanner looks for, from the data of the bundle in force; a wrong one raises, which denies."""
     known: tuple[Active, ScanPolicy] | None = None
@@ -207,9 +221,7 @@ def enrichers_of(
     directory: AppDirectory, settings: Settings, active: Callable[[], Active] | None = None
 ) -> list[Enricher]:
     """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows."""
-    from connectors_registry.load import load_registry
-
-    registry = load_registry()
+    registry = registry_of(settings)
     return [
         SchemaFacts(),
         AppFacts(directory),
@@ -432,6 +444,52 @@ def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Rev
         raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
     with for_cli(settings) as line, Worker() as worker:
         yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
+
+
+def secrets_of(settings: Settings) -> EmbeddedSecrets:
+    """The credentials of this home."""
+    from pathlib import Path
+
+    from governance.platform.broker.secrets import EmbeddedSecrets
+
+    key = settings.text("secrets_key")
+    return EmbeddedSecrets(settings.home, Path(key) if key else None)
+
+
+def app_tokens_of(settings: Settings) -> AppTokens:
+    """The keys of app tokens of this home."""
+    from governance.platform.broker.tokens import AppTokens
+
+    return AppTokens(settings.home)
+
+
+def broker_of(settings: Settings, line: Pipeline) -> Broker:
+    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
+    from governance.platform.broker.addresses import Addresses, read_pins
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.calls import Parts as BrokerParts
+    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.limits import Meter
+    from governance.platform.broker.sending import Bounds, Sender
+
+    registry = registry_of(settings)
+    bounds = Bounds(
+        settings.number("connector_deadline_ms") / 1000,
+        settings.number("max_body_bytes"),
+        settings.number("connector_max_bytes"),
+    )
+    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    return Broker(
+        BrokerParts(
+            line=line,
+            connectors=registry.connectors,
+            tenants=registry.tenants,
+            spec_of=directory_of(settings).spec_of,
+            meter=Meter(settings.home),
+            credentials=Credentials(secrets_of(settings), sender),
+            sender=sender,
+        )
+    )
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

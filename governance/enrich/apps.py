@@ -37,6 +37,15 @@ class AppDirectory:
         found = self.app(name)
         return found["spec"] if found else {}
 
+    def specs(self) -> list[tuple[str, Json]]:
+        """(name, spec of the last allowed deploy) of every app, by name."""
+        try:
+            files = sorted(os.listdir(os.path.join(self._folder, "apps")))
+        except FileNotFoundError:
+            return []
+        names = [file.removesuffix(".json") for file in files if file.endswith(".json")]
+        return [(name, self.spec_of(name)) for name in names if _is_safe(name, _NAME_CHARACTERS)]
+
     def template(self, name: str, version: str) -> Json | None:
         """`{spec, state}` of a published template."""
         if not (_is_safe(name, _NAME_CHARACTERS) and _is_safe(version, _VERSION_CHARACTERS)):

@@ -59,7 +59,11 @@ def _member(value: Json, name: str) -> Json:
     return value.get(name) if isinstance(value, dict) else None
 
 
+# How the broker calls, and words for people.
+_NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentation", "region_hosts"})
+
+
 def _shaped(entry: Json) -> Json:
     """The entry as rules read it: scopes as name to access, without the plain words."""
-    kept = {k: v for k, v in entry.items() if k not in {"title", "review_by", "auth"}}
+    kept = {k: v for k, v in entry.items() if k not in _NOT_FOR_RULES}
     return {**kept, "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()}}

@@ -64,7 +64,7 @@ def parsed_url(url: Json) -> Json:
         "path": path,
         "has_userinfo": found["userinfo"] is not None,
         "is_ip": is_ip,
-        "is_private": _is_private(host, is_ip=is_ip),
+        "is_private": is_private(host, is_ip=is_ip),
     }
 
 
@@ -103,7 +103,7 @@ def _is_ip(host: str) -> bool:
     return host.startswith("[") or _NUMERIC_HOST.fullmatch(host) is not None
 
 
-def _is_private(host: str, *, is_ip: bool) -> bool:
+def is_private(host: str, *, is_ip: bool) -> bool:
     """Whether the name or address is not one of the public internet; a number in a doubtful form counts as private."""
     if not is_ip:
         return (

@@ -23,7 +23,8 @@ class Facts(NamedTuple):
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
       `read`, `write` or `admin`. `operations`: `[{name, method, paths[], scope}]`, `paths` being prefixes. `fields`:
       `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
-      `limits`: most calls a day by business area, `"*"` for others. `tenants`: names, `"*"` for all. `retires_at`:
+      `limits`: most calls a day by business area, `"*"` for others; `per_minute`: the same of one app
+      within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
       RFC 3339, absent when not planned
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
@@ -44,7 +45,11 @@ class Facts(NamedTuple):
       model is configured and has not reviewed this design: then `review` stands in `unavailable` too. `severity`: `info`,
       `low`, `medium`, `high`, `critical`; `category` as in `enrich/threats.py`; `source`: `checklist` or `model`;
       `review_id`: the audit record of the model's review
-    - `usage`: `{calls_today{connector: n}}`; absent where no meter runs
+    - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today}`: calls before
+      this one: of the business area today, of the app within 60 s, of the app and of the tenant today; absent where no
+      meter runs
+    - `credential`: `{known: bool, age_days}`: whether one is stored for the called connector and the tenant, and days since
+      its last rotation (absent where the connector needs none); absent where no broker asks
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """

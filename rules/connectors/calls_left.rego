@@ -11,6 +11,7 @@ package platform.rules.connectors.calls_left
 
 import data.platform.lib.destination
 import data.platform.lib.lists
+import data.platform.lib.metering
 
 deny contains v if {
 	some c in destination.entries
@@ -25,7 +26,7 @@ deny contains v if {
 
 # Where calls are metered, a count that is missing is a meter that failed.
 deny contains v if {
-	data.platform.usage.metered
+	metering.is_on
 	not input.facts.usage.calls_today
 	v := {
 		"path": ["resource", "connector"],

@@ -9,6 +9,7 @@
 #   remediation: Leave one of the details out, or send them to a connector that is cleared for personal data.
 package platform.rules.data.aggregation
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.protection
 
@@ -25,8 +26,12 @@ deny contains v if {
 # Only a payload can be changed, and only for a destination that is known.
 _can_be_coarser(together) if {
 	input.kind == "data_flow"
-	count(destination.entries) > 0
+	_is_known
 	every found in together.findings {
 		found.segments[0] == "payload"
 	}
 }
+
+_is_known if count(destination.entries) > 0
+
+_is_known if answer.is_answer

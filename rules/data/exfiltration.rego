@@ -9,6 +9,7 @@
 #   remediation: Leave the personal data out, or send it to a connector that is cleared for it.
 package platform.rules.data.exfiltration
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.findings
 
@@ -16,6 +17,7 @@ deny contains v if {
 	some found in findings.pii
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
+	not answer.clears(found)
 	not _can_be_masked(found)
 	v := {
 		"path": array.concat(["resource"], found.segments),
@@ -40,4 +42,10 @@ _can_be_masked(found) if {
 	input.kind == "data_flow"
 	found.segments[0] == "payload"
 	count(destination.entries) > 0
+}
+
+_can_be_masked(found) if {
+	found.class in data.platform.classes.maskable
+	found.segments[0] == "payload"
+	answer.is_answer
 }

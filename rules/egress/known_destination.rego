@@ -1,6 +1,6 @@
 # METADATA
 # title: Data flows only to a known destination
-# description: A flow must name a connector, or an address that belongs to one which the app was deployed with.
+# description: A flow must name a connector, or an address that belongs to one which the app was deployed with, or bring the app an answer of one.
 # custom:
 #   id: EGR-003
 #   severity: critical
@@ -9,8 +9,10 @@
 #   remediation: Send the data to a connector from the app's manifest.
 package platform.rules.egress.known_destination
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.manifest
+import data.platform.lib.registry
 
 deny contains v if {
 	count(_known) == 0
@@ -24,4 +26,12 @@ _known contains c.name if {
 	some c in destination.entries
 	some used in manifest.connectors
 	used.name == c.name
+}
+
+_known contains name if {
+	answer.is_answer
+	name := input.resource.source
+	name in registry.usable
+	some used in manifest.connectors
+	used.name == name
 }

@@ -50,3 +50,13 @@ secrets contains s if {
 	not is_object(secret)
 	s := {"index": i, "name": "", "ttl": "", "rotation": ""}
 }
+
+# Declared by class and, where it is about people, by kind.
+declares(class, kind) if {
+	class in classes
+	kind in (pii | _not_about_people(class, kind))
+}
+
+_not_about_people(class, kind) := {kind} if not class in data.platform.classes.about_people
+
+else := set()

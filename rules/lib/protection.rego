@@ -2,6 +2,7 @@
 # the method that the data gives for its kind.
 package platform.lib.protection
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.findings
 
@@ -9,7 +10,8 @@ steps contains step if {
 	some found in findings.pii
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
-	step := _step(found, object.get(data.platform.flows.methods, found.entity, "mask"))
+	not answer.clears(found)
+	step := _step(found, _method(found))
 }
 
 # What is harmless alone and identifying with the others of its record is made coarser.
@@ -19,6 +21,11 @@ steps contains step if {
 	some found in together.findings
 	step := _step(found, "generalize")
 }
+
+# An answer is hidden from the app that asked; what could be turned back, or compared, is for flows.
+_method(found) := "mask" if answer.is_answer
+
+else := object.get(data.platform.flows.methods, found.entity, "mask")
 
 _step(found, method) := step if {
 	input.kind == "data_flow"

@@ -1,6 +1,7 @@
 # What the registry says about the connectors that a request names. No entry, or no facts at all, means not usable.
 package platform.lib.registry
 
+import data.platform.lib.answer
 import data.platform.lib.lists
 import data.platform.lib.manifest
 
@@ -22,6 +23,11 @@ requested contains r if {
 	r := {"name": name, "path": ["resource", "destination", "connector"]}
 }
 
+requested contains r if {
+	answer.is_answer
+	r := {"name": object.get(input, ["resource", "source"], ""), "path": ["resource", "source"]}
+}
+
 _states := {"approved", "deprecated"}
 
 # Usable connectors, every member present and of its type, whatever the facts hold.
@@ -41,6 +47,7 @@ entries contains c if {
 		"operations": [operation | some operation in lists.of(known, "operations"); is_object(operation)],
 		"fields": [field | some field in lists.of(known, "fields"); is_object(field)],
 		"limits": lists.object_of(known, "limits"),
+		"per_minute": lists.object_of(known, "per_minute"),
 		"tenants": lists.of(known, "tenants"),
 		"retires_at": object.get(known, "retires_at", null),
 		"replaced_by": lists.text_of(known, "replaced_by"),

@@ -1,6 +1,6 @@
 # METADATA
 # title: Headers to drop before a call leaves
-# description: Headers that only the broker sets, where the app sent one of its own.
+# description: Headers that no app sends along; the broker sets its own.
 # custom:
 #   type: header
 #   applies_to: [connector_call]
@@ -10,6 +10,6 @@ oblige contains value if {
 	headers := object.get(input, ["resource", "headers"], {})
 	is_object(headers)
 	some name, _ in headers
-	lower(name) in data.platform.headers.broker_owned
+	not lower(name) in data.platform.headers.passed
 	value := {"op": "remove", "name": name}
 }

@@ -6,6 +6,7 @@
 #   applies_to: [connector_call, data_flow]
 package platform.obligations.mask
 
+import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.lists
 import data.platform.lib.manifest
@@ -21,6 +22,7 @@ oblige contains value if {
 # What the source itself says is sensitive is hidden from a destination that is not cleared for it, found or not.
 oblige contains value if {
 	input.kind == "data_flow"
+	not answer.is_answer
 	some c in registry.entries
 	c.name == input.resource.source
 	some field in c.fields
@@ -33,11 +35,10 @@ oblige contains value if {
 }
 
 oblige contains value if {
-	input.kind == "connector_call"
-	some c in destination.entries
+	some c in _answering
 	some field in c.fields
 	class := object.get(field, "class", "unclassified")
-	not _is_declared(field, class)
+	not manifest.declares(class, object.get(field, "pii", ""))
 	pointer := lists.of(field, "pointer")
 	value := {"pointer": pointer, "class": class}
 }
@@ -54,12 +55,14 @@ _is_there(pointer) if {
 	is_array(object.get(input, ["resource", "payload"], {}))
 }
 
-# Declared by class and, where it is about people, by kind.
-_is_declared(field, class) if {
-	class in manifest.classes
-	object.get(field, "pii", "") in (manifest.pii | _not_about_people(class))
+# The connector that a call goes to, or that the answer of one comes from.
+_answering contains c if {
+	input.kind == "connector_call"
+	some c in destination.entries
 }
 
-_not_about_people(class) := {""} if not class in data.platform.classes.about_people
-
-else := set()
+_answering contains c if {
+	answer.is_answer
+	some c in registry.entries
+	c.name == input.resource.source
+}

@@ -23,20 +23,12 @@ if TYPE_CHECKING:
     from governance.model.decision import Decision
     from governance.model.request import Request
     from governance.pipeline import Pipeline
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.doubles import Double
 
 _LEAD = Source("cli.demo", "marketing-lead")
 _PLATFORM = Source("cli.demo", "platform-team")
-# What the HR system would answer: invented people, in the shape of SCIM 2.0 (RFC 7643).
-_HR_ANSWER = {
-    "Resources": [
-        {
-            "id": "E-1001",
-            "name": {"formatted": "Ada Example"},
-            "emails": [{"value": "ada@example.com"}],
-            "department": "Campaigns",
-        }
-    ]
-}
+_HR = "api.hris.example.com"
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
@@ -66,7 +58,9 @@ class _Demo:
         self._out = out
         self._files = Path(data_folder("deploy")) / "examples" / "where2eat"
         chosen = from_environment(os.environ)
-        self._settings = Settings({**chosen.values, "home": str(folder / "home")})
+        self._pins = folder / "pins.json"
+        own = {"home": str(folder / "home"), "connector_pins": str(self._pins)}
+        self._settings = Settings({**chosen.values, **own})
 
     def run(self) -> int:
         """Every scene in order."""
@@ -139,17 +133,56 @@ class _Demo:
         self._say(f"   Recorded as {decision.decision_id} under bundle {decision.revision[:19]}…\n")
 
     def _call(self, line: Pipeline) -> None:
-        from governance.enforce import masked_payload
+        import asyncio
+
+        from governance.platform.broker.doubles import Double, hris, write_pins
+        from governance.wiring import broker_of, secrets_of
 
         self._title("4  The running app asks the HR system who is in the team")
-        decision = line.decide(self._native("hr-call.json"))
-        self._expect(decision, "allow")
-        shown = masked_payload(_HR_ANSWER, decision)
+        credential = os.urandom(16).hex()
+        secrets_of(self._settings).put("marketing/hris", credential)
+        double = Double(_HR, self._folder / "hr", hris(credential)).start()
+        write_pins(self._pins, double)
+
+        async def ask() -> None:
+            broker = broker_of(self._settings, line)
+            try:
+                await self._asked(broker, double)
+            finally:
+                await broker.close()
+
+        try:
+            asyncio.run(ask())
+        finally:
+            double.stop()
+
+    async def _asked(self, broker: Broker, double: Double) -> None:
+        """One call that is allowed, and two that never leave."""
+        from governance.platform.broker.tokens import Caller
+
+        app = Caller("where2eat", "marketing", "where2eat-1")
+        plain = {"method": "GET", "url": f"https://{_HR}/scim/v2/Users", "scopes": ["employees:read"]}
+        called = await broker.call(app, "hris", plain, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+        if called.answer_decision is None:
+            raise InternalError(f"the demo expected an answer: {called.call.reason}")
+        self._expect(called.answer_decision, "allow")
+        seen = called.answer["Resources"][0]
         self._say(
-            "   ALLOWED, and what comes back is masked before the app sees it (a stand-in answers for the HR system):"
+            "   ALLOWED. The broker put the credential on, which the app never sees, and asked over verified TLS (a"
         )
-        self._say(f"     HR answered   {json.dumps(_HR_ANSWER['Resources'][0])}")
-        self._say(f"     the app sees  {json.dumps(shown['Resources'][0])}\n")
+        self._say("   double on this machine answers for the HR system). It decided on the answer as well:")
+        for name in ("id", "name", "emails", "department", "dietaryPreference"):
+            self._say(f"     {name:<18} {json.dumps(seen[name])}")
+        forged = {**plain, "headers": {"Host": "payroll.intranet.example.com"}}
+        computed = {**plain, "url": "https://hr-mirror.example.net/scim/v2/Users"}
+        for words, asked in (("with a forged Host header", forged), ("to a host it computed while running", computed)):
+            called = await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+            self._expect(called.call, "deny")
+            self._say(f"   The same call {words}: REFUSED")
+            self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
+        if len(double.asked) != 1:
+            raise InternalError(f"the HR system was asked {len(double.asked)} times; one call was allowed")
+        self._say("   The HR system heard of one call.\n")
 
     def _flow(self, line: Pipeline) -> None:
         self._title("5  The app tries to send a list of people to a host nobody approved")

@@ -1,4 +1,4 @@
-"""`governance runtime doctor|build-image`: which boundaries this host really has, found out by starting something in each."""
+"""`governance runtime doctor|build-image|run`: which boundaries this host really has, found out by starting something."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
+def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     """Print one row a runtime, 0 when at least one is available; or make the image that microVMs boot."""
     options = _options(argv)
     if options.command == "build-image":
         return _build_image(stdout)
+    if options.command == "run":
+        from governance.entrypoints.cli import runtime_run
+
+        return runtime_run.run(options, stdin, stdout, stderr)
     probes = {name: adapter.probe() for name, adapter in runtimes_of(from_environment(os.environ)).items()}
     if options.format == "json":
         stdout.write(json.dumps({name: probe._asdict() for name, probe in probes.items()}, indent=2) + "\n")
@@ -45,10 +49,14 @@ def _build_image(stdout: TextIO) -> int:
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="governance runtime", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image|run")
     doctor = commands.add_parser("doctor", help="start something small in every runtime and say what happened")
     doctor.add_argument("--format", choices=("text", "json"), default="text")
     commands.add_parser(
         "build-image", help="fetch Debian's cloud kernel and busybox with apt, check their pins, unpack"
     )
+    run_ = commands.add_parser("run", help="decide a deployed app's start again, start it as decided, call it once")
+    run_.add_argument("name")
+    run_.add_argument("--root", default=".", metavar="DIR", help="where the path of the app's module begins")
+    run_.add_argument("--input", default="", metavar="FILE", help="the call's request; - reads standard input")
     return parser.parse_args(argv)

@@ -14,6 +14,7 @@ from governance.entrypoints.http import (
     admission,
     authzen,
     bundles,
+    connectors,
     decisions,
     exports,
     ext_authz,
@@ -57,6 +58,8 @@ _PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
 # An object of its own: GOVERNANCE_TILES may open these paths.
+# An object of its own as well: GOVERNANCE_ADMISSION=open lets nobody run apps.
+_RUNS = frozenset({"service"})
 _FOLLOWS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_FOR_OTHERS = frozenset({"service"})
 # A route for every method.
@@ -182,6 +185,31 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"
     ),
     Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
+    Route(
+        "POST",
+        "/v1/connectors/{name}/calls",
+        connectors.call,
+        _OPEN,
+        "Call a connector, with an app token; the answer comes masked",
+        "http.connectors",
+    ),
+    Route("GET", "/v1/connectors", connectors.listing, _EVERYBODY, "The registered connectors"),
+    Route("GET", "/v1/connectors/{name}", connectors.show, _EVERYBODY, "One registered connector"),
+    Route(
+        "POST",
+        "/v1/apps/{name}/tokens",
+        connectors.token,
+        _RUNS,
+        "A token for an instance of an app (a runtime asks)",
+    ),
+    Route(
+        "DELETE",
+        "/v1/apps/{name}/instances/{id}/tokens",
+        connectors.revoke,
+        _ASKS_RULES,
+        "End an instance's tokens now",
+    ),
+    Route("GET", "/.well-known/jwks.json", connectors.jwks, _OPEN, "Keys that app tokens verify with (RFC 7517)"),
     Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
     Route(
         "GET", "/tile/{path*}", tiles.tile, _FOLLOWS, "Hash tiles and entry bundles of the audit log (C2SP tlog-tiles)"

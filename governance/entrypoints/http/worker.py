@@ -18,12 +18,21 @@ from governance.platform.bundles.releases import Shelf
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
 from governance.platform.waivers import Excuses
-from governance.wiring import connectors_by_host, open_reader, parts_for, serving_of
+from governance.wiring import (
+    app_tokens_of,
+    broker_of,
+    connectors_by_host,
+    directory_of,
+    open_reader,
+    parts_for,
+    serving_of,
+)
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.model.request import Request
+    from governance.platform.broker.calls import Broker
     from governance.policy.active import Active
     from governance.settings import Settings
 
@@ -62,6 +71,9 @@ class Worker:
         self.excuses = Excuses(settings.home, settings.text("waivers"))
         self.refresh()
         self._reader: LogReader | None = None
+        self._broker: Broker | None = None
+        self.directory = directory_of(settings)
+        self.app_tokens = app_tokens_of(settings)
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
@@ -74,6 +86,13 @@ class Worker:
                 watch=self._watch,
             )
         )
+
+    @property
+    def broker(self) -> Broker:
+        """The way out for apps; made on first use, since it loads an HTTP client."""
+        if self._broker is None:
+            self._broker = broker_of(self.settings, self.line)
+        return self._broker
 
     @property
     def active(self) -> Active:
@@ -131,6 +150,8 @@ class Worker:
     async def close(self) -> None:
         """Drop connections and the flight slot in good order."""
         self.telemetry.save()
+        if self._broker is not None:
+            await self._broker.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

@@ -56,3 +56,7 @@ test_a_limit_in_words_is_no_limit if {
 	request := requests.changed(requests.connector_call, "/facts/connectors/0/limits", {"*": "many"})
 	_places(request) == {["resource", "connector"]}
 }
+
+test_a_broker_without_a_count_is_refused if {
+	_places(requests.changed(requests.connector_call, "/context", {"enforcement_point": "broker"})) == {["resource", "connector"]}
+}

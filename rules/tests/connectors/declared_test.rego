@@ -28,3 +28,8 @@ test_an_app_that_nobody_knows_has_declared_nothing if {
 test_a_flow_to_an_address_is_judged_by_its_host_elsewhere if {
 	_places(requests.flow_to_url) == set()
 }
+
+test_an_answer_comes_from_a_connector_of_the_app if {
+	_places(requests.answer) == set()
+	_places(requests.changed(requests.answer, "/resource/source", "slack")) == {["resource", "source"]}
+}

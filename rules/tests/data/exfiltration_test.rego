@@ -86,3 +86,24 @@ test_a_call_cannot_be_masked if {
 	request := requests.changed(requests.changed(requests.connector_call, "/facts/pii", [{"pointer": "/payload/x", "entity": "PERSON"}]), "/facts/connectors/0/data_classes", ["internal"])
 	_places(request) == {["resource", "payload", "x"]}
 }
+
+test_an_answer_s_finding_that_can_be_masked_passes if {
+	_places(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/x", "entity": "EMAIL_ADDRESS"}])) == set()
+}
+
+test_an_answer_s_finding_of_another_class_is_refused_unless_it_is_declared_by_class_and_kind if {
+	request := requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/x", "entity": "IBAN_CODE"}])
+	_places(request) == {["resource", "payload", "x"]}
+	by_class := requests.changed(request, "/app/data/classes", ["internal", "financial"])
+	_places(by_class) == {["resource", "payload", "x"]}
+	_places(requests.changed(by_class, "/app/data/pii", ["bank_account"])) == set()
+	_places(requests.changed(request, "/app/data/pii", ["bank_account"])) == {["resource", "payload", "x"]}
+}
+
+test_an_answer_s_finding_outside_the_payload_cannot_be_masked if {
+	_places(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/purpose", "entity": "EMAIL_ADDRESS"}])) == {["resource", "purpose"]}
+}
+
+test_what_nobody_can_name_is_not_declared if {
+	_places(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/x", "entity": "MEMBER_NAME"}])) == {["resource", "payload", "x"]}
+}

@@ -35,3 +35,23 @@ test_a_flow_without_a_destination_is_refused if {
 test_no_facts_means_no_destination_is_known if {
 	_places(requests.without(requests.data_flow, "/facts")) == {["resource", "destination"]}
 }
+
+test_an_answer_of_a_connector_of_the_app_passes if {
+	_places(requests.answer) == set()
+}
+
+test_an_answer_of_a_connector_that_was_not_deployed_is_refused if {
+	_places(requests.without(requests.answer, "/app/connectors/0")) == {["resource", "destination"]}
+	_places(requests.changed(requests.answer, "/resource/source", "slack")) == {["resource", "destination"]}
+	_places(requests.without(requests.answer, "/resource/source")) == {["resource", "destination"]}
+}
+
+test_an_answer_of_a_connector_that_is_not_approved_is_refused if {
+	_places(requests.changed(requests.answer, "/facts/connectors/0/state", "proposed")) == {["resource", "destination"]}
+}
+
+test_an_answer_goes_to_the_app_alone if {
+	_places(requests.changed(requests.answer, "/resource/destination/app", "other")) == {["resource", "destination"]}
+	_places(requests.extended(requests.answer, "/resource/destination/url", "https://evil.example/")) == {["resource", "destination"]}
+	_places(requests.changed(requests.answer, "/app/name", "")) == {["resource", "destination"]}
+}

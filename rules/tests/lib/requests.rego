@@ -204,6 +204,12 @@ flow_to_url := object.union(without(data_flow, "/resource/destination/connector"
 	}},
 })
 
+# What a connector answered, on its way to the app.
+answer := object.union(without(data_flow, "/resource/destination/connector"), {
+	"resource": {"destination": {"app": "where2eat"}, "payload": {"Resources": [{"dietaryPreference": "vegan"}]}},
+	"facts": {"app": _deployed},
+})
+
 publish := object.union(_request, {
 	"kind": "publish",
 	"action": "publish",

@@ -64,6 +64,21 @@ test_a_call_s_own_findings_are_not_its_answer_s if {
 	_values(request) == set()
 }
 
+test_an_answer_s_fields_are_hidden_as_those_of_its_call if {
+	_values(requests.answer) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}}
+}
+
+test_what_an_answer_should_not_hold_is_hidden_by_what_was_found if {
+	request := requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/debug", "entity": "EMAIL_ADDRESS"}])
+	_values(request) == {{"pointer": ["debug"], "class": "personal", "entity": "EMAIL_ADDRESS"}, {"pointer": ["Resources", "*", "emails"], "class": "personal"}}
+}
+
+test_what_the_app_declared_stays_in_an_answer if {
+	declared := requests.changed(requests.answer, "/app/data/pii", ["dietary_preference", "email"])
+	request := requests.changed(declared, "/facts/pii", [{"pointer": "/payload/debug", "entity": "EMAIL_ADDRESS"}])
+	_values(request) == set()
+}
+
 _answer := {"Resources": [{"emails": []}]}
 
 test_a_field_that_the_source_calls_sensitive_is_masked_unless_cleared if {

@@ -67,3 +67,34 @@ def test_a_file_that_is_no_mapping_is_refused(registry, text):
     (registry / "tenants" / "new.yaml").write_text(text)
     with pytest.raises(BadEntry, match=r"new\.yaml"):
         load_registry(str(registry))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.update(limits={"*": "many"}), "limits"),
+        (lambda d: d.update(per_minute={"*": -1}), "per_minute"),
+        (lambda d: d.update(per_minute={"*": True}), "per_minute"),
+        (lambda d: d.update(auth={"scheme": "digest"}), "auth.scheme"),
+        (lambda d: d.update(auth={}), "auth.scheme"),
+        (lambda d: d.update(auth={"scheme": "header"}), "has the members scheme, name"),
+        (lambda d: d.update(auth={"scheme": "bearer", "value": "x"}), "has the members scheme"),
+        (
+            lambda d: d.update(auth={"scheme": "client_credentials", "token_url": "https://evil.example/t"}),
+            "entry's hosts",
+        ),
+        (
+            lambda d: d.update(auth={"scheme": "client_credentials", "token_url": "http://api.hris.example.com/t"}),
+            "https",
+        ),
+        (lambda d: d.update(oauth={"flows": ["password"]}), "oauth"),
+        (lambda d: d.update(oauth={"token_url": "http://x.example/"}), "oauth.token_url"),
+        (lambda d: d.update(oauth={"secret": "x"}), "oauth"),
+        (lambda d: d.update(region_hosts={"us": []}), "region_hosts.us"),
+        (lambda d: d.update(region_hosts={"eu": ["evil.example"]}), "region_hosts.eu"),
+    ],
+)
+def test_how_a_connector_is_called_is_checked_as_strictly(registry, change, words):
+    edit(registry, "connectors/hris.yaml", change)
+    with pytest.raises(BadEntry, match=words):
+        load_registry(str(registry))

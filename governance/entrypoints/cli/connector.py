@@ -1,0 +1,166 @@
+"""`governance connector list|show|call|import|retire`: the registry from the terminal, and one call through the broker."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, TextIO
+
+from governance.errors import CallerError, NotFound
+from governance.settings import from_environment
+from governance.wiring import directory_of, registry_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from governance.settings import Settings
+
+
+def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Dispatch one verb."""
+    options = _parser().parse_args(argv)
+    settings = from_environment(os.environ)
+    if options.verb == "list":
+        return _list(settings, options, stdout)
+    if options.verb == "show":
+        stdout.write(_yaml(_entry(settings, options.name)))
+        return 0
+    if options.verb == "call":
+        return _call(settings, options, stdin, stdout)
+    if options.verb == "import":
+        return _import(options, stdin, stdout)
+    return _retire(settings, options, stdout, stderr)
+
+
+def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
+    rows = sorted(registry_of(settings).connectors.values(), key=lambda row: str(row["name"]))
+    if options.format == "json":
+        stdout.write(json.dumps(rows, indent=2) + "\n")
+        return 0
+    for row in rows:
+        ends = f"  retires {row['retires_at'][:10]}" if row.get("retires_at") else ""
+        stdout.write(f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}\n")
+    return 0
+
+
+def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
+    """One call in the name of a deployed app: decided, recorded and masked as everywhere."""
+    import asyncio
+
+    from governance.platform.broker.calls import called_json
+    from governance.platform.broker.guests import new_trace
+    from governance.platform.broker.tokens import Caller
+    from governance.wiring import broker_of, for_cli
+
+    known = directory_of(settings).app(options.app)
+    if known is None:
+        raise NotFound(f"no app {options.app[:63]!r} was deployed")
+    caller = Caller(options.app, str(known["spec"].get("tenant", "")), f"cli-{os.getuid()}")
+    asked: dict[str, Any] = {"method": options.method, "url": options.url, "scopes": options.scope}
+    if options.body:
+        asked["body"] = json.loads(stdin.read())
+
+    async def once() -> dict[str, Any]:
+        with for_cli(settings) as line:
+            broker = broker_of(settings, line)
+            try:
+                called = await broker.call(
+                    caller, options.name, asked, entry_point="cli.connector", trace_id=new_trace()
+                )
+            finally:
+                await broker.close()
+        return called_json(called)
+
+    said = asyncio.run(once())
+    stdout.write(json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+    return 0 if "answer" in said else 1
+
+
+def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
+    from connectors_registry.load import BadEntry
+    from connectors_registry.openapi import entry_from
+    from governance.normalise.documents import read_documents
+
+    raw = stdin.buffer.read() if options.file == "-" else _read(options.file)
+    documents = read_documents(raw, options.file)
+    if len(documents) != 1:
+        raise CallerError("one OpenAPI document is needed", where=options.file)
+    try:
+        entry = entry_from(documents[0].value, options.name, owner=options.owner, review_by=options.review_by)
+    except BadEntry as error:
+        raise CallerError(str(error), where=options.file) from error
+    stdout.write(_yaml(entry))
+    return 0
+
+
+def _retire(settings: Settings, options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    """Who is affected, and the entry as it reads during the grace period; committing it is the owner's, by review."""
+    from datetime import datetime
+
+    entry = _entry(settings, options.name)
+    try:
+        day = datetime.fromisoformat(options.at).date().isoformat()
+    except ValueError as error:
+        raise CallerError("no such day", where="--at", hint="YYYY-MM-DD") from error
+    if options.successor:
+        _entry(settings, options.successor)
+    affected = [name for name, spec in directory_of(settings).specs() if options.name in _connectors_of(spec)]
+    stderr.write(f"{len(affected)} apps use {options.name}: {', '.join(affected) or 'none'}\n")
+    stderr.write(f"From now on they are told (CONN-003); from {day} on their calls are refused (CONN-002).\n")
+    ending = {"state": "deprecated", "retires_at": f"{day}T00:00:00Z"}
+    stdout.write(_yaml({**entry, **ending, **({"replaced_by": options.successor} if options.successor else {})}))
+    return 0
+
+
+def _connectors_of(spec: Any) -> set[str]:
+    rows = spec.get("connectors", []) if isinstance(spec, dict) else []
+    return {str(row.get("name")) for row in rows if isinstance(row, dict)}
+
+
+def _entry(settings: Settings, name: str) -> dict[str, Any]:
+    found = registry_of(settings).connectors.get(name)
+    if found is None:
+        raise NotFound(f"there is no connector {name[:63]!r}", hint="governance connector list")
+    return found
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser("governance connector", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    listing = verbs.add_parser("list", help="every registered connector")
+    listing.add_argument("--format", choices=("text", "json"), default="text")
+    verbs.add_parser("show", help="one entry as it is registered").add_argument("name")
+    call = verbs.add_parser("call", help="one call in the name of a deployed app, through the whole broker")
+    call.add_argument("name")
+    call.add_argument("url")
+    call.add_argument("--app", required=True)
+    call.add_argument("--method", default="GET")
+    call.add_argument("--scope", action="append", default=[])
+    call.add_argument("--body", action="store_true", help="read a JSON body from standard input")
+    imports = verbs.add_parser("import", help="print a proposed entry made from an OpenAPI 3.1 file")
+    imports.add_argument("name")
+    imports.add_argument("file", help="- reads standard input")
+    imports.add_argument("--owner", required=True)
+    imports.add_argument("--review-by", required=True, metavar="YYYY-MM-DD")
+    retire = verbs.add_parser("retire", help="who is affected, and the entry with its grace period")
+    retire.add_argument("name")
+    retire.add_argument("--at", required=True, metavar="YYYY-MM-DD")
+    retire.add_argument("--successor", default="")
+    return parser

@@ -1,0 +1,71 @@
+"""`governance runtime run NAME`: decide the app's deploy again, start it in the sandbox that was decided on, call it once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, TextIO
+
+from governance.errors import CallerError
+from governance.settings import from_environment
+from governance.wiring import active_of, broker_of, directory_of, open_recorder, parts_for, runtimes_of
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from governance.platform.broker.running import Ran
+    from governance.settings import Settings
+
+
+def run(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """The app's answer on standard output; exit 1 where the policy says no, or the app was stopped."""
+    from pathlib import Path
+
+    body = stdin.buffer.read() if options.input == "-" else _read(options.input)
+    ran = ran_once(from_environment(os.environ), options.name, Path(options.root), body)
+    if ran.outcome is None:
+        stderr.write(f"refused: {ran.decision.reason}\n")
+        stderr.writelines(f"  {v.rule}: {v.message}\n" for v in ran.decision.violations)
+        return 1
+    stderr.write(ran.outcome.log)
+    if ran.outcome.status != "done":
+        stderr.write(f"stopped ({ran.outcome.status}): {ran.outcome.detail}\n")
+        return 1
+    stdout.write(ran.outcome.output.decode("utf-8", "replace") + "\n")
+    return 0
+
+
+def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
+    """Start the app in this process and call it."""
+    from governance.pipeline import Pipeline
+    from governance.platform.broker.running import Host
+    from governance.platform.broker.running import run as run_app
+    from runtime_adapters.fair_share import Share
+    from runtime_adapters.pool import Pool
+
+    async def once() -> Ran:
+        active = active_of(settings)
+        with open_recorder(settings) as recorder:
+            # Starting again what was deployed changes nothing about it: no directory is written to.
+            parts = parts_for(settings, lambda: active)._replace(recorder=recorder, enforcement=None)
+            line = Pipeline(parts)
+            broker, pool = broker_of(settings, line), Pool(1, Share())
+            host = Host(line, broker, recorder, runtimes_of(settings), pool, settings.home, root)
+            try:
+                return await run_app(host, name, directory_of(settings).app(name), body)
+            finally:
+                await asyncio.to_thread(pool.close)
+                await broker.close()
+
+    return asyncio.run(once())
+
+
+def _read(path: str) -> bytes:
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error

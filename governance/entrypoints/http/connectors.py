@@ -1,0 +1,112 @@
+"""`/v1/connectors`: the broker, for apps; app tokens, for runtimes; the catalog's entries, for everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audit.record import Entry
+from governance.entrypoints.http.asgi import Answer, json_answer
+from governance.entrypoints.http.decisions import body_of
+from governance.errors import CallerError, Forbidden, NotFound, NotSignedIn
+from governance.model.moment import new_decision_id, utc_now
+from governance.normalise.requests import is_app_name
+from governance.platform.broker.calls import called_json
+from governance.platform.broker.tokens import LONGEST_S, Caller
+from governance.wiring import registry_of
+
+if TYPE_CHECKING:
+    from governance.entrypoints.http.asgi import Call
+    from governance.entrypoints.http.worker import Worker
+    from governance.model.request import Json
+    from governance.platform.keys import Identity
+
+
+async def call(worker: Worker, call: Call, _: Identity) -> Answer:
+    """One call of an app: a refusal is a 200 with `effect: "deny"` and no answer, as everywhere."""
+    caller = _caller(worker, call)
+    asked = await body_of(worker, call)
+    called = await worker.broker.call(
+        caller, call.params[0], asked, entry_point="http.connectors", trace_id=call.trace.trace_id
+    )
+    for decision in (called.call, called.answer_decision):
+        if decision is not None:
+            worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    return json_answer(called_json(called))
+
+
+async def token(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """A token for one instance of a deployed app: `{instance, ttl_s?}`. What it may be used for is decided at each call."""
+    name = call.params[0]
+    known = worker.directory.app(name) if is_app_name(name) else None
+    tenant = str(known["spec"].get("tenant", "")) if known is not None else ""
+    if known is None or not tenant or (identity.tenant and identity.tenant != tenant):
+        raise NotFound(f"no app {name[:63]!r} was deployed", where=call.path)
+    asked = await body_of(worker, call)
+    instance, ttl_s = _asked(asked)
+    caller = Caller(name, tenant, instance)
+    public = {
+        "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.connectors", "effect": "allow",
+        "app": name, "tenant": tenant, "rules": [], "instance": instance, "ttl_s": ttl_s, "trace_id": call.trace.trace_id,
+    }  # fmt: skip
+    await worker.client.aappend(Entry("token_issued", utc_now(), public, {}))
+    return json_answer(
+        {"token": worker.app_tokens.issue(caller, ttl_s), "token_type": "Bearer", "expires_in": ttl_s}, 201
+    )
+
+
+async def revoke(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """No token of an instance counts from the next call on."""
+    name, instance = call.params
+    known = worker.directory.app(name) if is_app_name(name) else None
+    tenant = str(known["spec"].get("tenant", "")) if known is not None else ""
+    if known is None or (identity.tenant and identity.tenant != tenant) or not is_app_name(instance):
+        raise NotFound(f"no app {name[:63]!r} was deployed", where=call.path)
+    public = {
+        "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.connectors", "effect": "allow",
+        "app": name, "tenant": tenant, "rules": [], "instance": instance, "trace_id": call.trace.trace_id,
+    }  # fmt: skip
+    await worker.client.aappend(Entry("token_revoked", utc_now(), public, {}))
+    worker.app_tokens.revoke(Caller(name, tenant, instance).actor)
+    return json_answer({"revoked": instance})
+
+
+async def jwks(worker: Worker, _call: Call, _: Identity) -> Answer:
+    """The keys that app tokens verify with."""
+    return json_answer(worker.app_tokens.jwks(), headers=((b"cache-control", b"max-age=60"),))
+
+
+async def listing(worker: Worker, _call: Call, _: Identity) -> Answer:
+    """Every connector of the registry, in short."""
+    rows = registry_of(worker.settings).connectors.values()
+    names = ("name", "title", "state", "owner", "hosts", "regions", "data_classes", "retires_at", "replaced_by")
+    return json_answer({"connectors": [{name: row[name] for name in names if name in row} for row in rows]})
+
+
+async def show(worker: Worker, call: Call, _: Identity) -> Answer:
+    """One connector as it is registered."""
+    found = registry_of(worker.settings).connectors.get(call.params[0])
+    if found is None:
+        raise NotFound("there is no such connector", where=call.path, hint="GET /v1/connectors lists them")
+    return json_answer(found)
+
+
+def _caller(worker: Worker, call: Call) -> Caller:
+    scheme, _, presented = call.header(b"authorization").partition(" ")
+    if scheme.lower() != "bearer" or not presented.strip():
+        raise NotSignedIn(
+            "no app token", hint="send `Authorization: Bearer <token>`; POST /v1/apps/{name}/tokens gives one"
+        )
+    if call.header(b"x-api-key"):
+        raise Forbidden("an API key is no app", where="header x-api-key")
+    return worker.app_tokens.verify(presented.strip())
+
+
+def _asked(asked: Json) -> tuple[str, int]:
+    if not isinstance(asked, dict) or set(asked) - {"instance", "ttl_s"}:
+        raise CallerError("`instance`, and `ttl_s` if it should live shorter", where="/")
+    instance, ttl_s = asked.get("instance"), asked.get("ttl_s", LONGEST_S)
+    if not is_app_name(instance):
+        raise CallerError("has to be a name such as where2eat-7", where="/instance")
+    if not isinstance(ttl_s, int) or isinstance(ttl_s, bool):
+        raise CallerError("has to be a whole number of seconds", where="/ttl_s")
+    return str(instance), ttl_s

@@ -1,0 +1,253 @@
+"""A call of an app to a connector, from its token to its masked answer.
+
+In this order: count the call, decide on the resolved address (`connector_call`), put the credential on, send, decide on the
+answer (`data_flow` to the app), carry out what both decisions oblige to. Both decisions and whatever goes wrong between them
+are records of one trace. Nothing here grants or refuses by itself: a no comes from the policy, or from a thing that failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from governance.enforce import masked_payload
+from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
+from governance.model.answer import decision_json
+from governance.model.moment import utc_now
+from governance.model.request import Source
+from governance.normalise.documents import decoded, read_json
+from governance.normalise.requests import normalise_document
+from governance.platform.broker.limits import Call
+from governance.platform.broker.sending import SendFailed, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from governance.model.decision import Decision
+    from governance.model.request import Json, Request
+    from governance.pipeline import Pipeline
+    from governance.platform.broker.credentials import Credential, Credentials
+    from governance.platform.broker.limits import Meter, Taken
+    from governance.platform.broker.sending import Received, Sender
+    from governance.platform.broker.tokens import Caller
+
+_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body"})
+_SHORTEST_SECRET = 8
+
+
+class Called(NamedTuple):
+    """What an app hears. `answer` is None where the call, or its answer, was refused."""
+
+    call: Decision
+    answer_decision: Decision | None
+    status: int = 0
+    headers: Mapping[str, str] = {}
+    answer: Json = None
+
+    @property
+    def refusal(self) -> Decision | None:
+        """The decision that said no, if one did."""
+        for decision in (self.call, self.answer_decision):
+            if decision is not None and not decision.is_allowed:
+                return decision
+        return None
+
+
+def called_json(called: Called) -> dict[str, Json]:
+    """`{effect, decision, answer_decision_id, answer?{status, headers, body}}`; `decision` is the one that counts."""
+    refusal = called.refusal
+    said: dict[str, Json] = {
+        "effect": called.call.effect if refusal is None else refusal.effect,
+        "decision": decision_json(refusal or called.call),
+        "call_decision_id": called.call.decision_id,
+        "answer_decision_id": called.answer_decision.decision_id if called.answer_decision is not None else None,
+        "trace_id": called.call.trace_id,
+    }
+    if refusal is None:
+        said["answer"] = {"status": called.status, "headers": dict(called.headers), "body": called.answer}
+    return said
+
+
+class Parts(NamedTuple):
+    """What the broker is made of; `governance.wiring` picks it."""
+
+    line: Pipeline
+    connectors: Mapping[str, Json]
+    tenants: Mapping[str, Json]
+    spec_of: Callable[[str], Json]
+    meter: Meter
+    credentials: Credentials
+    sender: Sender
+    clock: Callable[[], float] = time.time
+
+
+class _Known:
+    """Facts `usage` and `credential` of one call. What could not be found out is named as unavailable."""
+
+    name = "usage"
+
+    def __init__(self, facts: Json | None) -> None:
+        self._facts = facts
+
+    def facts(self, request: Request) -> dict[str, Json]:
+        """Raises where the meter or the store of secrets failed."""
+        if self._facts is None or request.kind != "connector_call":
+            raise DependencyError("the call could not be counted")
+        return dict(self._facts)
+
+
+class Broker:
+    """Calls of all apps; belongs to one event loop, which is its policy engine's thread as well."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def call(
+        self,
+        caller: Caller,
+        connector: str,
+        asked: Json,
+        *,
+        entry_point: str,
+        trace_id: str,
+        deadline_s: float | None = None,
+    ) -> Called:
+        """One call. Raises CallerError for a question that is none, DependencyError where the vendor or a part failed.
+
+        `asked`: `{method, url, operation?, scopes?, headers?, body?}`. `deadline_s`: less than the broker's own.
+        """
+        source = Source(entry_point, caller.actor, ("app",), "", trace_id)
+        request = self._request(caller, connector, asked, source)
+        taken = await self._counted(caller, connector)
+        is_out = False
+        try:
+            facts = None if taken is None else await self._facts(taken, caller.tenant, connector)
+            decision = await self._parts.line.knowing(_Known(facts)).adecide(request)
+            if not decision.is_allowed:
+                return Called(decision, None)
+            is_out = True
+            return await self._carried_out(request, decision, deadline_s)
+        finally:
+            if taken is not None and not is_out:
+                await asyncio.to_thread(self._parts.meter.give_back, taken)
+
+    async def close(self) -> None:
+        """Close connections and the meter's file."""
+        await self._parts.sender.close()
+        self._parts.meter.close()
+
+    def _request(self, caller: Caller, connector: str, asked: Json, source: Source) -> Request:
+        if not isinstance(asked, dict):
+            raise CallerError("a call is a JSON object", where="/")
+        unknown = sorted(set(asked) - _MEMBERS)
+        if unknown:
+            raise CallerError(f"{unknown[0][:40]!r} is not a member of a call", where="/")
+        resource = {**asked, "app": caller.app, "connector": connector}
+        context = {"enforcement_point": "broker", "instance": caller.instance}
+        document = {"kind": "connector_call", "tenant": caller.tenant, "resource": resource, "context": context}
+        return normalise_document(document, source)
+
+    async def _counted(self, caller: Caller, connector: str) -> Taken | None:
+        area = str(self._parts.tenants.get(caller.tenant, {}).get("business_area", ""))
+        now = self._parts.clock()
+        day = time.strftime("%Y-%m-%d", time.gmtime(now))
+        # Names that nobody registered share one counter: whoever makes them up must not fill the meter.
+        named = connector if connector in self._parts.connectors else ""
+        call = Call(caller.app, caller.tenant, area, named)
+        try:
+            return await asyncio.to_thread(self._parts.meter.take, call, now, day)
+        except DependencyError:
+            return None
+
+    async def _facts(self, taken: Taken, tenant: str, connector: str) -> Json | None:
+        known = self._parts.connectors.get(connector)
+        try:
+            found = (
+                await asyncio.to_thread(self._parts.credentials.fact, tenant, known, utc_now())
+                if known
+                else {"known": False}
+            )
+        except DependencyError:
+            return None
+        return {"usage": taken.usage, "credential": found}
+
+    async def _carried_out(self, request: Request, decision: Decision, deadline_s: float | None) -> Called:
+        resource = request.resource
+        connector = self._parts.connectors[resource["connector"]]
+        try:
+            credential = await self._parts.credentials.of(request.tenant, connector, resource.get("scopes", []))
+            received = await self._parts.sender.send(_sent(resource, decision, credential), deadline_s)
+            payload = _payload(received, credential)
+        except CallerError as error:
+            failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
+            await self._parts.line.arefuse(request.source, failure, request.digest)
+            raise failure from error
+        except GovernanceError as error:
+            await self._parts.line.arefuse(request.source, error, request.digest)
+            raise
+        answered = await self._parts.line.adecide(self._answer(request, received, payload))
+        if not answered.is_allowed:
+            return Called(decision, answered, received.status)
+        # Both at once: what is masked twice would be masked as if the first mask were data.
+        more = [o for o in decision.obligations if o not in answered.obligations]
+        seen = masked_payload(payload, answered._replace(obligations=(*answered.obligations, *more)))
+        return Called(decision, answered, received.status, received.headers, seen)
+
+    def _answer(self, request: Request, received: Received, payload: Json) -> Request:
+        """The answer as a flow from the connector to the app, for the purpose that the app's manifest states."""
+        app, connector = request.resource["app"], request.resource["connector"]
+        declared = self._parts.spec_of(app).get("connectors", [])
+        purposes = [
+            one.get("purpose", "") for one in declared if isinstance(one, dict) and one.get("name") == connector
+        ]
+        flow = {
+            "app": app, "source": connector, "destination": {"app": app}, "purpose": "".join(purposes[:1]),
+            "content_type": received.content_type or ("" if received.body else "text/plain"), "payload": payload,
+        }  # fmt: skip
+        document = {"kind": "data_flow", "tenant": request.tenant, "resource": flow, "context": request.context}
+        return normalise_document(document, request.source)
+
+
+def _sent(resource: Json, decision: Decision, credential: Credential) -> Sent:
+    """The request as it leaves; raises InternalError where the decision does not name its host."""
+    parts = urlsplit(resource["url"])
+    host = (parts.hostname or "").removesuffix(".")
+    if host not in {o.value for o in decision.obligations if o.type == "egress_allow"}:
+        raise InternalError(f"decision {decision.decision_id} does not let anything out to {host[:100]}")
+    dropped = {o.value["name"] for o in decision.obligations if o.type == "header" and o.value["op"] == "remove"}
+    headers = {name: value for name, value in resource.get("headers", {}).items() if name not in dropped}
+    body = resource.get("body")
+    raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    if raw and not any(name.lower() == "content-type" for name in headers):
+        headers["content-type"] = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not target.isascii():
+        raise CallerError("the address has letters that are not ASCII", where="/url", hint="percent-encode them")
+    return Sent(resource["method"], host, target, {**headers, **credential.headers}, raw)
+
+
+def _payload(received: Received, credential: Credential) -> Json:
+    """The answer as a value that can be looked into. Raises SendFailed for one that repeats the credential, or is garbled."""
+    try:
+        payload = _read(received)
+    except CallerError as error:
+        raise SendFailed(f"the answer cannot be read: {error.message}") from error
+    shown = json.dumps([payload, received.headers], ensure_ascii=False)
+    hidden = (
+        json.dumps(value, ensure_ascii=False)[1:-1] for value in credential.hidden if len(value) >= _SHORTEST_SECRET
+    )
+    if any(value in shown for value in hidden):
+        raise SendFailed("the answer repeats the credential that was sent, so nobody gets it")
+    return payload
+
+
+def _read(received: Received) -> Json:
+    text = decoded(received.body, "answer", len(received.body) + 1)
+    if text and received.content_type == "application/x-ndjson":
+        return [read_json(row, "answer") for row in text.splitlines() if row.strip()]
+    if text and (received.content_type == "application/json" or received.content_type.endswith("+json")):
+        return read_json(text, "answer")
+    return text

@@ -1,0 +1,97 @@
+"""Running a deployed app once: decide its deploy again, start what was decided on, record what was started, call it.
+
+A yes of last month is no yes of today: rules change, waivers end, connectors retire. So each start asks again, with the
+manifest of the last allowed deploy, and only what today's decision names is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from audit.record import Entry
+from governance.enforce import plan_of
+from governance.errors import DependencyError, NotFound
+from governance.model.moment import utc_now
+from governance.normalise.requests import API_GROUP, normalise_document
+from governance.platform.broker.guests import Store, broker_for, new_trace, source_of_runtime
+from governance.platform.broker.tokens import Caller
+from runtime_adapters.port import Artifact, RuntimeRefusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from governance.model.decision import Decision
+    from governance.model.request import Json, Request, Source
+    from governance.pipeline import Pipeline, Recorder
+    from governance.platform.broker.calls import Broker
+    from runtime_adapters.pool import Pool
+    from runtime_adapters.port import Adapter, Attestation, Outcome
+
+
+class Host(NamedTuple):
+    """What starting an app needs; `root` is where the paths of modules begin."""
+
+    line: Pipeline
+    broker: Broker
+    recorder: Recorder
+    adapters: Mapping[str, Adapter]
+    pool: Pool
+    home: Path
+    root: Path
+
+
+class Ran(NamedTuple):
+    """What came of it: `outcome` is None where today's decision was a no."""
+
+    decision: Decision
+    outcome: Outcome | None
+
+
+async def run(host: Host, name: str, app: Json | None, body: bytes) -> Ran:
+    """Call the app `name` with `body`. `app`: its last allowed deploy, as `AppDirectory.app` gives it.
+
+    Raises NotFound for an app nobody deployed, DependencyError where the boundary or the artifact is not what was decided on.
+    """
+    if app is None:
+        raise NotFound(f"no app {name[:63]!r} was deployed")
+    trace_id = new_trace()
+    caller = Caller(name, str(app["spec"].get("tenant", "")), f"{name[:50]}-{os.getpid()}")
+    request = _deploy(name, app["spec"], source_of_runtime(caller, trace_id))
+    decision = await host.line.adecide(request)
+    if not decision.is_allowed:
+        return Ran(decision, None)
+    plan = plan_of(request, decision)
+    module = app["spec"].get("runtime", {}).get("module", {})
+    adapter = host.adapters[plan.runtime_class]
+    store = Store(host.home, caller, plan.caps.storage_mib << 20)
+    ask = broker_for(caller, host.broker, asyncio.get_running_loop(), store, trace_id)
+    try:
+        artifact = Artifact(str(host.root / str(module.get("path", ""))), str(module.get("sha256", "")))
+        prepared = adapter.prepare(plan, artifact)
+        await host.recorder.aappend(_started(prepared.attest(), caller, trace_id))
+        waiting = host.pool.call(plan.tenant, name, decision.decision_id, lambda: prepared.start(ask), body)
+        outcome = await asyncio.wrap_future(waiting)
+    except RuntimeRefusal as error:
+        raise DependencyError(
+            f"{error.code}: {error}", hint="nothing was started; governance runtime doctor"
+        ) from error
+    return Ran(decision, outcome)
+
+
+def _deploy(name: str, spec: Json, source: Source) -> Request:
+    manifest = {"apiVersion": f"{API_GROUP}v1alpha1", "kind": "MicroApp", "metadata": {"name": name}, "spec": spec}
+    return normalise_document({"kind": "deploy", "action": "update", "resource": manifest}, source)
+
+
+def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
+    """The record of a start, written before it: what this host measured, and under which decision."""
+    public = {
+        "decision_id": attestation.decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "allow",
+        "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
+        "adapter": attestation.adapter, "boundary": attestation.boundary, "engine": attestation.engine,
+        "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
+    }  # fmt: skip
+    return Entry("runtime_started", utc_now(), public, {})

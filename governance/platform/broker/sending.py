@@ -1,0 +1,243 @@
+"""One HTTP exchange with a vendor, over a connection that goes where it was decided to go.
+
+`Sender.send` connects to an address that `addresses` looked at, with TLS verified for the host's name; follows no redirect,
+keeps no cookie, uses no proxy of the environment. Every size and the whole time are bounded; what is compressed without
+having been asked for is unfolded under the same bound. Repeated is only what may be repeated, on a host that still answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+
+from governance.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from governance.platform.broker.addresses import Addresses, Place
+
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TRIES = 3
+_PAUSE_S = 0.1
+_TRY_AGAIN = frozenset({502, 503, 504})
+_FAILURES_TO_OPEN, _OPEN_S = 5, 30.0
+# A connection that stands idle longer may have been closed at the other end.
+_KEEP_S = 20.0
+_PASSED_BACK = ("etag", "last-modified", "retry-after")
+_OWN_HEADERS = (("Accept-Encoding", "identity"), ("User-Agent", "microapp-broker"))
+_STEPS = ("connect", "read", "write", "pool")
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
+
+
+class Sent(NamedTuple):
+    """What is sent, decided on and ready."""
+
+    method: str
+    host: str
+    target: str
+    """Path and query as they stand on the request line."""
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Received(NamedTuple):
+    """What came back, within all bounds."""
+
+    status: int
+    content_type: str
+    """In lower case, without parameters."""
+    headers: dict[str, str]
+    body: bytes
+
+
+class Bounds(NamedTuple):
+    """Upper limits of one exchange."""
+
+    deadline_s: float = 15.0
+    request_bytes: int = 1 << 20
+    answer_bytes: int = 1 << 20
+
+
+class SendFailed(DependencyError):
+    """The exchange did not come to an answer that may be passed on."""
+
+    code = "vendor_failed"
+    status = 502
+
+
+class Redirected(SendFailed):
+    """The vendor sends elsewhere; nobody decided on that place."""
+
+    code = "redirect_refused"
+
+
+class AnswerTooLarge(SendFailed):
+    """The answer is larger than an app may receive, as it came or unfolded."""
+
+    code = "answer_too_large"
+
+
+class TooSlow(SendFailed):
+    """The whole exchange took longer than its deadline."""
+
+    code = "deadline"
+    status = 504
+
+
+class Rested(SendFailed):
+    """The host failed too often in a row and is left alone for a while."""
+
+    code = "circuit_open"
+    status = 503
+
+
+class Sender:
+    """Connections to vendors; belongs to one event loop."""
+
+    def __init__(self, addresses: Addresses, bounds: Bounds, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._addresses = addresses
+        self.bounds = bounds
+        self._monotonic = monotonic
+        self._transports: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    async def send(self, sent: Sent, deadline_s: float | None = None) -> Received:
+        """The vendor's answer. Raises SendFailed, NotReachable; never follows, never waits beyond the deadline."""
+        bounds = (
+            self.bounds
+            if deadline_s is None
+            else self.bounds._replace(deadline_s=min(deadline_s, self.bounds.deadline_s))
+        )
+        if len(sent.body) > bounds.request_bytes:
+            raise SendFailed(f"the body has {len(sent.body)} bytes; at most {bounds.request_bytes} are sent")
+        self._check_rest(sent.host)
+        try:
+            async with asyncio.timeout(bounds.deadline_s):
+                received = await self._repeated(sent, bounds)
+        except TimeoutError as error:
+            # Whoever had less time than everybody else says nothing about the host.
+            if bounds.deadline_s == self.bounds.deadline_s:
+                self._failed(sent.host)
+            raise TooSlow(f"{sent.host} did not answer within {bounds.deadline_s:g} s") from error
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            self._failed(sent.host)
+            raise SendFailed(f"{sent.host}: {_said(error)}") from error
+        if received.status in _TRY_AGAIN:
+            self._failed(sent.host)
+        else:
+            self._failures.pop(sent.host, None)
+        return received
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
+
+    async def _repeated(self, sent: Sent, bounds: Bounds) -> Received:
+        tries = _TRIES if sent.method in _REPEATABLE else 1
+        place = await self._addresses.place(sent.host)
+        for number in range(1, tries + 1):
+            try:
+                received = await self._once(sent, place, place.addresses[(number - 1) % len(place.addresses)], bounds)
+            except httpx.TransportError:
+                if number == tries:
+                    raise
+            else:
+                if received.status not in _TRY_AGAIN or number == tries:
+                    return received
+            await asyncio.sleep(_PAUSE_S * 2**number)
+        raise AssertionError("unreachable")
+
+    async def _once(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> Received:
+        request = httpx.Request(
+            sent.method,
+            httpx.URL(scheme="https", host=address, port=place.port, raw_path=sent.target.encode("ascii")),
+            headers=[("Host", sent.host), *sent.headers.items(), *_OWN_HEADERS],
+            content=sent.body or None,
+            # The certificate has to be the host's, whatever the address is.
+            extensions={"sni_hostname": sent.host, "timeout": dict.fromkeys(_STEPS, bounds.deadline_s)},
+        )
+        response = await self._transport(place).handle_async_request(request)
+        try:
+            return await _received(response, sent.host, bounds)
+        finally:
+            await response.aclose()
+
+    def _transport(self, place: Place) -> httpx.AsyncHTTPTransport:
+        """One pool a host: hosts that share an address must not share a connection that was verified for one of them."""
+        key = place.host, place.ca_file
+        if key not in self._transports:
+            context = ssl.create_default_context(cafile=place.ca_file or None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            limits = httpx.Limits(max_connections=50, max_keepalive_connections=10, keepalive_expiry=_KEEP_S)
+            self._transports[key] = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
+        return self._transports[key]
+
+    def _check_rest(self, host: str) -> None:
+        count, since = self._failures.get(host, (0, 0.0))
+        if count < _FAILURES_TO_OPEN:
+            return
+        if self._monotonic() - since < _OPEN_S:
+            raise Rested(f"{host} failed {count} times in a row and is left alone", hint=f"try again in {_OPEN_S:g} s")
+        # One may try; while it does, the others still wait.
+        self._failures[host] = count, self._monotonic()
+
+    def _failed(self, host: str) -> None:
+        count, _ = self._failures.get(host, (0, 0.0))
+        self._failures[host] = count + 1, self._monotonic()
+
+
+async def _received(response: httpx.Response, host: str, bounds: Bounds) -> Received:
+    if 300 <= response.status_code < 400 and response.status_code != 304:
+        raise Redirected(
+            f"{host} redirects to {_host_of(response.headers.get('location', ''))}; redirects are not followed",
+            hint="call the address that the connector's catalog page names",
+        )
+    body = await _body(response, host, bounds.answer_bytes)
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kept = {name: response.headers[name][:200] for name in _PASSED_BACK if name in response.headers}
+    return Received(response.status_code, content_type, kept, body)
+
+
+async def _body(response: httpx.Response, host: str, limit: int) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity", *_WINDOW_BITS}:
+        raise SendFailed(f"{host} answers with the encoding {encoding[:40]!r}, which nobody asked for")
+    machine = zlib.decompressobj(wbits=_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
+    pieces, size = [], 0
+    async for raw in response.stream:  # type: ignore[union-attr]
+        try:
+            # One byte more than the limit is enough to know; a bomb is never unfolded.
+            piece = raw if machine is None else machine.decompress(raw, limit + 1 - size)
+        except zlib.error as error:
+            raise SendFailed(f"{host} answers with something that is not {encoding}") from error
+        size += len(piece)
+        if size > limit or (machine is not None and machine.unconsumed_tail):
+            raise AnswerTooLarge(f"the answer of {host} has more than {limit} bytes")
+        pieces.append(piece)
+    if machine is not None and not machine.eof:
+        raise SendFailed(f"the answer of {host} is cut off")
+    return b"".join(pieces)
+
+
+def _host_of(location: str) -> str:
+    """The host of a redirect, which may be named; path and query may hold anything."""
+    try:
+        return (urlsplit(location).hostname or "a path of its own")[:100]
+    except ValueError:
+        return "an address that is none"
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, without anything that was sent."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not one for this host"
+    return type(error).__name__

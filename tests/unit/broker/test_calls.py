@@ -1,0 +1,187 @@
+"""A call from its question to its masked answer, and everything that may go wrong between."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from governance.errors import GovernanceError
+from governance.platform.broker.doubles import Reply, hris
+from tests.unit.broker.conftest import CANARY, HOST
+
+
+def rules(called) -> set[str]:
+    assert called.refusal is not None, called
+    assert called.answer is None
+    return {violation.rule for violation in called.refusal.violations}
+
+
+def test_an_app_sees_what_it_declared_and_nothing_else(world):
+    world.vendor = hris(CANARY)
+    called = world.call()
+    assert called.refusal is None, called.refusal
+    first = called.answer["Resources"][0]
+    assert first["dietaryPreference"] == "vegan"
+    assert first["department"] == "Campaigns"
+    assert first["name"] == "[masked]"
+    assert "E-1001" not in json.dumps(called.answer)
+    assert "ada" not in json.dumps(called.answer).lower()
+
+
+def test_both_decisions_are_records_of_one_trace_without_people_or_credentials(world):
+    world.vendor = hris(CANARY)
+    world.call()
+    call, answer = world.records()[-2:]
+    assert (call["kind"], answer["kind"]) == ("connector_call", "data_flow")
+    assert call["public"]["trace_id"] == answer["public"]["trace_id"] == "ab" * 16
+    assert call["public"]["actor"] == answer["public"]["actor"] == "app:where2eat/where2eat-1"
+    kept = json.dumps(world.records())
+    assert CANARY not in kept
+    assert "Ada" not in kept
+    assert "vegan" in kept
+
+
+def test_the_vendor_gets_the_host_s_name_its_credential_and_only_headers_that_may_pass(world):
+    world.vendor = hris(CANARY)
+    world.call(headers={"accept": "application/json", "x-team": "campaigns", "cookie": "a=b"})
+    (asked,) = world.double.asked
+    assert asked.host == HOST
+    assert asked.target == "/scim/v2/Users?team=campaigns"
+    assert asked.headers["authorization"] == f"Bearer {CANARY}"
+    assert set(asked.headers) == {"host", "accept", "accept-encoding", "user-agent", "authorization"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"headers": {"Host": "intranet.example.com"}}, "EGR-007"),
+        ({"headers": {"accept": "a\r\nHost: b"}}, "EGR-007"),
+        ({"headers": {"X-Forwarded-Host": "b"}}, "EGR-007"),
+        ({"headers": ["a"]}, "EGR-007"),
+        ({"url": "https://collect.evil.example/scim/v2/Users"}, "EGR-002"),
+        ({"url": f"https://{HOST}/v1/salaries"}, "CONN-007"),
+        ({"scopes": ["employees:read", "employees:write"]}, "OAUTH-006"),
+        ({"method": "PATCH", "operation": "change employee", "scopes": ["employees:write"]}, "OAUTH-006"),
+        ({"method": "DELETE"}, "CONN-007"),
+        ({"scopes": None}, "CONN-007"),
+        ({"body": {"password": "hunter2hunter2"}, "method": "GET"}, "DATA-010"),
+    ],
+)
+def test_what_the_app_may_not_ask_never_leaves(world, changes, rule):
+    assert rule in rules(world.call(**changes))
+    assert world.double.asked == []
+
+
+def test_a_connector_that_the_app_was_not_deployed_with_is_refused(world):
+    assert "CONN-008" in rules(world.call(connector="slack", url="https://slack.com/api/users.list", operation=None))
+
+
+def test_an_app_that_nobody_deployed_calls_nothing(world):
+    from governance.platform.broker.tokens import Caller
+
+    assert "REQ-004" in rules(world.call(caller=Caller("nobody", "marketing", "n-1")))
+    assert "REQ-003" in rules(world.call(caller=Caller("where2eat", "hr", "n-1")))
+
+
+def test_without_a_credential_there_is_no_call(world):
+    (world.folder / "home" / "secrets.db").unlink()
+    assert rules(world.call()) == {"SEC-005"}
+    assert world.double.asked == []
+
+
+def test_the_call_after_the_last_of_the_minute_is_refused_and_costs_nothing(world):
+    world.answers({"Resources": []})
+    for _ in range(60):
+        assert world.call().refusal is None
+    assert rules(world.call()) == {"CONN-010"}
+    assert len(world.double.asked) == 60
+    world.broker._parts = world.broker._parts._replace(clock=lambda: __import__("time").time() + 61)
+    assert world.call().refusal is None
+
+
+def test_refused_calls_do_not_use_up_the_quota(world):
+    world.answers({"Resources": []})
+    for _ in range(61):
+        world.call(method="DELETE")
+    assert world.call().refusal is None
+
+
+def test_a_meter_that_fails_refuses(world):
+    world.broker._parts.meter.close()
+    (world.folder / "home" / "usage.db").unlink(missing_ok=True)
+    (world.folder / "home" / "usage.db").mkdir()
+    assert "REQ-007" in rules(world.call())
+    assert world.double.asked == []
+
+
+def test_people_that_the_connector_should_not_have_returned_are_masked_as_well(world):
+    world.answers({"Resources": [], "debug": {"last": "erika.mustermann@example.com", "call": "+49 170 1234567"}})
+    answer = world.call().answer
+    assert (answer["Resources"], set(answer["debug"])) == ([], {"last", "call"})
+    assert not any(word in json.dumps(answer) for word in ("erika", "mustermann", "170 123"))
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "rule"),
+    [
+        ({"token": "hunter2hunter2"}, "application/json", "DATA-010"),
+        ({"note": "ghp_" + "a" * 36}, "application/json", "DATA-010"),
+        ({"iban": "DE89370400440532013000"}, "application/json", "DATA-008"),
+        (b"%PDF-1.7", "application/pdf", "DATA-012"),
+        (b"<html></html>", "text/html", "DATA-012"),
+        (b"x", "", "DATA-012"),
+    ],
+)
+def test_an_answer_that_may_not_be_seen_is_not_seen(world, body, content_type, rule):
+    world.answers(body, content_type)
+    called = world.call()
+    assert rule in rules(called)
+    assert called.call.is_allowed
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(b"", status=302, headers={"location": "https://evil.example/x?secret=1"}), "redirects to evil.example;"),
+        (Reply(b"", status=307, headers={"location": "/elsewhere"}), "redirects to a path of its own"),
+        (Reply(b"a" * ((1 << 20) + 1), "text/plain"), "more than 1048576 bytes"),
+        (Reply(gzip.compress(b"0" * (200 << 20), 1), headers={"content-encoding": "gzip"}), "more than 1048576 bytes"),
+        (Reply(gzip.compress(b"{}")[:-4], headers={"content-encoding": "gzip"}), "cut off"),
+        (Reply(b"no gzip", headers={"content-encoding": "gzip"}), "not gzip"),
+        (Reply(b"{}", headers={"content-encoding": "br"}), "'br'"),
+        (Reply(b"{"), "cannot be read"),
+        (Reply(b'{"a": 1, "a": 2}'), "cannot be read"),
+        (Reply(b"\xff\xfe"), "cannot be read"),
+        (Reply(json.dumps({"echo": f"Bearer {CANARY}"}).encode()), "repeats the credential"),
+        (Reply(json.dumps({"echo": CANARY}).replace("c", "\\u0063").encode()), "repeats the credential"),
+        (Reply(b"{}", headers={"etag": CANARY}), "repeats the credential"),
+    ],
+)
+def test_an_answer_that_cannot_be_trusted_is_a_failure_with_a_reason_and_a_record(world, reply, words):
+    world.vendor = lambda asked: reply
+    with pytest.raises(GovernanceError) as caught:
+        world.call()
+    assert words in str(caught.value)
+    assert CANARY not in str(caught.value)
+    last = world.records()[-1]
+    assert (last["kind"], last["public"]["trace_id"]) == ("refused", "ab" * 16)
+    assert last["public"]["error"] == caught.value.code
+
+
+def test_an_unfolded_answer_within_the_bounds_is_read(world):
+    world.vendor = lambda asked: Reply(gzip.compress(b'{"Resources": []}'), headers={"content-encoding": "gzip"})
+    assert world.call().answer == {"Resources": []}
+
+
+def test_an_error_of_the_vendor_is_an_answer_like_any_other(world):
+    world.answers({"detail": "try later, ask ada@example.com"}, status=429)
+    called = world.call()
+    assert called.status == 429
+    assert "ada" not in called.answer["detail"]
+
+
+def test_a_question_that_is_none_is_refused_by_place(world):
+    with pytest.raises(GovernanceError, match="'tenant' is not a member"):
+        world.call(tenant="hr")
