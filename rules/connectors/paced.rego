@@ -5,7 +5,7 @@
 #   id: CONN-010
 #   severity: medium
 #   applies_to: [connector_call]
-#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1"]
+#   controls: ["ISO-27001:A.8.6", "SOC2:A1.1", "GDPR:Art.28", "NIST-SP-800-53:SC-6"]
 #   remediation: Wait a minute and call less often, or ask the connector's owner for a higher limit.
 package platform.rules.connectors.paced
 

@@ -5,7 +5,7 @@
 #   id: EGR-007
 #   severity: high
 #   applies_to: [connector_call]
-#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6"]
+#   controls: ["ISO-27001:A.8.20", "SOC2:CC6.6", "GDPR:Art.32", "NIST-SP-800-53:SC-7"]
 #   remediation: Leave the header out; host, length and credential are the broker's to set.
 package platform.rules.egress.plain_headers
 

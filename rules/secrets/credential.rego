@@ -5,7 +5,7 @@
 #   id: SEC-005
 #   severity: medium
 #   applies_to: [connector_call]
-#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1"]
+#   controls: ["ISO-27001:A.5.17", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:SC-12"]
 #   remediation: "Store one with `governance secret put`, or renew it with `governance secret rotate`."
 package platform.rules.secrets.credential
 

@@ -189,7 +189,9 @@ class Broker:
         answered = await self._parts.line.adecide(self._answer(request, received, payload))
         if not answered.is_allowed:
             return Called(decision, answered, received.status)
-        seen = masked_payload(masked_payload(payload, decision), answered)
+        # Both at once: what is masked twice would be masked as if the first mask were data.
+        more = [o for o in decision.obligations if o not in answered.obligations]
+        seen = masked_payload(payload, answered._replace(obligations=(*answered.obligations, *more)))
         return Called(decision, answered, received.status, received.headers, seen)
 
     def _answer(self, request: Request, received: Received, payload: Json) -> Request:
