@@ -43,6 +43,8 @@ _READS = frozenset({"platform", "compliance", "auditor"})
 _PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
+# An object of its own as well: GOVERNANCE_ADMISSION=open lets nobody run apps.
+_RUNS = frozenset({"service"})
 _FOLLOWS = frozenset(
     {"platform", "compliance", "auditor"}
 )  # an object of its own: GOVERNANCE_TILES may open these paths
@@ -139,7 +141,7 @@ ROUTES: Sequence[Route] = (
         "POST",
         "/v1/apps/{name}/tokens",
         connectors.token,
-        _ADMITS,
+        _RUNS,
         "A token for an instance of an app (a runtime asks)",
     ),
     Route(
