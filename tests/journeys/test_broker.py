@@ -41,7 +41,7 @@ def service(tmp_path_factory, vendor):
     request = json.dumps({"kind": "deploy", "resource": manifest}).encode()
     deployed = governance("decide", "-", home=home, stdin=request)
     assert deployed.returncode == 0, deployed.stderr
-    running = Service(home, "--workers", "2", GOVERNANCE_CONNECTOR_PINS=str(pins)).start()
+    running = Service(home, "--workers", "2", GOVERNANCE_CONNECTOR_PINS=str(pins), GOVERNANCE_ADMISSION="open").start()
     yield running
     running.stop()
 
@@ -110,6 +110,10 @@ def test_an_api_key_is_no_app_and_an_app_is_no_runtime(service):
 def test_a_token_is_asked_for_in_one_way(service, asked):
     with service.client("service", "marketing") as runtime:
         assert runtime.post("/v1/apps/where2eat/tokens", json=asked).status_code == 400
+
+
+def test_a_webhook_that_is_open_to_the_api_server_gives_nobody_a_token(service):
+    assert httpx.post(f"{service.url}/v1/apps/where2eat/tokens", json={"instance": "x"}).status_code == 401
 
 
 def test_a_revoked_instance_is_out_at_the_next_call_in_every_worker(service):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.broker.tokens import Caller
 
-_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "purpose"})
+_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body"})
 _SHORTEST_SECRET = 8
 
 
@@ -117,7 +117,7 @@ class Broker:
     ) -> Called:
         """One call. Raises CallerError for a question that is none, DependencyError where the vendor or a part failed.
 
-        `asked`: `{method, url, operation?, scopes?, headers?, body?, purpose?}`. `deadline_s`: less than the broker's own.
+        `asked`: `{method, url, operation?, scopes?, headers?, body?}`. `deadline_s`: less than the broker's own.
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
@@ -154,7 +154,9 @@ class Broker:
         area = str(self._parts.tenants.get(caller.tenant, {}).get("business_area", ""))
         now = self._parts.clock()
         day = time.strftime("%Y-%m-%d", time.gmtime(now))
-        call = Call(caller.app, caller.tenant, area, connector)
+        # Names that nobody registered share one counter: whoever makes them up must not fill the meter.
+        named = connector if connector in self._parts.connectors else ""
+        call = Call(caller.app, caller.tenant, area, named)
         try:
             return await asyncio.to_thread(self._parts.meter.take, call, now, day)
         except DependencyError:
