@@ -145,13 +145,12 @@ def test_of_many_callers_in_two_workers_exactly_as_many_pass_as_the_minute_holds
     """Sixty a minute; earlier tests used some, within the same minute or not: what the vendor heard is what counts."""
     presented, begun = token(service, "six"), time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
-        answers = [pool.submit(call, service, presented) for _ in range(130)]
-        effects = [answer.result().json()["effect"] for answer in answers]
+        waiting = [pool.submit(call, service, presented) for _ in range(130)]
+        answers = [one.result().json() for one in waiting]
     minutes = 1 + (time.monotonic() - begun) // 60
-    assert 0 < effects.count("allow") <= 60 * minutes
-    said = call(service, presented).json()
-    if said["effect"] == "deny":
-        assert [violation["rule"] for violation in said["decision"]["violations"]] == ["CONN-010"]
+    assert 0 < sum(said["effect"] == "allow" for said in answers) <= 60 * minutes
+    refused = [said["decision"]["violations"] for said in answers if said["effect"] == "deny" and "decision" in said]
+    assert {violation["rule"] for violations in refused for violation in violations} == {"CONN-010"}
 
 
 def test_the_credential_stands_in_no_file_log_or_export(service, tmp_path):

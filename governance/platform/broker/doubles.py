@@ -47,6 +47,11 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class _Server(ThreadingHTTPServer):
+    # As it comes, the sixth of several callers at once would be turned away.
+    request_queue_size = 128
+
+
 class Double:
     """A vendor on this machine, from `start` to `stop`; keeps what it was asked."""
 
@@ -55,7 +60,7 @@ class Double:
         self.asked: list[Asked] = []
         self._certificate, key = self_signed(folder / host, [host])
         self._answer = answer
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, key)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
