@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
@@ -16,6 +16,7 @@ from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
 from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError
+from governance.log_wiring import open_recorder
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.platform.shipped_templates import shipped_templates
@@ -24,29 +25,17 @@ from governance.policy.kept import PolicyKeeper, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from audit.log import AuditLog
-    from audit.postgres import Database
-    from audit.reader import LogReader
-    from audit.record import Entry, Receipt
-    from audit.shared import SharedLog
     from connectors_registry.load import Registry
     from governance.enrich.pii.policy import ScanPolicy
     from governance.enrich.port import Enricher
     from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json
-    from governance.pipeline import Recorder
-    from governance.platform.broker.calls import Broker
-    from governance.platform.broker.secrets import EmbeddedSecrets
-    from governance.platform.broker.tokens import AppTokens
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
-    from governance.platform.reviews import Reviews
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
-    from runtime_adapters.port import Adapter
 
 
 def active_of(settings: Settings) -> Active:
@@ -269,49 +258,6 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
     )
 
 
-class LogRecorder:
-    """The log of this process as the line's recorder."""
-
-    def __init__(self, log: AuditLog | SharedLog, timeout_s: float) -> None:
-        self.log = log
-        self._timeout_s = timeout_s
-
-    def append(self, entry: Entry) -> Receipt:
-        """Return once the entry is durable."""
-        return self.log.append(entry, self._timeout_s)
-
-    async def aappend(self, entry: Entry) -> Receipt:
-        """The same without blocking the event loop."""
-        import asyncio
-
-        async with asyncio.timeout(self._timeout_s):
-            return await asyncio.wrap_future(self.log.submit(entry))
-
-
-class SharedRecorder:
-    """The running service's writer as the line's recorder, for a command that decides one thing and ends."""
-
-    def __init__(self, home: Path, timeout_s: float) -> None:
-        self._home = home
-        self._timeout_s = timeout_s
-
-    def append(self, entry: Entry) -> Receipt:
-        """Return once the entry is durable."""
-        import asyncio
-
-        return asyncio.run(self.aappend(entry))
-
-    async def aappend(self, entry: Entry) -> Receipt:
-        """The same without blocking the event loop."""
-        from audit.client import Client
-
-        client = Client(self._home, f"cli-{os.getpid()}", self._timeout_s)
-        try:
-            return await client.aappend(entry)
-        finally:
-            await client.close()
-
-
 def policies_of(settings: Settings) -> Callable[[set[str]], dict[str, bytes]]:
     """Policies that served under some revisions, as files for an export."""
     return lambda revisions: kept(settings.text("home"), revisions)
@@ -322,108 +268,6 @@ def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
 
 
-def database_of(settings: Settings) -> Database | None:
-    """Where the audit log stands; None for SQLite in the home. Raises CallerError for a URL that is none."""
-    if not settings.text("database"):
-        return None
-    try:
-        from audit.postgres import Database
-    except ImportError as error:
-        raise CallerError(
-            f"PostgreSQL's driver is missing ({error})",
-            where="GOVERNANCE_DATABASE",
-            hint="pip install 'microapp-governance[postgres]'",
-        ) from error
-    from audit.errors import AuditError
-
-    try:
-        return Database(settings.text("database"), settings.text("database_password_file")).checked()
-    except AuditError as error:
-        raise CallerError(str(error), where="GOVERNANCE_DATABASE") from error
-
-
-def open_log(settings: Settings) -> AuditLog | SharedLog:
-    """The log for writing, which takes the home's lock; raises AuditError or OSError where it cannot be trusted or reached."""
-    import sys
-
-    database, origin = database_of(settings), settings.text("log_origin")
-    if database is None:
-        from audit.log import AuditLog
-
-        return AuditLog(settings.home, origin=origin)
-    from audit.shared import SharedLog
-
-    return SharedLog(settings.home, origin=origin, database=database, complain=sys.stderr.write)
-
-
-def open_reader(settings: Settings) -> LogReader:
-    """The audit log of this home for reading; may run beside a service. Raises CallerError where there is none."""
-    from audit.reader import LogReader
-
-    try:
-        return LogReader(settings.home, origin=settings.text("log_origin"), database=database_of(settings))
-    except FileNotFoundError as error:
-        raise CallerError(str(error)) from error
-
-
-@contextmanager
-def open_recorder(settings: Settings) -> Iterator[Recorder]:
-    """Write access for one process: the log itself, or the running service's writer where that holds it."""
-    from audit.errors import AuditError, LogInUse
-
-    timeout_s = settings.number("record_timeout_ms") / 1000
-    try:
-        log = open_log(settings)
-    except LogInUse:
-        yield SharedRecorder(settings.home, timeout_s)
-        return
-    except (AuditError, OSError) as error:
-        raise DependencyError(f"the audit log cannot be opened: {error}") from error
-    try:
-        _ask_witnesses(settings, log)
-        yield LogRecorder(log, timeout_s)
-    finally:
-        log.close()
-
-
-def _ask_witnesses(settings: Settings, log: AuditLog | SharedLog) -> None:
-    """Raises DependencyError for a log that its witnesses disown."""
-    from audit.errors import AuditError
-    from governance.platform.witnesses import log_witnesses
-
-    try:
-        witnesses = log_witnesses(settings)
-        if witnesses is not None:
-            witnesses.check_start(log.reader)
-    except AuditError as error:
-        raise DependencyError(f"the audit log cannot be opened: {error}") from error
-
-
-@contextmanager
-def open_custody(settings: Settings) -> Iterator[Callable[[str, dict[str, Any]], dict[str, Any]]]:
-    """The verbs of `audit.custody` on this home's log: on the log itself, or through the running service's writer."""
-    import asyncio
-
-    from audit.client import Client
-    from audit.custody import Custody
-    from audit.log import AuditLog
-
-    with open_recorder(settings) as recorder:
-        if isinstance(recorder, LogRecorder):
-            log = recorder.log
-            yield Custody(log).act if isinstance(log, AuditLog) else log.act
-            return
-
-        async def act(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            client = Client(settings.home, f"cli-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
-            try:
-                return await client.act(verb, arguments)
-            finally:
-                await client.close()
-
-        yield lambda verb, arguments: asyncio.run(act(verb, arguments))
-
-
 @contextmanager
 def for_cli(settings: Settings) -> Iterator[Pipeline]:
     """The whole line for one process, one decision after another."""
@@ -431,81 +275,3 @@ def for_cli(settings: Settings) -> Iterator[Pipeline]:
     waivers = waivers_of(settings, active)
     with open_recorder(settings) as recorder:
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder, waivers=lambda: waivers))
-
-
-@contextmanager
-def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Reviews]:
-    """Reviews by the configured models, recorded in this home's log. Raises CallerError where none is configured."""
-    from governance.enrich.llm import Worker
-    from governance.platform.reviews import Reviews
-
-    store = review_store_of(settings)
-    if store is None:
-        raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
-    with for_cli(settings) as line, Worker() as worker:
-        yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
-
-
-def secrets_of(settings: Settings) -> EmbeddedSecrets:
-    """The credentials of this home."""
-    from pathlib import Path
-
-    from governance.platform.broker.secrets import EmbeddedSecrets
-
-    key = settings.text("secrets_key")
-    return EmbeddedSecrets(settings.home, Path(key) if key else None)
-
-
-def app_tokens_of(settings: Settings) -> AppTokens:
-    """The keys of app tokens of this home."""
-    from governance.platform.broker.tokens import AppTokens
-
-    return AppTokens(settings.home)
-
-
-def broker_of(settings: Settings, line: Pipeline) -> Broker:
-    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
-    from governance.platform.broker.addresses import Addresses, read_pins
-    from governance.platform.broker.calls import Broker
-    from governance.platform.broker.calls import Parts as BrokerParts
-    from governance.platform.broker.credentials import Credentials
-    from governance.platform.broker.limits import Meter
-    from governance.platform.broker.sending import Bounds, Sender
-
-    registry = registry_of(settings)
-    bounds = Bounds(
-        settings.number("connector_deadline_ms") / 1000,
-        settings.number("max_body_bytes"),
-        settings.number("connector_max_bytes"),
-    )
-    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
-    return Broker(
-        BrokerParts(
-            line=line,
-            connectors=registry.connectors,
-            tenants=registry.tenants,
-            spec_of=directory_of(settings).spec_of,
-            meter=Meter(settings.home),
-            credentials=Credentials(secrets_of(settings), sender),
-            sender=sender,
-        )
-    )
-
-
-def runtimes_of(settings: Settings) -> dict[str, Adapter]:
-    """Every runtime, by the class that a decision names."""
-    from runtime_adapters.container import ContainerAdapter
-    from runtime_adapters.microvm import MicrovmAdapter
-    from runtime_adapters.wasm.adapter import WasmAdapter
-
-    folder = runtime_folder(settings)
-    return {
-        "wasm": WasmAdapter(folder / "wasm"),
-        "container": ContainerAdapter(folder / "container"),
-        "microvm": MicrovmAdapter(folder / "microvm"),
-    }
-
-
-def runtime_folder(settings: Settings) -> Path:
-    """Where runtimes keep compiled code, images and the state of what runs."""
-    return settings.home.resolve() / "runtimes"

@@ -44,7 +44,8 @@ def main(job_id: str) -> int:
 
 def _carry_out(jobs: Jobs, job_id: str, settings: Settings) -> None:
     from audit.exports.package import Doing, export
-    from governance.wiring import controls_of, open_reader, policies_of
+    from governance.log_wiring import open_reader
+    from governance.wiring import controls_of, policies_of
 
     parent, last = os.getppid(), time.monotonic()
 

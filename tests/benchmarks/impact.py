@@ -16,6 +16,7 @@ from pathlib import Path
 from audit.log import AuditLog
 from audit.reader import LogReader
 from audit.store import Filter
+from governance.log_wiring import LogRecorder
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.pipeline import Pipeline
@@ -24,7 +25,7 @@ from governance.platform.impact.compare import compare
 from governance.platform.impact.recorded import recorded_of
 from governance.policy.decide import policy_input
 from governance.settings import Settings
-from governance.wiring import LogRecorder, active_of, packed_of, parts_for
+from governance.wiring import active_of, packed_of, parts_for
 from tests.benchmarks import load, peers
 
 ROOT = Path(__file__).parents[2]

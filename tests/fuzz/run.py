@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from governance.log_wiring import open_reader  # noqa: E402
 from governance.settings import Settings  # noqa: E402
-from governance.wiring import open_reader  # noqa: E402
 from tests.fuzz.drive import drive  # noqa: E402
 from tests.fuzz.reviews import reviews  # noqa: E402
 from tests.journeys.service import Service  # noqa: E402

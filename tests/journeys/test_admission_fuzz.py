@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from governance.log_wiring import open_reader
 from governance.settings import Settings
-from governance.wiring import open_reader
 from tests.fuzz.drive import drive
 from tests.fuzz.reviews import reviews
 from tests.journeys.service import Service

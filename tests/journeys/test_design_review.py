@@ -14,11 +14,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from governance.broker_wiring import open_reviews
 from governance.entrypoints.cli.review_eval import read_corpus, request_of
+from governance.log_wiring import open_reader
 from governance.model.request import Source
 from governance.normalise.requests import normalise_resource
 from governance.settings import Settings
-from governance.wiring import for_check, open_reader, open_reviews
+from governance.wiring import for_check
 from tests.journeys.models import answer, finding, serving
 from tests.journeys.service import EXAMPLES, ROOT, governance
 

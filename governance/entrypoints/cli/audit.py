@@ -34,7 +34,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
 
         return verify(options, stdout, stderr)
     from audit.errors import AuditError
-    from governance.wiring import open_reader
+    from governance.log_wiring import open_reader
 
     settings = from_environment(os.environ)
     if getattr(options, "control", ""):
@@ -166,8 +166,8 @@ def _row(record: dict[str, Any]) -> str:
 
 
 def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
+    from governance.log_wiring import database_of
     from governance.settings import Settings as Changed
-    from governance.wiring import database_of
 
     database = database_of(Changed({**settings.values, "database": url}))
     if database is None:

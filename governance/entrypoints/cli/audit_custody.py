@@ -44,7 +44,7 @@ def add_verbs(verbs: Any) -> None:
 
 def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO) -> None:
     """Carry out one verb; raises AuditError where the log refuses."""
-    from governance.wiring import open_custody, open_reader
+    from governance.log_wiring import open_custody, open_reader
 
     if options.verb == "hold" and options.step == "list":
         _list_holds(settings, stdout)
@@ -64,7 +64,7 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
 def record_reading(settings: Settings, what: dict[str, Any], private: dict[str, Any] | None = None) -> None:
     """Who read the log at a terminal, and what they looked for; `private` (about a person) is sealed under their key."""
     from audit.record import Entry
-    from governance.wiring import open_recorder
+    from governance.log_wiring import open_recorder
 
     asked = _asked("")
     public = {**asked["public"], "app": "", "tenant": "", **what}
@@ -94,7 +94,7 @@ def _hold(act: Act, options: argparse.Namespace, stdout: TextIO) -> None:
 
 
 def _list_holds(settings: Settings, stdout: TextIO) -> None:
-    from governance.wiring import open_reader
+    from governance.log_wiring import open_reader
 
     holds: dict[str, dict[str, Any]] = {}
     for record in open_reader(settings).custody("hold"):

@@ -62,9 +62,10 @@ def export(
     from audit.exports.package import Doing, Wanted
     from audit.exports.package import export as write_package
     from audit.record import Entry
+    from governance.log_wiring import open_recorder
     from governance.model.moment import new_decision_id, utc_now
     from governance.platform.export_records import public_part
-    from governance.wiring import controls_of, open_recorder, policies_of
+    from governance.wiring import controls_of, policies_of
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
     asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned), log.cosigned())

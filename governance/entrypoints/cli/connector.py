@@ -48,10 +48,11 @@ def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout
     """One call in the name of a deployed app: decided, recorded and masked as everywhere."""
     import asyncio
 
+    from governance.broker_wiring import broker_of
     from governance.platform.broker.calls import called_json
     from governance.platform.broker.guests import new_trace
     from governance.platform.broker.tokens import Caller
-    from governance.wiring import broker_of, for_cli
+    from governance.wiring import for_cli
 
     known = directory_of(settings).app(options.app)
     if known is None:

@@ -66,7 +66,7 @@ def _coverage(catalogue: Mapping[str, Framework], found: Coverage, options: argp
 
 def _evidence(options: argparse.Namespace, catalogue: Mapping[str, Framework], active: Active) -> list[Evidence]:
     from audit.store import Filter
-    from governance.wiring import open_reader
+    from governance.log_wiring import open_reader
 
     wanted = Filter(app=options.app, tenant=options.tenant, since=options.since, until=options.until)
     return evidence(open_reader(from_environment(os.environ)), wanted, catalogue, list(active.rules.values()))

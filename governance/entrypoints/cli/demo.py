@@ -135,8 +135,8 @@ class _Demo:
     def _call(self, line: Pipeline) -> None:
         import asyncio
 
+        from governance.broker_wiring import broker_of, secrets_of
         from governance.platform.broker.doubles import Double, hris, write_pins
-        from governance.wiring import broker_of, secrets_of
 
         self._title("4  The running app asks the HR system who is in the team")
         credential = os.urandom(16).hex()
@@ -196,8 +196,8 @@ class _Demo:
     def _evidence(self) -> int:
         from audit.exports.package import Wanted, export
         from audit.store import Filter
+        from governance.log_wiring import open_reader
         from governance.model.moment import utc_now
-        from governance.wiring import open_reader
 
         self._title("6  The compliance officer exports the app's audit trail, and an auditor checks it offline")
         log = open_reader(self._settings)

@@ -63,8 +63,8 @@ def expiry(text: str) -> str:
 
 def _record(settings: Settings, kind: str, key: Key) -> None:
     from audit.record import Entry
+    from governance.log_wiring import open_recorder
     from governance.model.moment import new_decision_id, utc_now
-    from governance.wiring import open_recorder
 
     public = {
         "decision_id": new_decision_id(), "actor": f"os-uid:{os.getuid()}", "entry_point": "cli.key", "effect": "",

@@ -63,7 +63,8 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
 def _review(options: argparse.Namespace, settings: Settings, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     import json
 
-    from governance.wiring import for_check, open_reviews
+    from governance.broker_wiring import open_reviews
+    from governance.wiring import for_check
 
     request = _request(options, settings, stdin)
     outcome: Json = None

@@ -71,7 +71,8 @@ class Result(NamedTuple):
 
 def evaluate(options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO) -> int:
     """Exit 1 for a flip."""
-    from governance.wiring import for_check, open_reviews
+    from governance.broker_wiring import open_reviews
+    from governance.wiring import for_check
 
     if options.model:
         settings = settings._replace(values={**settings.values, "review_model": options.model})

@@ -7,9 +7,9 @@ import json
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from governance.broker_wiring import runtime_folder, runtimes_of
 from governance.errors import DependencyError
 from governance.settings import from_environment
-from governance.wiring import runtime_folder, runtimes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,11 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from governance.broker_wiring import broker_of, runtimes_of
 from governance.errors import CallerError
+from governance.log_wiring import open_recorder
 from governance.settings import from_environment
-from governance.wiring import active_of, broker_of, directory_of, open_recorder, parts_for, runtimes_of
+from governance.wiring import active_of, directory_of, parts_for
 
 if TYPE_CHECKING:
     import argparse

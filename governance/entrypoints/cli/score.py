@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
     """`report`: the score now; with --since its trend."""
-    from governance.wiring import active_of, open_reader
+    from governance.log_wiring import open_reader
+    from governance.wiring import active_of
 
     options = _parser().parse_args(argv)
     settings = from_environment(os.environ)

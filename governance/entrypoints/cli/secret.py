@@ -6,9 +6,10 @@ import json
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from governance.broker_wiring import secrets_of
 from governance.errors import CallerError
+from governance.log_wiring import open_recorder
 from governance.settings import from_environment
-from governance.wiring import open_recorder, secrets_of
 
 if TYPE_CHECKING:
     import argparse

@@ -57,9 +57,9 @@ _READS = frozenset({"platform", "compliance", "auditor"})
 _PREVIEWS = frozenset({"platform", "compliance"})
 _ASKS_RULES = frozenset({"platform", "service"})
 _ADMITS = frozenset({"service"})
-# An object of its own: GOVERNANCE_TILES may open these paths.
 # An object of its own as well: GOVERNANCE_ADMISSION=open lets nobody run apps.
 _RUNS = frozenset({"service"})
+# An object of its own: GOVERNANCE_TILES may open these paths.
 _FOLLOWS = frozenset({"platform", "compliance", "auditor"})
 _ASKS_FOR_OTHERS = frozenset({"service"})
 # A route for every method.

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from governance.entrypoints.http.companion import run_companion
 from governance.errors import CallerError
+from governance.log_wiring import open_reader
 from governance.platform.bundles.releases import Shelf
 from governance.platform.candidate import Candidate
 from governance.platform.impact.analysis import job_of, sides_from
-from governance.wiring import bundle_key_of, extras_of, open_reader
+from governance.wiring import bundle_key_of, extras_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

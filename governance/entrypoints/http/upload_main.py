@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from governance import __version__
 from governance.entrypoints.http.companion import run_companion
+from governance.log_wiring import open_reader
 from governance.platform.upload import Collector, Uploader
-from governance.wiring import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

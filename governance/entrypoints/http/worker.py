@@ -11,22 +11,16 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
+from governance.broker_wiring import app_tokens_of, broker_of
 from governance.errors import DependencyError
+from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
 from governance.platform.waivers import Excuses
-from governance.wiring import (
-    app_tokens_of,
-    broker_of,
-    connectors_by_host,
-    directory_of,
-    open_reader,
-    parts_for,
-    serving_of,
-)
+from governance.wiring import connectors_by_host, directory_of, parts_for, serving_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader

@@ -13,9 +13,9 @@ from audit.care import Care
 from audit.errors import AuditError
 from audit.writer import Writer
 from governance.errors import GovernanceError
+from governance.log_wiring import database_of, open_log
 from governance.platform.witnesses import log_witnesses
 from governance.settings import from_environment
-from governance.wiring import database_of, open_log
 
 if TYPE_CHECKING:
     from audit.log import AuditLog

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from governance.broker_wiring import broker_of, secrets_of
+from governance.log_wiring import open_reader
 from governance.model.request import Source
 from governance.normalise.documents import read_documents
 from governance.normalise.requests import normalise_manifest
 from governance.platform.broker.doubles import Double, Reply, write_pins
 from governance.platform.broker.tokens import Caller
 from governance.settings import Settings
-from governance.wiring import broker_of, for_cli, open_reader, secrets_of
+from governance.wiring import for_cli
 
 ROOT = Path(__file__).parents[3]
 APP = ROOT / "deploy" / "examples" / "where2eat" / "app-fixed.yaml"

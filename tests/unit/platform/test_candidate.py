@@ -8,6 +8,7 @@ import pytest
 
 from audit.log import AuditLog
 from audit.reader import LogReader
+from governance.log_wiring import LogRecorder
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.pipeline import Pipeline
@@ -16,7 +17,7 @@ from governance.platform.impact.analysis import job_of, sides_from
 from governance.policy.active import activated
 from governance.policy.build import build
 from governance.settings import Settings
-from governance.wiring import LogRecorder, parts_for
+from governance.wiring import parts_for
 
 ORIGIN = "test/audit"
 RULE = """# METADATA

@@ -10,6 +10,7 @@ import pytest
 from audit.log import AuditLog
 from audit.reader import LogReader
 from audit.store import Filter
+from governance.log_wiring import LogRecorder
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.pipeline import Pipeline
@@ -23,7 +24,7 @@ from governance.policy.bundle import load_bundle
 from governance.policy.decide import Moment, decide
 from governance.policy.fingerprints import prints_of, read_prints
 from governance.settings import Settings
-from governance.wiring import LogRecorder, parts_for
+from governance.wiring import parts_for
 
 ORIGIN = "test/audit"
 SECRET = "AKIA" + "IOSFODNN7EXAMPLE"

@@ -12,12 +12,13 @@ from audit.exports.package import Doing, Wanted, export
 from audit.keys import SigningKey
 from audit.store import Filter
 from governance.errors import CallerError, RecordNotDurable
+from governance.log_wiring import open_reader
 from governance.model.request import Source
 from governance.normalise.requests import normalise_native
 from governance.platform.re_evaluation import re_evaluate
 from governance.policy.kept import active_from, document_of, file_name, kept
 from governance.settings import from_environment
-from governance.wiring import active_of, for_cli, open_reader, policies_of
+from governance.wiring import active_of, for_cli, policies_of
 from tests.unit.audit.packages_made import signed_again
 
 FLOW = {

@@ -18,12 +18,13 @@ from audit.log import AuditLog
 from audit.reader import LogReader
 from audit.record import Entry
 from governance.errors import CallerError
+from governance.log_wiring import LogRecorder
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.pipeline import Pipeline
 from governance.platform.upload import Collector, Uploader, UploadFailed
 from governance.settings import Settings
-from governance.wiring import LogRecorder, active_of, parts_for
+from governance.wiring import active_of, parts_for
 from tests.journeys.service import ROOT, environment
 
 ORIGIN = "governance.local/audit"
