@@ -36,10 +36,10 @@ def entry_of(
     resource, hidden = masked(request.resource, facts.values)
     hidden = searchable([*hidden, *beside])
     is_scanned = resource is not NOT_SCANNED
-    if request.kind == "data_flow" and is_scanned:
+    pointers = [o.value["pointer"] for o in decision.obligations if o.type in _HIDING]
+    if request.kind == "data_flow" and is_scanned and pointers and "payload" in resource:
         # What its recipient may not see is not kept for anybody else either.
-        pointers = [o.value["pointer"] for o in decision.obligations if o.type in _HIDING]
-        resource = {**resource, "payload": without_places(resource.get("payload"), pointers)}
+        resource = {**resource, "payload": without_places(resource["payload"], pointers)}
     sealed: dict[str, Json] = {
         "input": _masked_request(request, resource, hidden),
         "facts": _recorded_facts(facts, hidden) if is_scanned else {"unavailable": facts.values["unavailable"]},
