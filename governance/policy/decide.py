@@ -115,7 +115,8 @@ def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], fou
     request, facts, moment = question
     if not isinstance(found["violations"], list) or not isinstance(found["obligations"], list):
         raise TypeError("violations and obligations have to be lists")
-    judged = [_judge(active, request, moment, waivers, raw) for raw in found["violations"]]
+    app = _excusable_app(request, facts)
+    judged = [_judge(active, request, moment, waivers, app, raw) for raw in found["violations"]]
     judged.sort(key=lambda pair: (pair[0].rule, pair[0].path, pair[0].message))
     violations = tuple(violation for violation, _ in judged)
     obligations = sorted(
@@ -143,8 +144,16 @@ def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], fou
     return Verdict(decision, tuple((i, patch) for i, (_, patch) in enumerate(judged) if patch))
 
 
+def _excusable_app(request: Request, facts: Facts) -> str:
+    """The app whose waivers count here; empty for a template of that name, and for whoever only bears another tenant's name."""
+    known = facts.values.get("app")
+    spec = known.get("spec") if isinstance(known, dict) and known.get("known") else None
+    is_foreign = isinstance(spec, dict) and spec.get("tenant") != request.tenant
+    return "" if request.kind == "template" or is_foreign else str(request.app.get("name", ""))
+
+
 def _judge(
-    active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], raw: Mapping[str, Json]
+    active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], app: str, raw: Mapping[str, Json]
 ) -> tuple[Violation, Json]:
     """One raw violation with its rule's metadata, mode and waiver; and the fix that the rule proposes."""
     found = raw["found"]
@@ -152,7 +161,6 @@ def _judge(
     if meta is None:
         raise InternalError(f"rule {raw['rule']!r} answered but has no metadata in bundle {active.revision}")
     mode = effective_mode(meta.id, request.tenant, moment.now, active.modes)
-    app = str(request.app.get("name", ""))
     waiver = find_waiver(waivers, meta.id, app=app, tenant=request.tenant, now=moment.now)
     violation = Violation(
         rule=meta.id,

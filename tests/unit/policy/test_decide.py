@@ -311,3 +311,17 @@ def test_every_rule_of_the_pack_has_its_metadata(active):
     assert sorted(loaded.rules) == ["APP-001", "APP-002"]
     assert sorted(loaded.obligations) == ["label"]
     assert metadata_of("package lib.x\n", "lib/x.rego") is None
+
+
+def knowing(**app):
+    """Facts about the app that a request names."""
+    values = {"app": {"known": True, "spec": app}}
+    return Facts(values, "facts", json.dumps(values))
+
+
+def test_a_waiver_of_an_app_does_not_excuse_who_only_bears_its_name(active, verdict, request_for):
+    """A label or a context says which app something is of; whose app that is, the last allowed deploy says."""
+    request, waivers = request_for(colour="red"), [waiver()]
+    assert verdict(active(), request, waivers, facts=knowing(tenant=request.tenant)).decision.effect == "allow"
+    assert verdict(active(), request, waivers, facts=knowing(tenant="another")).decision.effect == "deny"
+    assert verdict(active(), request, waivers, facts=knowing()).decision.effect == "deny"
