@@ -115,8 +115,8 @@ def metadata_in(raw: bytes) -> list[RuleMeta]:
 
 
 def rules_in(raw: bytes) -> list[RuleMeta]:
-    """The same of the rules alone; none in bytes that are no packed form."""
-    return [meta for meta in metadata_in(raw) if not meta.obligation_type] if raw.startswith(b'{"') else []
+    """The same of the rules alone."""
+    return [meta for meta in metadata_in(raw) if not meta.obligation_type]
 
 
 def engine_for(compiled: CompiledPolicy) -> Engine:

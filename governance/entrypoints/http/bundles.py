@@ -36,13 +36,13 @@ async def show(worker: Worker, call: Call, _identity: Identity) -> Answer:
     shelf = Shelf(worker.settings.home)
     release = shelf.find(call.params[0])
     standing = shelf.standing()
-    packed = shelf.packed(release.id) or b"{}"
+    packed = shelf.packed(release.id)
     is_active = standing is not None and standing.release.id == release.id
     shown = [
         {"id": rule.id, "title": rule.title, "severity": rule.severity, "effect": rule.effect}
-        for rule in rules_in(packed)
+        for rule in (rules_in(packed) if packed else ())
     ]
-    return json_answer({**_shown(release), "is_active": is_active, "is_intact": packed != b"{}", "rule_list": shown})
+    return json_answer({**_shown(release), "is_active": is_active, "is_intact": packed is not None, "rule_list": shown})
 
 
 async def status(worker: Worker, _call: Call, _identity: Identity) -> Answer:
