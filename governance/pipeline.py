@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from governance.enrich.port import enrich_all
-from governance.enrich.scan import ScanFacts, findings_beside, without_findings
+from governance.enrich.scan import ScanFacts, findings_beside, masked_texts, without_findings
 from governance.errors import DependencyError, GovernanceError, NoAnswer, RecordNotDurable
 from governance.masking import NOT_SCANNED
 from governance.model.moment import new_decision_id, utc_now
@@ -116,9 +116,12 @@ class Assessed(NamedTuple):
     waivers: Sequence[Waiver]
     """Those that were in force; most decisions use none."""
 
+    def _used(self) -> list[Json]:
+        return used_waivers(self.decision, self.waivers)
+
     def entry(self, request: Request) -> Entry:
         """The record of it."""
-        used = used_waivers(self.decision, self.waivers)
+        used = [{**one, **masked_texts({"reason": one["reason"], "ticket": one["ticket"]})} for one in self._used()]
         try:
             beside = findings_beside(request)
         except GovernanceError:

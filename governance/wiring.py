@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from governance.enrich.apps import AppDirectory, AppFacts
@@ -15,8 +15,8 @@ from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
 from governance.enrich.urls import UrlFacts
-from governance.errors import CallerError, DependencyError
-from governance.log_wiring import open_recorder
+from governance.errors import CallerError, DependencyError, RuleError
+from governance.log_wiring import open_reader, open_recorder
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.platform.shipped_templates import shipped_templates
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from governance.enrich.port import Enricher
     from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json
+    from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
     from governance.policy.active import Active
@@ -268,10 +269,32 @@ def controls_of(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {meta.id: meta.controls for meta in active_of(settings).rules.values()}
 
 
+def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[Waiver, ...]:
+    """As `waivers_of`, each of them on record; raises where one cannot be recorded."""
+    from audit.errors import AuditError
+    from governance.platform.excuses import Excuses, recorded_waivers
+
+    excuses = Excuses(settings.home, settings.text("waivers"))
+    problems = excuses.refresh(active.rules)
+    if problems:
+        raise RuleError(problems[0])
+    if not excuses.is_behind:
+        return excuses.valid
+    with excuses.alone(waits=True), closing(open_reader(settings)) as log:
+        for change in excuses.changes(recorded_waivers(log)):
+            try:
+                if change.entry is not None:
+                    recorder.append(change.entry)
+            except AuditError as error:
+                raise DependencyError(f"a waiver cannot be recorded: {error}", where=change.label) from error
+            excuses.settled(change)
+    return excuses.valid
+
+
 @contextmanager
 def for_cli(settings: Settings) -> Iterator[Pipeline]:
     """The whole line for one process, one decision after another."""
     active = active_of(settings)
-    waivers = waivers_of(settings, active)
     with open_recorder(settings) as recorder:
+        waivers = _taken_up(settings, active, recorder)
         yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder, waivers=lambda: waivers))

@@ -81,6 +81,15 @@ def without_findings(text: str) -> str:
     return text
 
 
+def masked_texts(value: Json) -> Json:
+    """JSON with every text as `without_findings` leaves it: what a record says that no request's findings cover."""
+    if isinstance(value, str):
+        return without_findings(value)
+    if isinstance(value, dict):
+        return {without_findings(name): masked_texts(item) for name, item in value.items()}
+    return [masked_texts(item) for item in value] if isinstance(value, list) else value
+
+
 def with_deep(
     findings: list[Finding], leaves: list[Leaf], policy: ScanPolicy, deep: DeepScanner | None
 ) -> list[Finding]:

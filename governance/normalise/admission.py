@@ -103,7 +103,7 @@ def _review(request: dict[str, Json], target: dict[str, Json], standard: dict[st
 
 def request_of(review: Review, source: Source) -> Request:
     """The request that the line decides on."""
-    return normalise_document(review.document, source)
+    return normalise_document(review.document, source, is_review=True)
 
 
 def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> dict[str, Json]:

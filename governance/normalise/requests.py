@@ -37,6 +37,11 @@ _DEFAULT_ACTION = {
     "registry_entry": "register",
 }
 _OF_A_REPOSITORY = frozenset({"infrastructure", "image_build", "pipeline", "registry_entry"})
+# What only who stands at a cluster's door knows of an object: where one of these says so, rules ask less of it.
+_SAID_BY_CLUSTER = frozenset({
+    "group_kind", "name", "namespace", "old_object", "operation", "profile", "pss_version", "sub_resource",
+})  # fmt: skip
+_WRITES = frozenset({"create", "update"})
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
@@ -51,8 +56,11 @@ def normalise_native(body: bytes, source: Source, *, max_bytes: int = MAX_BYTES,
     return normalise_document(document, source)
 
 
-def normalise_document(document: Json, source: Source) -> Request:
-    """As `normalise_native`, for a body that was parsed by `read_json`."""
+def normalise_document(document: Json, source: Source, *, is_review: bool = False) -> Request:
+    """As `normalise_native`, for a body that was parsed by `read_json`.
+
+    `is_review`: an admission review says it, and so may say of an object what a caller may not.
+    """
     if not isinstance(document, dict):
         raise CallerError("a request is a JSON object", where="/")
     unknown = sorted(set(document) - _MEMBERS)
@@ -66,7 +74,7 @@ def normalise_document(document: Json, source: Source) -> Request:
     dry_run = document.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise CallerError("has to be true or false", where="/dry_run")
-    return _request(
+    request = _request(
         kind,
         document["resource"],
         source,
@@ -76,6 +84,9 @@ def normalise_document(document: Json, source: Source) -> Request:
         context=_object(document, "context"),
         dry_run=dry_run,
     )
+    if not is_review:
+        _check_said_by_cluster(request)
+    return request
 
 
 def normalise_resource(kind: str, body: bytes, source: Source, *, tenant: str = "", dry_run: bool = False) -> Request:
@@ -207,6 +218,26 @@ def _subject(claimed: dict[str, Json], source: Source) -> dict[str, Json]:
     if "service" in source.roles and isinstance(claimed.get("id"), str):
         return {**claimed, "actor": source.actor}
     return {"id": source.actor, "actor": source.actor}
+
+
+def _check_said_by_cluster(request: Request) -> None:
+    """Raise CallerError where a caller says of a Kubernetes object what a webhook or a service knows and nobody else does.
+
+    A Pod Security profile, a part of an object, an operation that writes none: each makes rules ask less, so a caller who
+    could choose it would choose by which rules they are judged.
+    """
+    if request.kind != "workload" or "service" in request.source.roles:
+        return
+    hint = "leave it out, or ask with a key of the role service; a cluster's webhook says it by itself"
+    named = sorted(_SAID_BY_CLUSTER & set(request.context))
+    if named:
+        raise CallerError(
+            "is for a cluster's door or a service to say", where=to_pointer(["context", named[0]]), hint=hint
+        )
+    if request.action not in _WRITES:
+        raise CallerError(
+            f"only a cluster's door or a service asks about {request.action[:40]!r}", where="/action", hint=hint
+        )
 
 
 def canonical(value: Json) -> str:

@@ -7,23 +7,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from governance.enrich.scan import without_findings
 from governance.errors import CallerError, Forbidden, GovernanceError, NotFound, RuleError
 from governance.model.moment import utc_now
 from governance.platform.bundles.http_source import write_whole
 from governance.policy.waivers import is_expired, read_waiver, waiver_files, waiver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
     from governance.model.request import Json
     from governance.policy.waivers import Waiver
 
+HOME = "home"
+"""What records call the folder of waivers that were made in a home."""
 API_VERSION = "microapps.internal/v1alpha1"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NOBODY = "(nobody yet)"
@@ -44,33 +48,6 @@ class Proposal(NamedTuple):
     """Without its approver."""
     author: str
     proposed_at: str
-
-
-class Excuses:
-    """The waivers that count, read again when a file changes. One that does not read does not count, and holds up no other."""
-
-    def __init__(self, home: Path, folder: str) -> None:
-        self._folders = [*([folder] if folder else []), str(home / "waivers")]
-        self._stamp: object = None
-        self._rules: object = None
-        self.valid: tuple[Waiver, ...] = ()
-        self.problems: tuple[str, ...] = ()
-
-    def refresh(self, rules: Mapping[str, object]) -> tuple[str, ...]:
-        """Read what changed, files or rules. Returns the problems where it was read, and nothing where not."""
-        stamp = [_stamp(folder) for folder in self._folders]
-        if stamp == self._stamp and rules is self._rules:
-            return ()
-        self._rules = rules
-        found: list[Waiver] = []
-        problems: list[str] = []
-        for path in (path for folder in self._folders for path in _files(folder)):
-            try:
-                found.append(read_waiver(path, rules))
-            except (GovernanceError, OSError, UnicodeDecodeError) as error:
-                problems.append(str(error))
-        self._stamp, self.valid, self.problems = stamp, tuple(found), tuple(problems)
-        return self.problems
 
 
 class WaiverStore:
@@ -117,11 +94,8 @@ class WaiverStore:
 
     def add(self, name: str, spec: dict[str, Json]) -> None:
         """Put a waiver in force; workers see it within a second."""
-        import yaml
-
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        document = {"apiVersion": API_VERSION, "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
-        write_whole(str(self._path(name)), yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode())
+        write_whole(str(self._path(name)), _written(name, spec))
         with contextlib.suppress(FileNotFoundError):
             self._place(name).unlink()
 
@@ -139,7 +113,7 @@ class WaiverStore:
 
     def all(self) -> list[dict[str, Any]]:
         """Everything that lies in this home, with its state: `in_force`, `expired`, `proposed` or `unreadable`."""
-        rows = [shown(path, "home") for path in _files(str(self._folder))]
+        rows = [shown(path, "home") for path in files_of(str(self._folder))]
         for path in sorted(self._proposed.glob("*.json")):
             with contextlib.suppress(NotFound):
                 found = self.proposal(path.stem)
@@ -167,18 +141,23 @@ def shown(path: str, source: str) -> dict[str, Any]:
 
 def listed(home: Path, folder: str) -> list[dict[str, Any]]:
     """Every waiver of the settings' folder and of this home."""
-    return [*(shown(path, "file") for path in (_files(folder) if folder else ())), *WaiverStore(home).all()]
+    return [*(shown(path, "file") for path in (files_of(folder) if folder else ())), *WaiverStore(home).all()]
 
 
 def public_of(name: str, spec: dict[str, Json], **more: Json) -> dict[str, Json]:
-    """What a record of a waiver says openly; its reason is sealed."""
-    subject = str(spec.get("subject", ""))
-    kind, _, whose = subject.partition(":")
-    known = {key: str(spec.get(key, "")) for key in ("rule", "subject", "owner", "approver", "expires", "ticket")}
+    """What a record of a waiver says openly; its reason is sealed. Who answers for it is named, all else is masked."""
+    people = {key: str(spec.get(key, "")) for key in ("owner", "approver")}
+    known = {key: without_findings(str(spec.get(key, ""))) for key in ("rule", "subject", "expires", "ticket")}
+    kind, _, whose = known["subject"].partition(":")
     return {
-        "waiver": name, **known, "rules": [known["rule"]], "app": whose if kind == "app" else "",
-        "tenant": whose if kind == "tenant" else "", **more,
+        "waiver": without_findings(name), **known, **people, "rules": [known["rule"]],
+        "app": whose if kind == "app" else "", "tenant": whose if kind == "tenant" else "", **more,
     }  # fmt: skip
+
+
+def sealed_of(spec: dict[str, Json]) -> dict[str, Json]:
+    """What a record of a waiver seals."""
+    return {"reason": without_findings(str(spec.get("reason", "")))}
 
 
 def spec_without_approver(
@@ -197,25 +176,32 @@ def spec_without_approver(
     return whole
 
 
+def place_of(name: str, spec: dict[str, Json] | None) -> dict[str, Json]:
+    """How the record of a waiver of a home names its file, so that the file itself needs none; no `spec`: it is gone."""
+    return {"file": f"{HOME}/{name}.yaml", "digest": "" if spec is None else digest_of(_written(name, spec))}
+
+
+def digest_of(raw: bytes) -> str:
+    """How records name the content of a file."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def _written(name: str, spec: dict[str, Json]) -> bytes:
+    import yaml
+
+    document = {"apiVersion": API_VERSION, "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+
+
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise NotFound(f"there is no waiver {name[:80]!r}")
     return name
 
 
-def _files(folder: str) -> list[str]:
+def files_of(folder: str) -> list[str]:
+    """Paths of a folder's waiver files; none where there is no such folder."""
     try:
         return waiver_files(folder)
     except OSError:
         return []
-
-
-def _stamp(folder: str) -> object:
-    rows = []
-    for path in _files(folder):
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        rows.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    return rows

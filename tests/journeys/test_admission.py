@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 
 import httpx
 import pytest
@@ -257,3 +258,16 @@ def test_without_a_durable_record_nothing_is_admitted(tmp_path):
         service.wait_until(lambda: ask(service, review(GOOD))["allowed"], 20)
     finally:
         service.stop()
+
+
+def test_a_review_that_arrives_too_late_is_refused_on_record(service):
+    host, _, port = service.url.removeprefix("http://").partition(":")
+    head = b"POST /admission/validate?timeout=1s HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=30) as slow:
+        slow.sendall(head + b'{"kind": "AdmissionReview"')
+        answer = slow.recv(4096)
+    assert b" 408 " in answer.partition(b"\r\n")[0]
+    (record,) = [r for r in service.records(kind="refused") if r["public"]["error"] == "slow_body"]
+    assert record["public"]["effect"] == "deny"
+    assert record["public"]["entry_point"] == "webhook.validate"
+    assert "timeout: the review did not arrive" in record["opened"]["answer"]["reason"]

@@ -142,3 +142,22 @@ class TestScores:
         with service.client("auditor", "hr") as bound:
             assert bound.get("/v1/scores", params={"tenant": "marketing"}).status_code == 403
             assert bound.get("/v1/scores").json()["apps"] == 0
+
+
+def test_what_looks_like_personal_data_is_looked_for_and_written_down_nowhere(service, auditor):
+    card, key = "4111 1111 1111 1111", "AKIAIOSFODNN7EXAMPLE"
+    assert auditor.get("/v1/audit/records", params={"app": card, "connector": key}).status_code == 200
+    assert auditor.get("/v1/audit/who-allowed", params={"app": card}).status_code == 200
+    asked = {"app": card, "tenant": key, "text": card, "subject": "ann@example.com"}
+    place = auditor.post("/v1/audit/exports", json=asked).headers["location"]
+    assert finished(service, auditor, place)["asked"]["filter"]["app"] == "[CREDIT_CARD]"
+    (read,) = [r for r in service.records(kind="audit_read") if "connector" in r["public"].get("filter", {})]
+    assert read["public"]["filter"] == {"app": "[CREDIT_CARD]", "connector": "[AWS_ACCESS_KEY]"}
+    export = next(r for r in service.records(kind="export") if r["public"]["app"])
+    told = {"app": "[CREDIT_CARD]", "tenant": "[AWS_ACCESS_KEY]", "subject": "given", "text": "given"}
+    assert export["public"]["filter"] == told
+    assert export["opened"]["subject"] == "ann@example.com"
+    for path in (path for path in service.home.rglob("*") if path.is_file()):
+        raw = path.read_bytes()
+        assert card.encode() not in raw, path
+        assert key.encode() not in raw, path

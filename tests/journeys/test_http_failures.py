@@ -60,12 +60,14 @@ def works(client: httpx.Client) -> bool:
 
 
 def test_a_rule_without_end_gives_no_yes_is_recorded_and_the_service_goes_on(failing, client):
-    answer = asked(client, "/v1/data/slow/answer", {"input": {}})
+    named = {"app": {"name": "4111 1111 1111 1111"}, "tenant": "AKIAIOSFODNN7EXAMPLE"}
+    answer = asked(client, "/v1/data/slow/answer", {"input": named})
     assert answer is None or answer.status_code >= 500
     failing.wait_until(lambda: any(r["public"].get("error") == "worker_died" for r in failing.records()), 20)
     died = next(r for r in failing.records() if r["public"].get("error") == "worker_died")
     assert died["public"]["effect"] == "deny"
     assert died["public"]["actor"].startswith("key:")
+    assert (died["public"]["app"], died["public"]["tenant"]) == ("[CREDIT_CARD]", "[AWS_ACCESS_KEY]")
     failing.wait_until(lambda: works(client), 20)
     assert asked(client, "/v1/data/slow/quick", {"input": {}}).json()["result"] == 1
 

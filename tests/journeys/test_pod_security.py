@@ -225,3 +225,33 @@ def test_a_workload_that_meets_every_rule_is_allowed_without_a_word(service):
     response = reviewed(service, pod)
     assert (response["allowed"], response.get("warnings")) == (True, None)
     assert asked(service, kind="deploy", resource=pod, tenant="hr")["effect"] == "deny"
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ({"context": {"profile": "privileged"}}, "/context/profile"),
+        ({"context": {"pss_version": "v1.0"}}, "/context/pss_version"),
+        ({"context": {"sub_resource": "status"}, "action": "update"}, "/context/sub_resource"),
+        ({"context": {"namespace": "kube-system"}}, "/context/namespace"),
+        ({"action": "delete"}, "/action"),
+        ({"action": "connect"}, "/action"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["deploy", "workload"])
+def test_nobody_chooses_by_which_rules_their_own_pod_is_judged(service, kind, more, where):
+    bad = changed(privileged=True)
+    with service.client("citizen") as citizen:
+        answer = citizen.post("/v1/decisions", json={"kind": kind, "resource": bad, **more})
+        assert (answer.status_code, answer.json()["effect"]) == (400, "deny")
+        assert where in answer.json()["detail"]
+        one_of_many = citizen.post("/v1/decisions/batch", json={"requests": [{"kind": kind, "resource": bad, **more}]})
+        assert one_of_many.json()["decisions"][0]["effect"] == "deny"
+        subject, resource = {"type": "user", "id": "me"}, {"type": kind, "id": "lunch", "properties": bad}
+        question = {"subject": subject, "action": {"name": more.get("action", "create")}, "resource": resource}
+        asked_in_authzen = {**question, "context": {**more.get("context", {}), "obligations": "*"}}
+        assert citizen.post("/access/v1/evaluation", json=asked_in_authzen).json().get("decision") is not True
+    (record,) = [
+        r for r in service.records(kind="refused") if r["public"]["decision_id"] == answer.json()["decision_id"]
+    ]
+    assert where in record["opened"]["answer"]["reason"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import yaml
 
 from tests.journeys.service import EXAMPLES, governance
 
@@ -148,3 +149,55 @@ def test_a_file_that_is_no_waiver_holds_up_no_other_change(service, people):
     states = {row["name"]: row["state"] for row in ann.get("/v1/waivers").json()["waivers"]}
     assert states["a-broken"] == "unreadable"
     broken.unlink()
+
+
+def as_file(**changed):
+    spec = {**document("by-file", **changed)["spec"], "owner": "ann@example.com", "approver": "bob"}
+    return yaml.safe_dump({**document("by-file"), "spec": spec})
+
+
+def of_file(service, kind):
+    return [r for r in service.records(kind=kind) if r["public"].get("file") == "home/by-file.yaml"]
+
+
+def test_a_file_counts_once_it_is_on_record_and_each_change_is_one(service, people):
+    asks = people[0]
+    path = service.home / "waivers" / "by-file.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(as_file(reason="pay with 4111 1111 1111 1111", ticket="AKIAIOSFODNN7EXAMPLE"))
+    service.wait_until(lambda: all(waived(asks) == "by-file" for _ in range(8)), 20)
+    (taken_up,) = of_file(service, "waiver_added")
+    first = min(r["index"] for r in service.records(kind="lifecycle") if "by-file" in r["public"]["waivers"])
+    assert taken_up["index"] < first, "no decision stands on a waiver that is not on record"
+    public = taken_up["public"]
+    assert (public["rules"], public["owner"], public["approver"]) == (["REQ-004"], "ann@example.com", "bob")
+    assert (public["change"], public["app"], public["ticket"]) == ("taken up", "lunch", "[AWS_ACCESS_KEY]")
+    assert taken_up["opened"]["reason"] == "pay with [CREDIT_CARD]"
+    used = next(r for r in service.records(kind="lifecycle") if "by-file" in r["public"]["waivers"])
+    assert used["opened"]["answer"]["waivers"][0]["reason"] == "pay with [CREDIT_CARD]"
+    path.write_text(as_file(reason="another"))
+    service.wait_until(lambda: len(of_file(service, "waiver_added")) == 2, 20)
+    service.wait_until(lambda: all(waived(asks) == "by-file" for _ in range(8)), 20)
+    assert of_file(service, "waiver_added")[0]["public"]["replaces"] == public["digest"]
+    path.unlink()
+    service.wait_until(lambda: of_file(service, "waiver_revoked"), 20)
+    service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
+    path.write_text(as_file(reason="another"))
+    service.wait_until(lambda: all(waived(asks) == "by-file" for _ in range(8)), 20)
+    path.unlink()
+    service.wait_until(lambda: len(of_file(service, "waiver_revoked")) == 2, 20)
+    assert len(of_file(service, "waiver_added")) == 3
+
+
+def test_what_was_made_over_http_is_not_recorded_again_as_a_file(service, people):
+    asks, ann, bob = people
+    assert ann.post("/v1/waivers", json=document("twice")).status_code == 201
+    assert bob.post("/v1/waivers/twice/approval").status_code == 200
+    service.wait_until(lambda: all(waived(asks) == "twice" for _ in range(8)), 20)
+    assert bob.delete("/v1/waivers/twice").status_code == 200
+    service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
+    rows = [r for kind in ("waiver_added", "waiver_approved", "waiver_revoked") for r in service.records(kind=kind)]
+    assert sorted(r["kind"] for r in rows if r["public"].get("file") == "home/twice.yaml") == [
+        "waiver_approved",
+        "waiver_revoked",
+    ]

@@ -32,7 +32,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
 
 def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     from governance.entrypoints.cli.key import expiry
-    from governance.platform.waivers import WaiverStore
+    from governance.platform.waivers import WaiverStore, place_of
     from governance.wiring import active_of
 
     expires = expiry(options.expires)
@@ -43,17 +43,17 @@ def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> Non
     store = WaiverStore(settings.home)
     store.check(options.name, spec, active_of(settings).rules)
     store.check_free(options.name)
-    _record(settings, "waiver_added", options.name, spec)
+    _record(settings, "waiver_added", options.name, spec, **place_of(options.name, spec))
     store.add(options.name, spec)
     stdout.write(f"{options.name}: {options.rule} is waived for {options.subject} until {expires}\n")
 
 
 def _revoke(name: str, settings: Settings, stdout: TextIO) -> None:
-    from governance.platform.waivers import WaiverStore
+    from governance.platform.waivers import WaiverStore, place_of
 
     store = WaiverStore(settings.home)
     row = store.held(name)
-    _record(settings, "waiver_revoked", name, row)
+    _record(settings, "waiver_revoked", name, row, **place_of(name, None))
     store.revoke(name)
     stdout.write(f"{name} is revoked; a running service goes by it within a second\n")
 
@@ -73,17 +73,17 @@ def _list(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> No
         stdout.write(f"{row['name']:<24} {row['state']:<10} {row['source']:<5} {about}\n")
 
 
-def _record(settings: Settings, kind: str, name: str, spec: dict[str, Json]) -> None:
-    from governance.platform.waivers import public_of
+def _record(settings: Settings, kind: str, name: str, spec: dict[str, Json], **more: Json) -> None:
+    from governance.platform.waivers import public_of, sealed_of
     from governance.wiring import record_change
 
     actor = f"os-uid:{os.getuid()}"
     public = {
-        **public_of(name, spec, author=str(spec.get("author", actor))),
+        **public_of(name, spec, author=str(spec.get("author", actor)), **more),
         "actor": actor,
         "entry_point": "cli.waiver",
     }
-    record_change(settings, kind, public, {"reason": spec.get("reason", "")})
+    record_change(settings, kind, public, sealed_of(spec))
 
 
 def _parser() -> argparse.ArgumentParser:

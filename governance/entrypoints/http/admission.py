@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.errors import AuditError
 from governance.entrypoints.http.admission_patch import patch_of
-from governance.entrypoints.http.asgi import Answer, json_answer
+from governance.entrypoints.http.asgi import Answer, SlowBody, json_answer
 from governance.entrypoints.http.decisions import body_of, check_tenant, digest_of, source_of
 from governance.errors import CallerError, GovernanceError, InternalError, NoAnswer, RecordNotDurable
 from governance.model.decision import ALLOW, WARN
@@ -42,6 +42,8 @@ _DEFAULT_TIMEOUT_S = 10.0
 _SHARE = 0.8
 # An obligation that asks for something else each time it is met would never be met.
 _MOST_ROUNDS = 3
+# The event loop itself keeps no task from being collected.
+_recording: set[asyncio.Task[None]] = set()
 
 
 class _Question(NamedTuple):
@@ -81,7 +83,7 @@ async def _answered(worker: Worker, call: Call, identity: Identity, door: str, *
         async with asyncio.timeout_at(deadline):
             body = await body_of(worker, call, worker.max_review)
     except TimeoutError as error:
-        raise NoAnswer("the review did not arrive within the API server's deadline") from error
+        raise SlowBody("timeout: the review did not arrive within the API server's deadline", where="body") from error
     asked = asked_of(body)
     question = _Question(body, identity, source_of(call, identity, door), deadline, is_patching=is_patching)
     return _answer(asked, await _outcome(worker, call, question))
@@ -100,7 +102,11 @@ async def _outcome(worker: Worker, call: Call, question: _Question) -> _Outcome:
             check_tenant(question.identity, request)
             decision = await worker.line.adecide(request)
     except TimeoutError:
-        late = NoAnswer("no decision within the API server's deadline", hint="raise timeoutSeconds of the webhook")
+        late = NoAnswer(
+            "timeout: no decision within the API server's deadline", hint="raise timeoutSeconds of the webhook"
+        )
+        _record_late(worker, source, late, digest_of(call.body))
+        worker.telemetry.count("refused", "deny", late.code)
         return _Outcome(None, late)
     except (CallerError, InternalError) as error:
         refusal_id = ""
@@ -112,6 +118,18 @@ async def _outcome(worker: Worker, call: Call, question: _Question) -> _Outcome:
         return _Outcome(None, error if isinstance(error, GovernanceError) else InternalError(f"{error.code}: {error}"))
     worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
     return _Outcome(decision, patch=patch)
+
+
+def _record_late(worker: Worker, source: Source, late: NoAnswer, digest: str) -> None:
+    """Record the no behind the answer, which cannot wait: whatever the line still records, this is what was answered."""
+
+    async def record() -> None:
+        with contextlib.suppress(RecordNotDurable, AuditError):  # the answer is no either way
+            await worker.line.arefuse(source, late, digest)
+
+    task = asyncio.get_running_loop().create_task(record())
+    _recording.add(task)
+    task.add_done_callback(_recording.discard)
 
 
 def _patched(worker: Worker, review: Review, request: Request, source: Source) -> tuple[Request, list[dict[str, Json]]]:

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from audit.record import Entry
+from governance.enrich.scan import masked_texts
 from governance.entrypoints.http.asgi import Answer, UnsupportedMedia, json_answer
 from governance.errors import CallerError, Forbidden, NotFound, TooLarge
 from governance.model.answer import decision_json
@@ -128,7 +129,7 @@ async def recorded_reading(
     """
     public = {
         "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.audit", "effect": "allow",
-        "app": "", "tenant": identity.tenant, "rules": [], **what,
+        "app": "", "tenant": identity.tenant, "rules": [], **masked_texts(what),
     }  # fmt: skip
     private = private or {}
     await worker.client.aappend(Entry("audit_read", utc_now(), public, private, str(private.get("subject", ""))))

@@ -8,16 +8,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from audit.errors import BadFilter
-from audit.record import Entry
 from audit.store import Filter
+from governance.enrich.scan import without_findings
 from governance.entrypoints.export_main import wanted_of
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import recorded_reading
 from governance.errors import CallerError, Forbidden, NotFound
-from governance.model.moment import new_decision_id, utc_now
+from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
 from governance.platform.export_jobs import DONE, QUEUED, Job, Jobs, job_id
-from governance.platform.export_records import public_part
+from governance.platform.export_records import entry_of_export
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -45,10 +45,9 @@ async def create(worker: Worker, call: Call, identity: Identity) -> Answer:
         raise CallerError(f"longer than {_LONGEST_KEY} letters", where="header Idempotency-Key")
     jobs = Jobs(worker.settings.home)
     job = Job(job_id(identity.actor, key), identity.actor, identity.tenant, asked, utc_now())
-    public = public_part(wanted_of(asked), actor=identity.actor, entry_point="http.audit", size=size)
-    public |= {"decision_id": new_decision_id(), "export": job.id}
+    entry = entry_of_export(wanted_of(asked), job.id, actor=identity.actor, entry_point="http.audit", size=size)
     # On record before there is a job: a record too many says what somebody asked for, one too few nothing at all.
-    await worker.client.aappend(Entry("export", job.created, public, {}))
+    await worker.client.aappend(entry)
     jobs.make(job)
     _start(worker, job.id)
     return json_answer(
@@ -106,7 +105,12 @@ def _asked(body: Json) -> Json:
         elif not isinstance(value, str):
             raise CallerError("has to be text", where=f"/{name}")
     return {
-        "filter": {name: body[name] for name in _FILTERS if body.get(name)},
+        # A job lies on the disk: as masked as the records that it looks for, but for whose data it is about.
+        "filter": {
+            name: body[name] if name == "subject" else without_findings(body[name])
+            for name in _FILTERS
+            if body.get(name)
+        },
         "formats": body.get("formats", []),
         "openings": body.get("openings"),
         "pinned": body.get("pinned", []),

@@ -12,7 +12,15 @@ from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import body_of
 from governance.errors import CallerError, Forbidden
 from governance.model.moment import new_decision_id, utc_now
-from governance.platform.waivers import Proposal, WaiverStore, listed, public_of, spec_without_approver
+from governance.platform.waivers import (
+    Proposal,
+    WaiverStore,
+    listed,
+    place_of,
+    public_of,
+    sealed_of,
+    spec_without_approver,
+)
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -62,7 +70,8 @@ async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
     _check_tenant(identity, proposal.spec)
     spec = store.approved_spec(proposal, identity.actor)
     store.check(proposal.name, spec, worker.active.rules)
-    await _record(worker, identity, "waiver_approved", proposal.name, {**spec, "author": proposal.author})
+    place = place_of(proposal.name, spec)
+    await _record(worker, identity, "waiver_approved", proposal.name, {**spec, "author": proposal.author}, **place)
     store.add(proposal.name, spec)
     return json_answer({**spec, "name": proposal.name, "author": proposal.author, "state": "in_force"})
 
@@ -72,17 +81,19 @@ async def revoke(worker: Worker, call: Call, identity: Identity) -> Answer:
     store = WaiverStore(worker.settings.home)
     row = store.held(call.params[0])
     _check_tenant(identity, row)
-    await _record(worker, identity, "waiver_revoked", row["name"], row)
+    await _record(worker, identity, "waiver_revoked", row["name"], row, **place_of(row["name"], None))
     store.revoke(row["name"])
     return json_answer({**row, "state": "revoked"})
 
 
-async def _record(worker: Worker, identity: Identity, kind: str, name: str, spec: dict[str, Json]) -> None:
+async def _record(
+    worker: Worker, identity: Identity, kind: str, name: str, spec: dict[str, Json], **more: Json
+) -> None:
     public = {
         "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.waivers", "effect": "",
-        **public_of(name, spec, author=str(spec.get("author", identity.actor))),
+        **public_of(name, spec, author=str(spec.get("author", identity.actor)), **more),
     }  # fmt: skip
-    await worker.client.aappend(Entry(kind, utc_now(), public, {"reason": spec.get("reason", "")}, identity.actor))
+    await worker.client.aappend(Entry(kind, utc_now(), public, sealed_of(spec), identity.actor))
 
 
 def _concerns(identity: Identity, row: dict[str, Any]) -> bool:

@@ -7,19 +7,21 @@ import os
 import signal
 import sys
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
 from governance.broker_wiring import app_tokens_of, broker_of
+from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
 from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
+from governance.platform.excuses import Excuses, recorded_waivers
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.platform.waivers import Excuses
 from governance.wiring import connectors_by_host, directory_of, parts_for, serving_of
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _TICK_S = 0.5
 # After a record that failed, this long without a new success the worker is not ready.
 _DISTRUST_S = 3.0
+_LONGEST_NAME = 200
 
 
 class Worker:
@@ -109,6 +112,27 @@ class Worker:
             sys.stderr.write(f"a waiver that does not count: {problem}\n")
             sys.stderr.flush()
 
+    async def take_up(self) -> None:
+        """Record waivers that came, changed or went, so that they count; what cannot be recorded is tried again."""
+        if not self.excuses.is_behind:
+            return
+        with self.excuses.alone(waits=False) as is_alone:
+            if not is_alone:
+                return
+            recorded = await asyncio.to_thread(recorded_waivers, self.reader())
+            for change in self.excuses.changes(recorded):
+                try:
+                    if change.entry is not None:
+                        await self.client.aappend(change.entry)
+                except AuditError as error:
+                    self._say(f"a waiver that does not count, for it cannot be recorded: {change.label}: {error.code}")
+                    continue
+                self.excuses.settled(change)
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"worker {os.getpid()}: {text}\n")
+        sys.stderr.flush()
+
     def reader(self) -> LogReader:
         """The log for reading; opened on first use, when the writer has made it."""
         if self._reader is None:
@@ -133,6 +157,7 @@ class Worker:
             self.telemetry.save()
             try:
                 self.refresh()
+                await self.take_up()
             except Exception as error:  # noqa: BLE001  whatever stands on the disk, the worker goes on with what it has
                 sys.stderr.write(f"worker {os.getpid()} could not look for changes: {type(error).__name__}\n")
             if os.getppid() != self._parent:
@@ -196,8 +221,8 @@ class _Watched:
         request = self._request
         public = {
             "decision_id": new_decision_id(),
-            "app": str(request.app.get("name", ""))[:200],
-            "tenant": request.tenant[:200],
+            "app": _masked(str(request.app.get("name", ""))),
+            "tenant": _masked(request.tenant),
             "actor": request.source.actor,
             "entry_point": request.source.entry_point,
             "trace_id": request.source.trace_id,
@@ -211,6 +236,14 @@ class _Watched:
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._client.flight.land()
+
+
+def _masked(name: str) -> str:
+    """A name as a note may hold it: it is on the disk before anything was looked into."""
+    return _masked_short(name) if len(name) <= _LONGEST_NAME else "[too long]"
+
+
+_masked_short = lru_cache(4096)(without_findings)
 
 
 def prepare_process() -> None:
