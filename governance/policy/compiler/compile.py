@@ -16,6 +16,7 @@ from governance.policy.compiler.eligible import eligible_trees, needed_trees
 from governance.policy.compiler.general_heads import generalise_heads
 from governance.policy.compiler.guards import guard
 from governance.policy.compiler.hoist import Names, hoist
+from governance.policy.compiler.imports import spell_out_imports
 from governance.policy.compiler.keywords import move_keyword_rules
 from governance.policy.compiler.mocks import name_mocked_functions
 from governance.policy.compiler.outputs import assign_outputs
@@ -90,6 +91,7 @@ def _compiled(trees: list[Tree], wanted: _Wanted, *, deterministic: bool) -> Com
     check_recursion(trees)
     check_safety(trees)
     name_mocked_functions(trees)
+    spell_out_imports(trees)
     for tree in trees:
         assign_outputs(tree)
     text = json.dumps(wanted.data if wanted.data is not None else {}, ensure_ascii=False)

@@ -105,7 +105,10 @@ class Printer:
     def _body(self, body: Sequence[Literal], line: int) -> None:
         if not body:
             self._line("\ttrue", line)
-        for literal in body:
+        # The engine reads over a line's end: what begins with a bracket would be taken for arguments of what stands before.
+        for literal in body[:-1]:
+            self._line(f"\t{literal_text(literal)};", literal.line or line)
+        for literal in body[-1:]:
             self._line("\t" + literal_text(literal), literal.line or line)
 
 

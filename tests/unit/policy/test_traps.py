@@ -491,6 +491,35 @@ def test_trap_9_a_line_that_starts_with_a_parenthesis_is_no_call(c, wanted):
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        "not input.q == count(input.b)",
+        "some w in input.b",
+        "w := input.b",
+        "1 in input.b",
+        "input.q != input.b",
+        "input.b",
+    ],
+)
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("count(input.a) + count(input.b) == 3", True),
+        ("count(input.a) + count(input.b) == 4", False),
+        ("[1, 2][0] == 1", True),
+        ("[input.a] == [[1]]", True),
+        ("[1] == [2]", False),
+        ("{input.a} == {[1]}", True),
+        ("{1} == {2}", False),
+    ],
+)
+def test_trap_9_a_line_that_begins_with_a_bracket_is_a_statement_of_its_own(before, line, holds):
+    text = f"main if {{\n\t{before}\n\t{line}\n}}"
+    for strict in (False, True):
+        assert both(text, {"a": [1], "b": [1, 2], "q": 9}, strict=strict) == (TRUE if holds else UNDEFINED)
+
+
+@pytest.mark.parametrize(
     ("rule", "document", "value"),
     [
         ("main := 12345678901234567890", {}, 12345678901234567890),
@@ -650,3 +679,53 @@ def test_what_a_rule_with_a_variable_in_its_name_finds_is_seen_beside_one_with_a
 def test_a_default_beside_a_rule_with_a_variable_in_its_name_is_refused_at_load():
     with pytest.raises(RuleError, match="give one of the two another name"):
         both("p[x].r := 1 if x := input.a\ndefault p.b.r := 2\nmain := p.b.r", {})
+
+
+KNOWN = """package lib.known
+names contains name if some name in input.names
+"""
+ANSWER = """package lib.answer
+import data.lib.known
+import data.lib.known as k
+undef if input.nothere
+by_call(x) if known.names[x]
+by_value(_) := known.names
+by_alias(x) if x in k.names
+declares(x) if {
+	x in known.names
+	x in (k.names | _more(x))
+}
+_more(x) := {x} if not x in known.names
+else := set()
+"""
+
+
+@pytest.mark.parametrize("called", ["by_call", "by_value", "by_alias", "declares"])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_trap_13_an_import_stays_defined_beside_an_undefined_rule(called, executor):
+    """Else `deny if { not answer.undef; answer.declares(x) }` would refuse nothing."""
+    body = f'not answer.undef\n\tanswer.{called}("a")'
+    text = f"package t\nimport data.lib.answer\ndeny if {{\n\t{body}\n}}\n"
+    modules = [Module("known.rego", KNOWN), Module("answer.rego", ANSWER), Module("t.rego", text)]
+    compiled = compile_policy(modules, entrypoints=["data.t.deny"], strict=True)
+    served = Engine(compiled if executor == "rvm" else compiled._replace(fast=()))
+    assert served.rule("data.t.deny", json.dumps({"names": ["a"]})).text == "true"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "deny if { known := 1; known == 1 }",
+        "deny if { every known in [1] { known == 1 } }",
+        "f(known) if known == 1\ndeny if f(1)",
+        "deny if { [known | known := 1][0] == 1 }",
+        'deny if { known.names["b"] with data.lib.known.names as {"b"} }',
+        'deny if { "b" in known.names with known.names as {"b"} }',
+        'deny if { u == ["b"] with input.names as ["b"] }',
+    ],
+)
+def test_trap_13_a_variable_of_an_imports_name_is_a_variable(rule):
+    text = f"package t\nimport data.lib.known\nimport input.names as u\n{rule}\n"
+    compiled = compile_policy([Module("known.rego", KNOWN), Module("t.rego", text)], entrypoints=["data.t.deny"])
+    for served in (compiled, compiled._replace(fast=())):
+        assert Engine(served).rule("data.t.deny", json.dumps({"names": ["a"]})).text == "true"
