@@ -1,7 +1,8 @@
 """Bundles in OPA's format: a folder or a .tar.gz of Rego, data and a manifest.
 
-Data files are `data.json` or `data.yaml`, merged at the path of their folder. In our own rule pack, which is a plain
-folder, every YAML file below `data/` is merged at its own path, and `tests/` and `extras/` are left out.
+Data files are `data.json` or `data.yaml`, merged at the path of their folder; PolicyMode documents below `modes/` become rows of
+`data.platform.modes`. In our own rule pack, which is a plain folder, every YAML file below `data/` is merged at its own path,
+and `tests/` and `extras/` are left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, cast
 from governance.errors import BadBundle
 from governance.policy.compiler.compile import Module
 from governance.policy.metadata import package_of
+from governance.policy.modes import KIND, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 MOST_FILES = 20_000
 MOST_BYTES = 256 << 20
 _LEFT_OUT = ("tests/", "extras/")
+_MODES = ("platform", "modes", "rules")
 _DATA_FILES = frozenset({"data.json", "data.yaml", "data.yml"})
 
 
@@ -76,6 +79,8 @@ def bundle_of(files: Mapping[str, bytes], name: str, *, v0: bool = False) -> Bun
         place = _data_place(file, is_pack=is_pack)
         if place is not None:
             data = _merged(data, place, _document(file, raw, name), f"{name}/{file}")
+        elif _is_mode(file) and (is_pack or KIND.encode() in raw):
+            data = _with_mode(data, _document(file, raw, name), f"{name}/{file}")
     bundle = Bundle(name, manifest.get("revision") or digest_of(files), roots, modules, data)
     _check_roots(bundle)
     return bundle
@@ -177,8 +182,14 @@ def _folder(path: str) -> dict[str, bytes]:
 
 def _serves(file: str) -> bool:
     base = file.rsplit("/", 1)[-1]
-    is_named = file.endswith(".rego") or base in {".manifest", *_DATA_FILES} or _is_pack_data(file)
+    is_named = file.endswith(".rego") or base in {".manifest", *_DATA_FILES} or _is_pack_data(file) or _is_mode(file)
     return is_named and not file.startswith(_LEFT_OUT)
+
+
+def _is_mode(file: str) -> bool:
+    return (
+        file.startswith("modes/") and file.endswith((".yaml", ".json")) and file.rpartition("/")[2] not in _DATA_FILES
+    )
 
 
 def _is_pack_data(file: str) -> bool:
@@ -240,6 +251,19 @@ def _merged(data: Json, place: Sequence[str], document: Json, where: str) -> Jso
     for name in reversed(place):
         document = {name: document}
     return _union(data, document, where)
+
+
+def _with_mode(data: Json, document: Json, where: str) -> Json:
+    """The data with one PolicyMode in its table; refuses a second say about a rule, so that neither hides the other."""
+    rule, row = row_of(document, where)
+    table = data
+    for name in _MODES:
+        table = table.get(name, {}) if isinstance(table, dict) else {}
+    if isinstance(table, dict) and rule in table:
+        raise BadBundle(
+            f"the mode of {rule} is said twice", where=where, hint="keep one PolicyMode, or the row in modes.yaml"
+        )
+    return _merged(data, [*_MODES, rule], row, where)
 
 
 def _union(left: Json, right: Json, where: str) -> Json:

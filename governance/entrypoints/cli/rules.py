@@ -185,7 +185,13 @@ def _explain(source: str, rule: str, stdout: TextIO) -> int:
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
-    parser = argparse.ArgumentParser("governance rules", description="The rule pack, or the one given with --rules.")
+    parser = argparse.ArgumentParser(
+        "governance rules",
+        description="The rule pack, or the one given with --rules.",
+        epilog="How far a rule goes (shadow, warn, enforce; by tenant, from a date on) is said in data/platform/modes.yaml "
+        "or in PolicyMode documents below modes/ of the bundle. Both count from the next release on, and that is on record; "
+        "a document that is not understood whole is refused, and the release in force stays.",
+    )
     parser.add_argument("--rules", default="", metavar="DIR", help="another folder of rules")
     verbs = parser.add_subparsers(dest="verb", required=True)
     test = verbs.add_parser("test", help="run tests and cases; every line of every rule has to be reached")

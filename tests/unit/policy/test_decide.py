@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from governance.errors import BadBundle
 from governance.model.facts import Facts
 from governance.model.patch import patched
 from governance.policy.active import Active
@@ -191,6 +192,66 @@ def test_a_mode_that_is_not_understood_is_enforced(row, effect, active, verdict,
     decision = verdict(active(modes({"APP-001": row})), request_for(colour="red")).decision
     assert decision.effect == effect
     assert [v.rule for v in decision.violations] == ["APP-001"]
+
+
+def policy_mode(**spec):
+    head = {"apiVersion": "microapps.internal/v1alpha1", "kind": "PolicyMode", "metadata": {"name": "m"}}
+    return json.dumps({**head, "spec": {"rule": "APP-001", **spec}})
+
+
+@pytest.mark.parametrize(
+    ("spec", "effect"),
+    [
+        ({"mode": "shadow"}, "allow"),
+        ({"mode": "warn"}, "warn"),
+        ({"mode": "enforce", "tenants": {"hr": "shadow"}}, "allow"),
+        ({"mode": "shadow", "tenants": {"hr": "enforce"}}, "deny"),
+        ({"mode": "shadow", "since": "2027-03-01T12:00:01Z"}, "deny"),
+        ({"mode": "enforce", "tenants": {"hr": {"mode": "warn", "since": "2027-03-01T12:00:00Z"}}}, "warn"),
+        ({"mode": "enforce", "tenants": {"hr": {"mode": "warn", "until": "2027-03-01T12:00:00Z"}}}, "deny"),
+    ],
+)
+def test_a_policy_mode_of_the_bundle_takes_effect(spec, effect, active, verdict, request_for):
+    files = {
+        "modes/a.yaml": policy_mode(**spec),
+        "modes/b.yaml": policy_mode(mode="warn").replace("APP-001", "APP-002"),
+    }
+    decision = verdict(active(files), request_for(colour="red")).decision
+    assert [(v.rule, v.effect) for v in decision.violations] == [("APP-001", effect)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        policy_mode(mode="off"),
+        policy_mode(),
+        policy_mode(mode="shadow", since="tomorrow"),
+        policy_mode(mode="shadow", until="2027-03-01T12:00:00Z"),
+        policy_mode(mode="shadow", more=1),
+        policy_mode(mode="shadow", rule="*"),
+        policy_mode(mode="shadow", rule=None),
+        policy_mode(mode="shadow", tenants=["hr"]),
+        policy_mode(mode="shadow", tenants={"hr": "off"}),
+        policy_mode(mode="shadow", tenants={"hr": {"mode": "warn", "by": "ann"}}),
+        policy_mode(mode="shadow").replace("PolicyMode", "PolicyMood"),
+        policy_mode(mode="shadow").replace("v1alpha1", "v9"),
+        "kind: PolicyMode\nspec: [",
+        "a: &a [*a]\nkind: PolicyMode\n",
+        "kind: PolicyMode\nkind: PolicyMode\n",
+        "[]",
+    ],
+)
+def test_a_policy_mode_that_is_not_understood_whole_serves_nobody(text, active):
+    with pytest.raises(BadBundle, match=r"modes/a\.yaml"):
+        active({**modes({}), "modes/a.yaml": text})
+
+
+@pytest.mark.parametrize("row", [{"mode": "enforce"}, {"since": "2030-01-01T00:00:00Z"}])
+def test_two_say_nothing_about_one_rule(row, active):
+    with pytest.raises(BadBundle, match="said twice"):
+        active({**modes({"APP-001": row}), "modes/a.yaml": policy_mode(mode="shadow")})
+    with pytest.raises(BadBundle, match="said twice"):
+        active({f"modes/{name}.yaml": policy_mode(mode="shadow") for name in "ab"})
 
 
 @pytest.mark.parametrize(
