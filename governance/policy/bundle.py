@@ -1,8 +1,8 @@
 """Bundles in OPA's format: a folder or a .tar.gz of Rego, data and a manifest.
 
-Data files are `data.json` or `data.yaml`, merged at the path of their folder; PolicyMode documents below `modes/` become rows of
-`data.platform.modes`. In our own rule pack, which is a plain folder, every YAML file below `data/` is merged at its own path,
-and `tests/` and `extras/` are left out.
+Data files are `data.json` or `data.yaml`, merged at the path of their folder; PolicyMode documents below `modes/` become
+rows of `data.platform.modes`. In our own rule pack, which is a plain folder, every YAML file below `data/` is merged at its
+own path, and `tests/` and `extras/` are left out.
 """
 
 from __future__ import annotations
