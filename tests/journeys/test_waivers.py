@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 import yaml
 
+from audit.reader import LogReader
 from tests.journeys.service import EXAMPLES, governance
 
 DEPLOY = EXAMPLES / "app-fixed.yaml"
@@ -201,3 +203,18 @@ def test_what_was_made_over_http_is_not_recorded_again_as_a_file(service, people
         "waiver_approved",
         "waiver_revoked",
     ]
+
+
+def test_one_decision_by_command_records_the_waiver_file_first_and_once(tmp_path):
+    home = tmp_path / "home"
+    (home / "waivers").mkdir(parents=True, mode=0o700)
+    (home / "waivers" / "by-file.yaml").write_text(as_file())
+    for _ in range(2):
+        done = governance("decide", home=home, stdin=json.dumps(call()).encode())
+        waived_by = {v["rule"]: v.get("waived_by") for v in json.loads(done.stdout)["violations"]}
+        assert waived_by["REQ-004"] == "by-file", done.stderr
+    log = LogReader(home, origin="governance.local/audit")
+    records = [log.record(index) for index in range(log.size())]
+    log.close()
+    assert [r["kind"] for r in records] == ["waiver_added", "lifecycle", "lifecycle"]
+    assert records[0]["public"]["file"] == "home/by-file.yaml"

@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "governance waiver",
         description="One rule, excused for one app or tenant until an instant. Over HTTP two people with keys of their own "
-        "do it (POST /v1/waivers, then …/approval); here whoever may write GOVERNANCE_HOME names owner and approver.",
+        "do it (POST /v1/waivers, then …/approval); here whoever may write GOVERNANCE_HOME names owner and approver. A file "
+        "put into <home>/waivers or GOVERNANCE_WAIVERS counts once the service, or `governance decide`, has recorded it; "
+        "`governance check`, which has no log, goes by the files.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     add = verbs.add_parser("add", help="put a waiver in force")
