@@ -76,8 +76,10 @@ def waiver_in(raw: bytes, where: str, rules: Collection[str] | None) -> Waiver:
     """The waiver that a file holds; as for `waiver_of`."""
     import yaml
 
+    from governance.policy.bundle_yaml import load_data
+
     try:
-        document = yaml.load(raw.decode(), Loader=yaml.CSafeLoader)
+        document = load_data(raw)
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
         raise RuleError("not YAML", where=where) from error
     return waiver_of(document, where, rules)

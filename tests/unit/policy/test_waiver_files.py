@@ -90,6 +90,15 @@ def test_a_waiver_that_is_not_whole_is_refused_with_its_file(tmp_path, changed, 
         "kind: Other\nmetadata: {name: w}\nspec: {rule: APP-001}",
         "kind: Waiver\nmetadata: {name: w}\nspec: []",
         "!!python/object/apply:os.getcwd []",
+        "kind: Waiver\nkind: Waiver\nmetadata: {name: w}\nspec: {rule: APP-001}",
+        yaml.safe_dump(document()) + "kind: Waiver\n",
+        yaml.safe_dump(document()).replace("  rule:", "  subject: app:other\n  rule:"),
+        yaml.safe_dump(document()).replace("spec:", "spec: &all\n  <<: *all"),
+        "kind: &k [*k]\nmetadata: {name: w}\nspec: *k",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+        + "kind: *i\n",
+        yaml.safe_dump(document()) + "---\n" + yaml.safe_dump(document()),
     ],
 )
 def test_what_is_no_waiver_is_refused(tmp_path, text):
