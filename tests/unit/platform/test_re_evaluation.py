@@ -100,7 +100,7 @@ def test_openings_that_may_not_be_read_are_not_comparable(made, tmp_path):
     wanted = Wanted(Filter(), fields=["answer"])
     export(log, wanted, tmp_path / "p", created="2027-01-01T00:00:00Z", doing=Doing(beside=policies_of(settings)))
     log.close()
-    assert re_evaluate(str(tmp_path / "p")).not_comparable == {"not readable": 4}
+    assert re_evaluate(str(tmp_path / "p")).not_comparable == {"not readable": 4, "waiver_added (no decision)": 1}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"format": "governance-policy/1"}', b"[" * 100_000, b"\xff"])
