@@ -15,6 +15,7 @@ from audit.certificate import certificate_of, certificate_text, commitment_to
 from audit.errors import AuditError, BadFilter, HeldBack, NothingThere
 from audit.log import Amendment
 from audit.notes import signed
+from audit.pruned import in_parts
 from audit.record import Entry
 from audit.retention import cut_off, parse_retention
 from audit.rotation import rotation_public
@@ -145,8 +146,9 @@ class Custody:
             found["more"] = found["more"] or (bool(emptied) and bool(retention.leaves))
             if (not emptied and not minimum) or wanted.get("dry_run"):
                 return Amendment([])
-            said = {**public, "minimum": minimum or store.minimum()}
-            return _emptying("prune", wanted, said, sorted(emptied), index, minimum=minimum)
+            if minimum:
+                return _cutting(store, wanted["time"], {**public, "minimum": minimum}, index)
+            return _emptying("prune", wanted, {**public, "minimum": store.minimum()}, sorted(emptied), index)
 
         self._log.amend(plan).result(wanted["timeout_s"])
         return found
@@ -231,10 +233,9 @@ def _minimum(store: LogStore, leaves: str, now: str, held: set[int]) -> int:
 
 
 def _emptying(
-    kind: str, wanted: dict[str, Any], public: dict[str, Any], emptied: list[int], index: int, *, subject: str = "",
-    minimum: int = 0,
-) -> Amendment:  # fmt: skip
-    """One record for each text of ranges; the key, or the leaves, go with the last."""
+    kind: str, wanted: dict[str, Any], public: dict[str, Any], emptied: list[int], index: int, *, subject: str = ""
+) -> Amendment:
+    """One record for each text of ranges; the key goes with the last."""
     entries, changes = [], []
     texts = ranges_text(emptied) or [""]
     position = 0
@@ -246,5 +247,15 @@ def _emptying(
         entries.append(Entry(kind, wanted["time"], said, sealed))
         part = tuple(emptied[position : position + count])
         position += count
-        changes.append(Change(index + number, part, subject if is_last else "", minimum if is_last else 0))
+        changes.append(Change(index + number, part, subject if is_last else ""))
     return Amendment(entries, changes)
+
+
+def _cutting(store: LogStore, time: str, public: dict[str, Any], index: int) -> Amendment:
+    """The leaves below `public["minimum"]` go; what is recorded keeps exports and keys of earlier times verifiable."""
+    minimum = public["minimum"]
+    leaves = (json.loads(store.leaf(at) or b"{}") for at in store.custody("key_rotation") if at < minimum)
+    entries = [Entry("key_rotation", time, leaf["public"], {}) for leaf in leaves]
+    said = [{**public, "indexes": "", "records": 0, "sequences": part} for part in in_parts(store.sequences_below(minimum))]
+    entries += [Entry("prune", time, one, {}) for one in said]
+    return Amendment(entries, [Change(index + len(entries) - 1, minimum=minimum)])

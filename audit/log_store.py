@@ -7,6 +7,7 @@ it grows), level by level, so that publishing them is copying them.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,16 @@ class LogStore(ABC):
     def pruned_sequence(self, app: str) -> int:
         """The last sequence number of an app among the leaves that were pruned."""
         return self._number("SELECT app_sequence FROM pruned_apps WHERE app = ?", (app,))
+
+    def sequences_below(self, minimum: int) -> dict[str, int]:
+        """App to the last number of its records before an index, those that are gone already included."""
+        found = {str(app): int(number) for app, number in self.rows("SELECT app, app_sequence FROM pruned_apps")}
+        last = "SELECT app, max(app_sequence) AS app_sequence FROM leaves WHERE idx < ? GROUP BY app"
+        sql = f"SELECT leaf FROM leaves JOIN ({last}) AS last USING (app, app_sequence)"  # noqa: S608  our own words
+        for (leaf,) in self.rows(sql, (minimum,)):
+            said = json.loads(bytes(leaf))
+            found[str(said["public"].get("app", ""))] = said["app_sequence"]
+        return found
 
     def last_time(self) -> str:
         """The newest record's time."""

@@ -14,6 +14,7 @@ from audit.keys import SigningKey, load_or_make
 from audit.log_store import TILE_WIDTH, node_in
 from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.openings import Vault
+from audit.rotation import lineage, statement_of
 from audit.rows import Filter, columns_of
 from audit.store import Store, opening_failure
 from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.log_store import LogStore
+    from audit.notes import VerifierKey
     from audit.postgres import Database
 
 COSIGNED = "cosigned"
@@ -103,8 +105,18 @@ class LogReader:
         return self.newest().size
 
     def size_of(self, note: str) -> int:
-        """Size that a checkpoint of this log states; raises BadNote where the log did not sign it."""
-        return self._verified(note).size
+        """Size that a checkpoint of this log states, of whichever time; raises BadNote where the log did not sign it."""
+        return parse_checkpoint(opened_by_any(note, self.keys())).size
+
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Every key that signed this log and leads to the present one, the newest first."""
+        found = lineage(self.signing_key.verifier, self.rotations())
+        return (*found, *(key for key in self.signing_key.verifiers if key not in found))
+
+    def rotations(self) -> list[dict[str, str]]:
+        """The steps from one signing key to the next, as auditors follow them."""
+        publics = [record["public"] for record in self.custody("key_rotation")]
+        return [statement_of(public) for public in publics if public.get("change") == "rotate"]
 
     def minimum(self) -> int:
         """Index of the first record that was not pruned."""
