@@ -256,6 +256,8 @@ def _cutting(store: LogStore, time: str, public: dict[str, Any], index: int) -> 
     minimum = public["minimum"]
     leaves = (json.loads(store.leaf(at) or b"{}") for at in store.custody("key_rotation") if at < minimum)
     entries = [Entry("key_rotation", time, leaf["public"], {}) for leaf in leaves]
-    said = [{**public, "indexes": "", "records": 0, "sequences": part} for part in in_parts(store.sequences_below(minimum))]
+    said = [
+        {**public, "indexes": "", "records": 0, "sequences": part} for part in in_parts(store.sequences_below(minimum))
+    ]
     entries += [Entry("prune", time, one, {}) for one in said]
     return Amendment(entries, [Change(index + len(entries) - 1, minimum=minimum)])

@@ -17,6 +17,7 @@ from audit.openings import Vault
 from audit.rotation import lineage, statement_of
 from audit.rows import Filter, columns_of
 from audit.store import Store, opening_failure
+from audit.subjects import Wraps
 from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class LogReader:
             except BaseException:
                 self._store.close()
                 raise
+        self._store.wraps = self._wraps
+        self._wrapped_by: tuple[SigningKey, Wraps] | None = None
         self._vault = Vault(self._store)
         self._lock = threading.Lock()
 
@@ -87,6 +90,12 @@ class LogReader:
         if stamp != self._key_stamp:
             self._key, self._key_stamp = load_or_make(self._key_file, self._origin, may_make=False), stamp
         return self._key
+
+    def _wraps(self) -> Wraps:
+        key = self.signing_key
+        if self._wrapped_by is None or self._wrapped_by[0] is not key:
+            self._wrapped_by = key, Wraps(key.seeds)
+        return self._wrapped_by[1]
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint; that of the empty log where nothing was written."""

@@ -13,6 +13,8 @@ from audit.errors import BadFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from audit.subjects import Wraps
+
 NAMED = ("decision_id", "app", "tenant", "actor", "effect", "trace_id")
 """Public members by which a record is found."""
 # Ranges of indexes in one record: well below what a leaf may hold.
@@ -65,6 +67,8 @@ class Change(NamedTuple):
     """Whose key is destroyed; empty: nobody's."""
     minimum: int = 0
     """Leaves below this index go; 0: none."""
+    wraps: Wraps | None = None
+    """Under which the names and keys of all subjects are wrapped anew; None: they stay as they are."""
 
 
 class Batch(NamedTuple):

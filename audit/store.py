@@ -24,7 +24,7 @@ __all__ = [
     "opening_failure",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCRUB_S = 20.0
 
 _SUBJECTS = "subjects (number INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"
@@ -105,7 +105,7 @@ class Store(LogStore):
             db.executemany(
                 "INSERT INTO sealed VALUES (?,?,?)", [(r.index, r.subject, r.opening) for r in rows if r.opening]
             )
-            db.executemany("INSERT INTO subjects VALUES (?,?,?)", batch.keys)
+            db.executemany("INSERT INTO subjects VALUES (?,?,?)", map(self.wraps().wrapped, batch.keys))
             for change in batch.changes:
                 self._take_away(change)
             db.executemany("INSERT OR REPLACE INTO tiles VALUES (?,?,?)", self._grown_tiles(batch.nodes))
@@ -120,11 +120,12 @@ class Store(LogStore):
         db = self._db
         db.executemany("DELETE FROM sealed WHERE idx = ?", [(index,) for index in change.emptied])
         db.executemany("INSERT OR REPLACE INTO emptied VALUES (?,?)", [(index, change.by) for index in change.emptied])
-        if change.subject:
+        if change.subject or change.wraps:
             # Deleting a row overwrites it, but not the copies that earlier splits of its page left behind: the table is
             # made anew, and dropping the old one overwrites its pages whole.
+            kept = self._kept_subjects(change)
             db.execute(f"CREATE TABLE new_{_SUBJECTS}")
-            db.execute("INSERT INTO new_subjects SELECT * FROM subjects WHERE subject <> ?", (change.subject,))
+            db.executemany("INSERT INTO new_subjects VALUES (?,?,?)", kept)
             db.execute("DROP TABLE subjects")
             db.execute("ALTER TABLE new_subjects RENAME TO subjects")
         if change.minimum:
