@@ -92,7 +92,7 @@ class Custody:
         subject, salt = str(wanted["subject"]), os.urandom(16)
         if not subject or not wanted["reason"].strip():
             raise AuditError("an erasure names a subject and gives a reason")
-        commitment, key = commitment_to(subject, salt), self._log.key
+        commitment, key, exported = commitment_to(subject, salt), self._log.key, [""]
 
         def plan(store: LogStore, vault: Vault, index: int) -> Amendment:
             if store.subject_key(subject) is None:
@@ -104,12 +104,14 @@ class Custody:
             if held is not None:
                 raise HeldBack(f"hold {held} covers records of this subject; nothing was erased (`audit hold list`)")
             public = {**wanted["public"], "subject_commitment": commitment}
+            exported[0] = _exported_since(store, emptied)
             return _emptying("erasure", wanted, public, emptied, index, subject=subject)
 
         amended = self._log.amend(plan).result(wanted["timeout_s"])
         records = [self._log.reader.record(receipt.index) for receipt in amended.receipts]
         indexes = ",".join(record["public"]["indexes"] for record in records)
         what = {"time": wanted["time"], "commitment": commitment, "salt": salt.hex(), "indexes": indexes}
+        what["exports"] = exported[0]
         by = [f"{receipt.index} {receipt.leaf_hash}" for receipt in amended.receipts]
         text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by))
         return {
@@ -214,6 +216,13 @@ def _held_by_name(store: LogStore, vault: Vault, subject: str) -> str | None:
         if vault.values(index).get("scope", {}).get("subject") == subject:
             return hold
     return None
+
+
+def _exported_since(store: LogStore, emptied: list[int]) -> str:
+    """The records of exports made since the first of some records, as ranges: their packages may hold them."""
+    since = min(emptied, default=0)
+    found = [index for index in store.search(Filter(kind="export"), newest_first=False) if index > since]
+    return ",".join(ranges_text(found))
 
 
 def _expired(store: LogStore, classes: tuple[Any, ...], now: str) -> Iterator[int]:

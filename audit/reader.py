@@ -201,12 +201,16 @@ class LogReader:
         said = json.dumps([record["kind"], record["public"], record["opened"]], ensure_ascii=False)
         return wanted in said.casefold()
 
-    def custody(self, kind: str) -> Iterator[dict[str, Any]]:
+    def custody(self, kind: str, *, since: int = 0) -> Iterator[dict[str, Any]]:
         """Records of one kind that say what became of the log itself (`audit.store.CUSTODY`), oldest first."""
         with self._lock:
-            indexes = self._store.custody(kind)
+            indexes = [index for index in self._store.custody(kind) if index >= since]
         for index in indexes:
             yield self.record(index)
+
+    def took_away(self, since: int) -> bool:
+        """Whether a record from an index on says that content or leaves went."""
+        return any(True for kind in ("erasure", "prune") for _ in self.custody(kind, since=since))
 
     def has_opening(self, index: int) -> bool:
         """Whether sealed members are still stored for a record."""

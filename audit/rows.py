@@ -156,14 +156,17 @@ def ranges_text(indexes: Iterable[int]) -> list[str]:
 
 def in_ranges(text: str, index: int) -> bool:
     """Whether `ranges_text` named an index; False also for a text that is none."""
-    firsts, lasts = _bounds(text)
+    firsts, lasts = bounds(text)
     place = bisect_right(firsts, index) - 1
     return place >= 0 and index <= lasts[place]
 
 
 @lru_cache(maxsize=16)
-def _bounds(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where the ranges of a text begin and end; a self-audit asks the same text for each record that it names."""
+def bounds(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the ranges of a text begin and end, nothing where it is no such text.
+
+    A self-audit asks the same text for each record that it names.
+    """
     pairs = []
     for piece in text.split(","):
         first, _, last = piece.partition("-")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FORMATS = tuple(VIEWS)
 _STATE = "unfinished.json"
+# An erasure while an export is written makes it begin anew.
+_MOST_BEGINNINGS = 10
 _README = """This is an export of an audit log.
 
   manifest.json   what was asked for, how many records, digests of the files; signed in manifest.note
@@ -98,8 +100,14 @@ def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Do
     work = out.with_name(f".{out.name}.unfinished")
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(work):
-        state = _state(log, wanted, work, created)
-        files, written = _files(log, wanted, work, state, doing)
+        for _ in range(_MOST_BEGINNINGS):
+            state = _state(log, wanted, work, created)
+            files, written = _files(log, wanted, work, state, doing)
+            if not log.took_away(log.size_of(state["checkpoint"])):
+                break
+        else:
+            _clear(work)
+            raise AuditError("again and again content was taken out of the log while it was exported; export again")
         _sign(log, work, _manifest(log, wanted, state, files, written))
         _put_in_place(work, out, doing)
     return Exported(out, written.records, parse_checkpoint(state["checkpoint"].partition("\n\n")[0] + "\n").size)
@@ -122,6 +130,8 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     """What an interrupted export had settled, or a new beginning. Another export in the same place is refused."""
     asked = json.loads(json.dumps([_said(wanted.filter), list(wanted.formats), wanted.fields, list(wanted.pinned)]))
     path = work / _STATE
+    if path.exists() and log.took_away(log.size_of(json.loads(path.read_bytes())["checkpoint"])):
+        _clear(work)  # what was written may hold what was erased since
     if path.exists():
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] != asked:
@@ -132,6 +142,11 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     state["cosigned"] = wanted.cosigned
     _write(path, json.dumps(state).encode())
     return state
+
+
+def _clear(work: Path) -> None:
+    for path in work.iterdir():
+        path.unlink()
 
 
 def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:

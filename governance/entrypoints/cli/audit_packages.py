@@ -64,14 +64,16 @@ def export(
     from audit.record import Entry
     from governance.log_wiring import open_recorder
     from governance.model.moment import new_decision_id, utc_now
-    from governance.platform.export_records import public_part
+    from governance.platform.export_records import private_part, public_part
     from governance.wiring import controls_of, policies_of
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
     asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned), log.cosigned())
     public = public_part(asked, actor=f"os:{os.getuid()}", entry_point="cli.audit", size=log.size())
     with open_recorder(settings) as recorder:
-        recorder.append(Entry("export", utc_now(), {"decision_id": new_decision_id(), **public}, {}))
+        private = private_part(asked)
+        subject = str(private.get("subject", ""))
+        recorder.append(Entry("export", utc_now(), {"decision_id": new_decision_id(), **public}, private, subject))
     beside = policies_of(settings) if options.with_bundles else lambda _: {}
     doing = Doing(_teller(stderr), beside, controls_of(settings) if "oscal" in options.format else {})
     done = write_package(log, asked, Path(options.out), created=utc_now(), doing=doing)

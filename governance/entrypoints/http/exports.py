@@ -17,7 +17,7 @@ from governance.errors import CallerError, Forbidden, NotFound
 from governance.model.moment import new_decision_id, utc_now
 from governance.normalise.documents import decoded, read_json
 from governance.platform.export_jobs import DONE, QUEUED, Job, Jobs, job_id
-from governance.platform.export_records import public_part
+from governance.platform.export_records import private_part, public_part
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -48,7 +48,8 @@ async def create(worker: Worker, call: Call, identity: Identity) -> Answer:
     public = public_part(wanted_of(asked), actor=identity.actor, entry_point="http.audit", size=size)
     public |= {"decision_id": new_decision_id(), "export": job.id}
     # On record before there is a job: a record too many says what somebody asked for, one too few nothing at all.
-    await worker.client.aappend(Entry("export", job.created, public, {}))
+    private = private_part(wanted_of(asked))
+    await worker.client.aappend(Entry("export", job.created, public, private, str(private.get("subject", ""))))
     jobs.make(job)
     _start(worker, job.id)
     return json_answer(
