@@ -14,7 +14,8 @@ from uuid import UUID
 
 from audit.errors import AuditError, BatchRefused, LogInUse, LogUnusable
 from audit.log_store import LogStore
-from audit.postgres import MIGRATIONS, SCHEMA, failing, version_of
+from audit.postgres import SCHEMA, failing, revision_of
+from audit.schema import is_older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +81,7 @@ class PostgresStore(LogStore):
     def is_older(self) -> bool:
         """Whether an earlier version of this program wrote the database."""
         with failing("does not answer"):
-            return version_of(self.connection) < len(MIGRATIONS)
+            return is_older(revision_of(self.connection), "the database")
 
     def has_tables(self) -> bool:
         """Whether the table for them was made."""

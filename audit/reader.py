@@ -346,7 +346,9 @@ def _embedded(folder: Path) -> LogStore:
         store = Store(folder / "log.db", read_only=True)
         if store.has_tables() and store.is_older():
             store.close()
-            raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
+            raise LogUnusable(
+                f"{folder}/log.db: of an older schema; `governance audit migrate`, or a start of the service, changes it"
+            )
     except sqlite3.DatabaseError as error:
         raise opening_failure(error, folder / "log.db") from error
     return store
@@ -380,7 +382,7 @@ def check_leaves(store: LogStore, start: int, size: int) -> None:
 
 def stated_minimum(store: LogStore) -> int:
     """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
-    for index in reversed(store.custody("prune") if store.size() and not store.is_older() else []):
+    for index in reversed(store.custody("prune") if store.size() else []):
         minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)
         if minimum:
             return int(minimum)
