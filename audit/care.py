@@ -57,7 +57,7 @@ class Care:
         self._reader.close()
 
     def _run(self) -> None:
-        audited = time.monotonic()
+        audited, said = time.monotonic(), ""
         while not self._log.distrusted:
             is_last = self._stopped.wait(_TICK_S)
             try:
@@ -71,7 +71,9 @@ class Care:
                 self._log.distrust(str(error))
                 self._complain(f"audit: {error}; nothing is recorded, and so nothing allowed, any more\n")
             except (AuditError, OSError) as error:
-                self._complain(f"audit: {error}\n")
+                if str(error) != said:  # not every second the same
+                    said = str(error)
+                    self._complain(f"audit: {error}\n")
             if is_last:
                 return
 
