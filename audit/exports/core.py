@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError, LogTorn
 from audit.multiproof import Rebuilt, blocks
-from audit.notes import opened, parse_checkpoint, parse_verifier_key
+from audit.notes import opened_by_any, parse_checkpoint
 from audit.packages import LEAVES, OPENINGS, PROOF, RECORDS
 from audit.sealed_texts import joined, parsed
 from audit.tree import leaf_hash
@@ -54,7 +54,7 @@ class Core:
     def __init__(self, log: LogReader, folder: Path, note: str, stops: Sequence[int]) -> None:
         self._log = log
         self._folder = folder
-        checkpoint = parse_checkpoint(opened(note, parse_verifier_key(log.verifier_key)))
+        checkpoint = parse_checkpoint(opened_by_any(note, log.keys()))
         self._size, self._root = checkpoint.size, checkpoint.root
         self._stops = stops
 

@@ -166,9 +166,17 @@ def _row(record: dict[str, Any]) -> str:
 
 
 def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
-    from governance.log_wiring import database_of
+    from governance.log_wiring import database_of, open_log
     from governance.settings import Settings as Changed
 
+    if not url:
+        from audit.schema import HEAD
+
+        if database_of(settings) is None and not (settings.home / "audit" / "log.db").exists():
+            raise CallerError("no audit log there yet", where=str(settings.home / "audit"))
+        open_log(settings).close()  # who opens the log for writing brings its schema up to date
+        stdout.write(f"the log's schema is revision {HEAD}\n")
+        return
     database = database_of(Changed({**settings.values, "database": url}))
     if database is None:
         raise CallerError("--to needs a postgresql:// URL", where="--to")
@@ -219,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     who.add_argument("--app", default="", help="every yes that made this app what it is")
     asking.add_parser("data-of", help="what a person's data touched").add_argument("subject")
     custody.add_verbs(verbs)
-    migrating = verbs.add_parser("migrate", help="move the log from SQLite into PostgreSQL; its tree head stays")
-    migrating.add_argument("--to", required=True, metavar="URL", help="postgresql://user@host/name, without a password")
+    migrating = verbs.add_parser("migrate", help="bring the log's schema up to date, or move it into PostgreSQL")
+    migrating.add_argument("--to", default="", metavar="URL", help="move it: postgresql://user@host/name, no password")
     add_verify_options(verbs.add_parser("verify", help="check an export; needs no server and no trust in it"))
     return parser

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from audit.record import Entry
     from governance.settings import Settings
 
     Act = Callable[[str, dict[str, Any]], dict[str, Any]]
@@ -55,6 +56,7 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
             _hold(act, options, stdout)
         elif options.verb == "erase":
             _erase(act, options, stdout, stderr)
+            stderr.write(_withdraw(settings))
         elif options.verb == "prune":
             _prune(act, options, settings, stdout)
         else:
@@ -120,6 +122,23 @@ def _erase(act: Act, options: argparse.Namespace, stdout: TextIO, stderr: TextIO
     else:
         stdout.write(done["certificate"])
     stderr.write(f"{done['records']} records can no longer be read; keep the certificate, it is kept nowhere else\n")
+
+
+def _withdraw(settings: Settings) -> str:
+    """What this home kept of the person beside the log goes too; other replicas' services look after their own."""
+    from governance.log_wiring import open_reader, open_recorder
+    from governance.platform.withdrawals import Withdrawals
+
+    def record(entry: Entry) -> None:
+        with open_recorder(settings) as recorder:
+            recorder.append(entry)
+
+    reader = open_reader(settings)
+    try:
+        count = Withdrawals(settings.home, reader, record).step()
+    finally:
+        reader.close()
+    return f"{count} exports that were kept here held something of it, and are gone\n" if count else ""
 
 
 def _prune(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
