@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from audit.canonical import canonical
@@ -17,9 +16,8 @@ from audit.canonical import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIRST = re.compile(rb'\{"([a-z_]{1,40})":\{"salt":"([0-9a-f]{32})","value":')
-_NEXT = re.compile(rb'\},"([a-z_]{1,40})":\{"salt":"([0-9a-f]{32})","value":')
-_END = b"}}"
+_SALT, _VALUE, _NEXT, _END = b'":{"salt":"', b'","value":', b'},"', b"}}"
+_HEX = 32
 
 
 class Opening(NamedTuple):
@@ -68,14 +66,17 @@ def joined(openings: Mapping[str, Opening]) -> bytes:
 
 def _cut(text: bytes) -> dict[str, Opening] | None:
     """By the look of it; only right when every part fits its commitment."""
-    head = _FIRST.match(text)
-    if head is None or not text.endswith(_END):
+    head, *members = text.split(_SALT)
+    if not members or not head.startswith(b'{"') or not text.endswith(_END):
         return None
     found: dict[str, Opening] = {}
-    for following in _NEXT.finditer(text, head.end()):
-        found[head[1].decode()] = Opening(head[2].decode(), text[head.end() : following.start()])
-        head = following
-    found[head[1].decode()] = Opening(head[2].decode(), text[head.end() : -len(_END)])
+    name, begin, last = head[2:], _HEX + len(_VALUE), len(members) - 1
+    for number, member in enumerate(members):
+        body, following = (member[: -len(_END)], b"") if number == last else member.rpartition(_NEXT)[::2]
+        if not body.startswith(_VALUE, _HEX):
+            return None
+        found[name.decode("ascii", "replace")] = Opening(body[:_HEX].decode("ascii", "replace"), body[begin:])
+        name = following
     return found
 
 

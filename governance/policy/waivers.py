@@ -68,14 +68,19 @@ def waiver_files(folder: str) -> list[str]:
 
 def read_waiver(path: str, rules: Collection[str] | None) -> Waiver:
     """One file; as for `waiver_of`. Raises RuleError, or OSError where it cannot be read."""
+    with open(path, "rb") as stream:
+        return parse_waiver(stream.read(), path, rules)
+
+
+def parse_waiver(raw: bytes, where: str, rules: Collection[str] | None) -> Waiver:
+    """The same from a file's bytes."""
     import yaml
 
-    with open(path, encoding="utf-8") as stream:
-        try:
-            document = yaml.load(stream, Loader=yaml.CSafeLoader)
-        except (yaml.YAMLError, RecursionError) as error:
-            raise RuleError("not YAML", where=path) from error
-    return waiver_of(document, path, rules)
+    try:
+        document = yaml.load(raw.decode(), Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        raise RuleError("not YAML", where=where) from error
+    return waiver_of(document, where, rules)
 
 
 def is_expired(waiver: Waiver, now: str) -> bool:
