@@ -15,7 +15,7 @@ from audit.rows import NAMED, Batch, Filter, SubjectKey, comparable, texts_of
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 TILE_HEIGHT = 8
@@ -210,6 +210,12 @@ class LogStore(ABC):
         """The key that openings name by a number; None when it was erased."""
         row = self._one("SELECT key FROM subjects WHERE number = ?", (number,))
         return bytes(row[0]) if row else None
+
+    def numbered_keys(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """The same for several; those that were erased are not in it."""
+        marks = ",".join("?" * len(numbers))
+        rows = self.rows(f"SELECT number, subject, key FROM subjects WHERE number IN ({marks})", list(numbers))  # noqa: S608  marks only
+        return {int(number): bytes(key) for number, _, key in rows}
 
     def last_subject(self) -> int:
         """The highest number that an opening or a key has, so that none is given twice."""

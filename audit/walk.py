@@ -58,15 +58,14 @@ def records_of(package: Package, manifest: Manifest) -> Iterator[Record]:
 
 def _leaf(raw: bytes, row: bytes, number: int, *, is_whole: bool) -> dict[str, Any]:
     index = int.from_bytes(row[:8], "big")
-    where = f"{RECORDS}:{number}"
     if not is_whole or hashlib.sha256(b"\x00" + raw).digest() != row[8:]:
-        raise BadPackage(f"{where}: {_unlike(raw, index)}")
+        raise BadPackage(f"{RECORDS}:{number}: {_unlike(raw, index)}")
     try:
         leaf: dict[str, Any] = _DECODER.decode(raw.decode("utf-8", "surrogatepass"))
         if leaf["index"] != index or not isinstance(leaf["public"], dict) or not isinstance(leaf["commitments"], dict):
-            raise BadPackage(f"{where}: record {leaf['index']} stands at the place of {index}")
+            raise BadPackage(f"{RECORDS}:{number}: record {leaf['index']} stands at the place of {index}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadPackage(f"{where}: record {index} is not of the form a record has") from error
+        raise BadPackage(f"{RECORDS}:{number}: record {index} is not of the form a record has") from error
     return leaf
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ class FileState:
             status = os.stat(path)
         except FileNotFoundError:
             return None
-        if not os.path.isdir(path):
-            return status.st_mtime_ns, status.st_size, status.st_ino
-        return [(one, self.stamp(one)) for one in self.names(name)]
+        if not stat.S_ISDIR(status.st_mode):
+            return _told(status)
+        with os.scandir(path) as found:
+            return sorted((entry.name, _told(entry.stat())) for entry in found if _is_whole(entry))
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes."""
@@ -45,10 +47,9 @@ class FileState:
         """Files of a folder; what is half written is not among them."""
         try:
             with os.scandir(self._path(folder)) as found:
-                files = [entry.name for entry in found if entry.is_file()]
+                return sorted(f"{folder}/{entry.name}" for entry in found if _is_whole(entry))
         except FileNotFoundError:
             return []
-        return [f"{folder}/{name}" for name in sorted(files) if not name.startswith(".") and not name.endswith(".tmp")]
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file by rename while no other process changes one."""
@@ -77,6 +78,14 @@ class FileState:
             yield
         finally:
             os.close(handle)
+
+
+def _is_whole(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file() and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
+
+
+def _told(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def write_whole(path: str, content: bytes) -> None:

@@ -46,6 +46,8 @@ class SharedState:
         self._known = threading.Condition()
         self._asked = threading.Event()
         self._thread: threading.Thread | None = None
+        self._seal: Seal | None = None
+        """The same for as long as there is a state; it only has to be wrapped for a new key of the log."""
 
     def pulse(self) -> object:
         """The version of the newest change."""
@@ -78,7 +80,7 @@ class SharedState:
             contextlib.closing(self._database.connect()) as connection,
             failing("did not take the change"),
         ):
-            seal = self._prepared(connection)
+            seal = self._seal or self._prepared(connection)
             with connection.transaction():
                 connection.execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'")
                 self._replace(connection, seal, name, edit)
@@ -170,7 +172,8 @@ class SharedState:
     def _prepared(self, connection: Connection) -> Seal:
         with failing("cannot be used"):
             migrate(connection)
-            return seal_of(connection, load_or_make(self._key_file, self._origin, may_make=False))
+            self._seal = seal_of(connection, load_or_make(self._key_file, self._origin, may_make=False))
+            return self._seal
 
     def _key_stamp(self) -> tuple[int, int]:
         try:

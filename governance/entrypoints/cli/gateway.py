@@ -124,12 +124,14 @@ def _ended(*_: object) -> None:
 
 def _stamp(settings: Settings) -> tuple[object, ...]:
     """Changes when an app, a key or the file does, and when they cannot be had any more."""
+    from governance.enrich.apps import AppDirectory
     from governance.platform.keys import KeyStore
 
     path = Path(settings.text("gateway"))
     file = (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else ()
     try:
-        return directory_of(settings).stamp(), KeyStore(state_of(settings)).stamp(), file
+        state = state_of(settings)
+        return AppDirectory(state).stamp(), KeyStore(state).stamp(), file
     except (DependencyError, OSError):
         return "unreachable", file
 

@@ -127,6 +127,10 @@ class Worker:
         missing = self.serving.missing()
         if missing:
             return f"no usable bundle: {', '.join(missing)}"
+        try:
+            self.state.pulse()
+        except DependencyError as error:
+            return error.message
         return "" if await self.is_ready() else "the audit log cannot be reached"
 
     async def look_after(self) -> None:
