@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -34,6 +35,8 @@ _HAS_TO_BE = (CHECKPOINT, RECORDS, OPENINGS, LEAVES, PROOF)
 # A leaf is at most 64 KiB; the sealed part is bounded by the service's body limit.
 LONGEST_LINE = 32 << 20
 _SMALL = 1 << 20
+# What is read, and hashed, at once: a call for each of a million lines takes as long as the hashing.
+_PIECE = 1 << 18
 _MOST_FILES = 1000
 _UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -131,17 +134,21 @@ class Checked:
             return self._taken(self._stream.read(size))
 
     def lines(self) -> Iterator[bytes]:
-        """Line by line, each with its newline."""
-        while True:
-            try:  # a million times: `readable` would take as long as the reading
-                line = self._stream.readline(LONGEST_LINE + 1)
-            except _UNREADABLE as error:
-                raise BadPackage(f"{self.name}: cannot be read: {error}") from error
-            if not line:
-                return
-            if len(line) > LONGEST_LINE:
+        """Line by line, each with its newline. What goes beyond the signed length is told after the lines before it."""
+        rest, has_more = b"", True
+        while has_more:
+            with readable(self.name):
+                piece = self._stream.read(_PIECE)
+            has_more = 0 < len(piece) <= self._left
+            rest += self._taken(piece[: self._left])
+            lines = io.BytesIO(rest).readlines()
+            rest = lines.pop() if lines and has_more else b""
+            if piece and not has_more and lines and not lines[-1].endswith(b"\n"):
+                lines.pop()  # the signed length ends in it
+            yield from lines
+            if len(rest) > LONGEST_LINE:
                 raise BadPackage(f"{self.name}: a line is longer than {LONGEST_LINE} bytes")
-            yield self._taken(line)
+        self._taken(piece)  # more than was signed is refused; at the end it is empty
 
     def pieces(self, width: int) -> Iterator[bytes]:
         """Fixed-width rows; the last may be cut short."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from governance.errors import CallerError
+from governance.log_wiring import database_of, state_of
 from governance.wiring import directory_of, for_cli, registry_of, review_store_of
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
+    from governance.platform.broker.limits import Counters
     from governance.platform.broker.secrets import EmbeddedSecrets
     from governance.platform.broker.tokens import AppTokens
     from governance.platform.reviews import Reviews
@@ -35,7 +37,7 @@ def app_tokens_of(settings: Settings) -> AppTokens:
     """The keys of app tokens of this home."""
     from governance.platform.broker.tokens import AppTokens
 
-    return AppTokens(settings.home)
+    return AppTokens(state_of(settings))
 
 
 def broker_of(settings: Settings, line: Pipeline) -> Broker:
@@ -60,11 +62,23 @@ def broker_of(settings: Settings, line: Pipeline) -> Broker:
             connectors=registry.connectors,
             tenants=registry.tenants,
             spec_of=directory_of(settings).spec_of,
-            meter=Meter(settings.home),
+            meter=Meter(_counters_of(settings)),
             credentials=Credentials(secrets_of(settings), sender),
             sender=sender,
         )
     )
+
+
+def _counters_of(settings: Settings) -> Counters:
+    """Where calls are counted: in this home, or once for all replicas."""
+    from governance.platform.broker.limits import FileCounters
+
+    database = database_of(settings)
+    if database is None:
+        return FileCounters(settings.home)
+    from governance.state.counters import SharedCounters
+
+    return SharedCounters(database)
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:
@@ -90,10 +104,12 @@ def runtime_folder(settings: Settings) -> Path:
 def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Reviews]:
     """Reviews by the configured models, recorded in this home's log. Raises CallerError where none is configured."""
     from governance.enrich.llm import Worker
+    from governance.platform.review_budget import Budget
     from governance.platform.reviews import Reviews
 
     store = review_store_of(settings)
     if store is None:
         raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
     with for_cli(settings) as line, Worker() as worker:
-        yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
+        budget = Budget(settings, state_of(settings))
+        yield Reviews(settings, line, store, worker, budget, directory_of(settings).spec_of, say)

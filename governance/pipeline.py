@@ -293,10 +293,10 @@ class Pipeline:
         try:
             with self._parts.stage("enforce"):
                 enforcement.carry_out(request, decision)
-        except OSError as error:
+        except (OSError, DependencyError) as error:
             raise DependencyError(
                 f"decision {decision.decision_id} was recorded but could not be carried out: {error}",
-                hint="nothing was permitted; mend the disk and ask again",
+                hint="nothing was permitted; mend that and ask again",
             ) from error
         return decision
 

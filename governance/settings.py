@@ -92,7 +92,8 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "database",
         "",
-        "postgresql:// URL of an audit log that several replicas share, without a password; empty: SQLite in the home",
+        "postgresql:// URL of the audit log, keys, apps, waivers and counts that several replicas share, without a password; "
+        "empty: SQLite and files in the home",
     ),
     Setting(
         "database_password_file",

@@ -16,7 +16,7 @@ from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
 from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError, RuleError
-from governance.log_wiring import open_reader, open_recorder
+from governance.log_wiring import open_reader, open_recorder, state_of
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.platform.shipped_templates import shipped_templates
@@ -155,21 +155,18 @@ def extras_of(settings: Settings) -> list[Extra]:
 
 
 def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
-    """The waivers in the settings' folder and those that were made in this home. Raises RuleError for a file that is none."""
+    """The waivers in the settings' folder and those that were made here. Raises RuleError for one that must not count."""
+    from governance.platform.waivers import made_waivers
     from governance.policy.waivers import load_waivers
 
-    folders = (settings.text("waivers"), os.path.join(settings.text("home"), "waivers"))
-    return tuple(
-        waiver
-        for folder in folders
-        if folder and os.path.isdir(folder)
-        for waiver in load_waivers(folder, active.rules)
-    )
+    folder = settings.text("waivers")
+    named = load_waivers(folder, active.rules) if folder and os.path.isdir(folder) else ()
+    return named + made_waivers(state_of(settings), active.rules)
 
 
 def directory_of(settings: Settings) -> AppDirectory:
     """Apps and templates that decisions allowed, and the templates that come with the package."""
-    return AppDirectory(settings.text("home"), shipped_templates())
+    return AppDirectory(state_of(settings), shipped_templates())
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -204,7 +201,7 @@ def review_store_of(settings: Settings) -> ReviewStore | None:
     from governance.enrich.review_store import ReviewStore
 
     names = ("review_client", "review_api_base", "review_model", "review_fallbacks")
-    return ReviewStore(settings.text("home"), "\n".join(settings.text(name) for name in names))
+    return ReviewStore(state_of(settings), "\n".join(settings.text(name) for name in names))
 
 
 def enrichers_of(
@@ -274,7 +271,7 @@ def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[W
     from audit.errors import AuditError
     from governance.platform.excuses import Excuses, recorded_waivers
 
-    excuses = Excuses(settings.home, settings.text("waivers"))
+    excuses = Excuses(state_of(settings), settings.home, settings.text("waivers"))
     problems = excuses.refresh(active.rules)
     if problems:
         raise RuleError(problems[0])

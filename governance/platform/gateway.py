@@ -8,12 +8,10 @@ their weights. An app without an address in it is not served, nor one whose stat
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from governance.errors import CallerError, DependencyError
+from governance.errors import CallerError
 from governance.policy.bundle_yaml import load_data
 from runtime_adapters.gateway.redaction import KINDS
 from runtime_adapters.gateway.state import (
@@ -248,19 +246,3 @@ def _content(path: str, where: str) -> bytes:
             return file.read()
     except OSError as error:
         raise CallerError(f"{path} cannot be read: {error.strerror}", where=where, hint=_HINT) from error
-
-
-def apps_of(home: str) -> dict[str, Json]:
-    """The last allowed deploy of every app, by name. Raises DependencyError for a file that is damaged."""
-    folder = os.path.join(home, "apps")
-    found: dict[str, Json] = {}
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    for name in names:
-        if name.endswith(".json") and not name.startswith("."):
-            path = os.path.join(folder, name)
-            try:
-                with open(path, encoding="utf-8") as file:
-                    found[name.removesuffix(".json")] = json.load(file)
-            except (OSError, ValueError) as error:
-                raise DependencyError("the record of an app is damaged", where=path) from error
-    return found

@@ -60,7 +60,7 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
         elif options.verb == "prune":
             _prune(act, options, settings, stdout)
         else:
-            _rotate(act, options, stdout)
+            _rotate(act, options, settings, stdout)
 
 
 def record_reading(settings: Settings, what: dict[str, Any], private: dict[str, Any] | None = None) -> None:
@@ -169,8 +169,12 @@ def _retention(settings: Settings) -> Any:
         raise CallerError(f"cannot be read: {error}", where=path) from error
 
 
-def _rotate(act: Act, options: argparse.Namespace, stdout: TextIO) -> None:
+def _rotate(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     if options.finish:
+        from governance.log_wiring import state_of
+
+        # Who reads the replicas' state wraps it for the new key; without that the old key would take it along.
+        state_of(settings).stamp("keys.json", newest=True)
         done = act("finish_rotation", _asked(""))
         stdout.write(f"only this key signs now:\n{done['new_key']}\n")
         return

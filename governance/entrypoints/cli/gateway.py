@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from governance.errors import CallerError, DependencyError, GovernanceError
+from governance.log_wiring import state_of
 from governance.settings import from_environment
-from governance.wiring import active_of
+from governance.wiring import active_of, directory_of
 
 if TYPE_CHECKING:
     import argparse
@@ -100,13 +101,20 @@ def _run(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> int
 
 
 def _keys_alone(settings: Settings, folder: GatewayFolder, good: GatewayState, admin_socket: str) -> None:
-    """A wrong file or app keeps everything as it was but the keys: a revoked one must not wait until somebody mends that."""
+    """A wrong file or app keeps everything as it was but the keys: a revoked one must not wait until somebody mends that.
+
+    Where nobody can say which are revoked, none is taken.
+    """
     from governance.platform.gateway import api_keys
     from governance.platform.keys import KeyStore
     from runtime_adapters.gateway.state import GatewayRefusal
 
+    try:
+        keys = KeyStore(state_of(settings)).all()
+    except (GovernanceError, OSError):
+        keys = []
     with contextlib.suppress(GovernanceError, GatewayRefusal, OSError):
-        folder.apply(good._replace(keys=api_keys(KeyStore(settings.home).all())), [admin_socket])
+        folder.apply(good._replace(keys=api_keys(keys)), [admin_socket])
 
 
 def _ended(*_: object) -> None:
@@ -114,10 +122,18 @@ def _ended(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _stamp(settings: Settings) -> tuple[tuple[int, int], ...]:
-    """Changes when an app, a key or the file does: each is replaced by rename."""
-    paths = (settings.home / "apps", settings.home / "keys.json", Path(settings.text("gateway")))
-    return tuple((found.st_mtime_ns, found.st_ino) for path in paths if path.exists() for found in [path.stat()])
+def _stamp(settings: Settings) -> tuple[object, ...]:
+    """Changes when an app, a key or the file does, and when they cannot be had any more."""
+    from governance.enrich.apps import AppDirectory
+    from governance.platform.keys import KeyStore
+
+    path = Path(settings.text("gateway"))
+    file = (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else ()
+    try:
+        state = state_of(settings)
+        return AppDirectory(state).stamp(), KeyStore(state).stamp(), file
+    except (DependencyError, OSError):
+        return "unreachable", file
 
 
 def _status(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
@@ -143,14 +159,19 @@ def _status(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> 
 
 def _state(settings: Settings) -> GatewayState:
     """What the gateway of this home is told now: its apps, keys, policy data, and the file that the settings name."""
-    from governance.platform.gateway import Sources, apps_of, read_file, state_of
+    from governance.platform.gateway import Sources, read_file
+    from governance.platform.gateway import state_of as gateway_state
     from governance.platform.keys import KeyStore
 
     path = settings.text("gateway")
     if not path:
         raise CallerError("no file is named", where="GOVERNANCE_GATEWAY", hint="deploy/README.md, Gateway")
     policy = json.loads(active_of(settings).compiled.data).get("platform", {})
-    return state_of(Sources(apps_of(settings.text("home")), KeyStore(settings.home).all(), policy, read_file(path)))
+    try:
+        apps = directory_of(settings).apps()
+    except (OSError, ValueError) as error:
+        raise DependencyError("the record of an app is damaged", where="apps") from error
+    return gateway_state(Sources(apps, KeyStore(state_of(settings)).all(), policy, read_file(path)))
 
 
 def _folder(settings: Settings) -> Path:

@@ -24,11 +24,12 @@ _DAYS = re.compile(r"(\d{1,4})d")
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
     """Dispatch one verb; creating and revoking are recorded in the audit log."""
+    from governance.log_wiring import state_of
     from governance.platform.keys import KeyStore
 
     options = _parser().parse_args(argv)
     settings = from_environment(os.environ)
-    store = KeyStore(settings.home)
+    store = KeyStore(state_of(settings))
     if options.verb == "create":
         expires = expiry(options.expires)
         key, text = store.create(options.role, options.tenant, expires)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from audit.errors import AuditError
 from governance.broker_wiring import app_tokens_of, broker_of
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
-from governance.log_wiring import open_reader
+from governance.log_wiring import open_reader, state_of
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
@@ -59,13 +60,14 @@ class Worker:
         self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
         self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
-        self.keys = KeyStore(settings.home)
+        self.state = state_of(settings)
+        self.keys = KeyStore(self.state)
         self.telemetry = Telemetry(
             tracer_of(settings.text("otlp_endpoint")), folder=settings.home / "metrics", name=str(os.getpid())
         )
         self._budget_s = settings.number("budget_ms") / 1000
         self.serving = serving_of(settings)
-        self.excuses = Excuses(settings.home, settings.text("waivers"))
+        self.excuses = Excuses(self.state, settings.home, settings.text("waivers"))
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
@@ -78,7 +80,7 @@ class Worker:
         self.line = Pipeline(
             parts._replace(
                 recorder=self._recorder,
-                waivers=lambda: self.excuses.valid,
+                waivers=self.excuses.in_force,
                 stage=self.telemetry.stage,
                 watch=self._watch,
             )
@@ -107,10 +109,11 @@ class Worker:
             sys.stderr.write(f"worker {os.getpid()} {said}\n")
             sys.stderr.flush()
         rules = self.serving.active.rules
-        # Without rules everything is denied, and no waiver could name one.
-        for problem in self.excuses.refresh(rules) if rules else ():
-            sys.stderr.write(f"a waiver that does not count: {problem}\n")
-            sys.stderr.flush()
+        with contextlib.suppress(DependencyError):  # then `in_force` raises as well, and nothing is excused
+            # Without rules everything is denied, and no waiver could name one.
+            for problem in self.excuses.refresh(rules) if rules else ():
+                sys.stderr.write(f"a waiver that does not count: {problem}\n")
+                sys.stderr.flush()
 
     async def take_up(self) -> None:
         """Record waivers that came, changed or went, so that they count; what cannot be recorded is tried again."""
@@ -148,6 +151,10 @@ class Worker:
         missing = self.serving.missing()
         if missing:
             return f"no usable bundle: {', '.join(missing)}"
+        try:
+            self.state.pulse()
+        except DependencyError as error:
+            return error.message
         return "" if await self.is_ready() else "the audit log cannot be reached"
 
     async def look_after(self) -> None:

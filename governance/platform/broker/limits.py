@@ -2,28 +2,36 @@
 
 A call is counted *before* it is decided on and given back when it was refused. So at every moment the count is at least the
 number of calls that were let through, and of any number of callers, in any number of processes, only as many pass as the
-limit says. One SQLite file, one transaction a call (BEGIN IMMEDIATE): what cannot be counted is not called.
+limit says. One transaction a call that no other runs beside, in a SQLite file of the home or in the replicas' database: what
+cannot be counted is not called.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from governance.errors import DependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from governance.model.request import Json
 
+    Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+
 _MINUTE_S = 60.0
 _BUSY_S = 5.0
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, at REAL, app TEXT, connector TEXT);
-CREATE INDEX IF NOT EXISTS calls_of ON calls (app, connector, at);
-CREATE TABLE IF NOT EXISTS days (day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_calls (id INTEGER PRIMARY KEY, at REAL, app TEXT, connector TEXT);
+CREATE INDEX IF NOT EXISTS usage_calls_of ON usage_calls (app, connector, at);
+CREATE TABLE IF NOT EXISTS usage_days (
+    day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
 """
 
 
@@ -47,61 +55,87 @@ class Taken(NamedTuple):
     """Fact `usage`."""
 
 
+class Counters(Protocol):
+    """Where the counts are: the tables `usage_calls` and `usage_days`."""
+
+    def alone(self) -> AbstractContextManager[Run]:
+        """One transaction that no other runs beside. Gives what runs a statement (placeholders `?`) and answers its rows.
+
+        Raises DependencyError where it was not carried out.
+        """
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
 class Meter:
-    """Counts calls in `folder`; safe to use from several threads and processes."""
+    """Counts calls; safe to use from several threads and processes."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    def take(self, call: Call, now_s: float, day: str) -> Taken:
+        """Count one call at `now_s` (seconds since 1970) on `day` (YYYY-MM-DD, UTC). Raises DependencyError."""
+        key = (call.app, call.connector)
+        with self._counters.alone() as run:
+            run("DELETE FROM usage_calls WHERE app = ? AND connector = ? AND at <= ?", (*key, now_s - _MINUTE_S))
+            ((minute,),) = run("SELECT count(*) FROM usage_calls WHERE app = ? AND connector = ?", key)
+            ((number,),) = run(
+                "INSERT INTO usage_calls (at, app, connector) VALUES (?, ?, ?) RETURNING id", (now_s, *key)
+            )
+            before = {sort: _counted(run, day, sort, name) for sort, name in _counters_of(call)}
+            # The day before stays: another machine's midnight may be a moment later.
+            run("DELETE FROM usage_days WHERE day < ?", (_day_before(day),))
+        usage = {
+            "calls_today": {call.connector: before["area"]},
+            "calls_last_minute": {call.connector: int(minute)},
+            "app_calls_today": before["app"],
+            "tenant_calls_today": before["tenant"],
+        }
+        return Taken(int(number), day, call, usage)
+
+    def give_back(self, taken: Taken) -> None:
+        """Uncount a call that was refused. Best effort: a count that stays too high refuses, and never lets through."""
+        with suppress(DependencyError), self._counters.alone() as run:
+            run("DELETE FROM usage_calls WHERE id = ?", (taken.id,))
+            for sort, name in _counters_of(taken.call):
+                run("UPDATE usage_days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._counters.close()
+
+
+class FileCounters:
+    """Counts in one SQLite file (BEGIN IMMEDIATE)."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "usage.db"
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
-    def take(self, call: Call, now_s: float, day: str) -> Taken:
-        """Count one call at `now_s` (seconds since 1970) on `day` (YYYY-MM-DD, UTC). Raises DependencyError."""
+    @contextmanager
+    def alone(self) -> Iterator[Run]:
+        """Whatever goes wrong, the file is opened anew the next time."""
         with self._lock:
             try:
-                return self._taken(self._open(), call, now_s, day)
+                database = self._open()
+                database.execute("BEGIN IMMEDIATE")
+                yield lambda sql, values: database.execute(sql, values).fetchall()
+                database.execute("COMMIT")
             except (sqlite3.Error, OSError) as error:
                 self._drop()
                 raise DependencyError(
                     f"calls cannot be counted: {error}", hint="nothing is called meanwhile"
                 ) from error
-
-    def give_back(self, taken: Taken) -> None:
-        """Uncount a call that was refused. Best effort: a count that stays too high refuses, and never lets through."""
-        with self._lock:
-            try:
-                database = self._open()
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("DELETE FROM calls WHERE id = ?", (taken.id,))
-                for sort, name in _counters(taken.call):
-                    database.execute(
-                        "UPDATE days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name)
-                    )
-                database.execute("COMMIT")
-            except (sqlite3.Error, OSError):
+            except BaseException:
                 self._drop()
+                raise
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._drop()
-
-    def _taken(self, database: sqlite3.Connection, call: Call, now_s: float, day: str) -> Taken:
-        database.execute("BEGIN IMMEDIATE")
-        key = (call.app, call.connector)
-        database.execute("DELETE FROM calls WHERE app = ? AND connector = ? AND at <= ?", (*key, now_s - _MINUTE_S))
-        (minute,) = database.execute("SELECT count(*) FROM calls WHERE app = ? AND connector = ?", key).fetchone()
-        row = database.execute("INSERT INTO calls (at, app, connector) VALUES (?, ?, ?)", (now_s, *key))
-        before = {sort: _counted(database, day, sort, name) for sort, name in _counters(call)}
-        database.execute("DELETE FROM days WHERE day < ?", (day,))
-        database.execute("COMMIT")
-        usage = {
-            "calls_today": {call.connector: before["area"]},
-            "calls_last_minute": {call.connector: minute},
-            "app_calls_today": before["app"],
-            "tenant_calls_today": before["tenant"],
-        }
-        return Taken(int(row.lastrowid or 0), day, call, usage)
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
@@ -122,13 +156,19 @@ class Meter:
             self._database = None
 
 
-def _counters(call: Call) -> list[tuple[str, str]]:
+def _counters_of(call: Call) -> list[tuple[str, str]]:
     return [("area", f"{call.area}/{call.connector}"), ("app", call.app), ("tenant", call.tenant)]
 
 
-def _counted(database: sqlite3.Connection, day: str, sort: str, name: str) -> int:
+def _counted(run: Run, day: str, sort: str, name: str) -> int:
     """How many before this one."""
-    (number,) = database.execute(
-        "INSERT INTO days VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n", (day, sort, name)
-    ).fetchone()
+    ((number,),) = run(
+        "INSERT INTO usage_days VALUES (?, ?, ?, 1) "
+        "ON CONFLICT (day, sort, name) DO UPDATE SET n = usage_days.n + 1 RETURNING n",
+        (day, sort, name),
+    )
     return int(number) - 1
+
+
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()

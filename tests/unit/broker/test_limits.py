@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from governance.errors import DependencyError
-from governance.platform.broker.limits import Call, Meter
+from governance.platform.broker.limits import Call, FileCounters, Meter
 
 ROOT = Path(__file__).parents[3]
 LUNCH = Call("lunch", "marketing", "sales-and-marketing", "hris")
@@ -18,7 +18,7 @@ DAY = "2026-11-25"
 
 
 def test_a_call_hears_what_was_counted_before_it(tmp_path):
-    meter = Meter(tmp_path)
+    meter = Meter(FileCounters(tmp_path))
     meter.take(LUNCH, 100.0, DAY)
     meter.take(LUNCH._replace(app="other"), 101.0, DAY)
     meter.take(LUNCH._replace(connector="slack"), 102.0, DAY)
@@ -28,7 +28,7 @@ def test_a_call_hears_what_was_counted_before_it(tmp_path):
 
 
 def test_a_minute_slides_and_a_day_turns(tmp_path):
-    meter = Meter(tmp_path)
+    meter = Meter(FileCounters(tmp_path))
     meter.take(LUNCH, 100.0, DAY)
     assert meter.take(LUNCH, 159.9, DAY).usage["calls_last_minute"] == {"hris": 1}
     usage = meter.take(LUNCH, 160.0, "2026-11-26").usage
@@ -36,7 +36,7 @@ def test_a_minute_slides_and_a_day_turns(tmp_path):
 
 
 def test_what_is_given_back_was_never_counted(tmp_path):
-    meter = Meter(tmp_path)
+    meter = Meter(FileCounters(tmp_path))
     meter.give_back(meter.take(LUNCH, 100.0, DAY))
     usage = meter.take(LUNCH, 100.0, DAY).usage
     assert (usage["calls_last_minute"], usage["app_calls_today"]) == ({"hris": 0}, 0)
@@ -45,8 +45,8 @@ def test_what_is_given_back_was_never_counted(tmp_path):
 COUNT = """
 import sys, threading
 from pathlib import Path
-from governance.platform.broker.limits import Call, Meter
-meter, seen = Meter(Path(sys.argv[1])), []
+from governance.platform.broker.limits import Call, FileCounters, Meter
+meter, seen = Meter(FileCounters(Path(sys.argv[1]))), []
 def calls():
     for _ in range(10):
         taken = meter.take(Call("lunch", "t", "a", "hris"), 100.0, "2026-11-25")
@@ -63,7 +63,7 @@ print(*seen)
 
 def test_of_64_callers_in_two_processes_exactly_the_limit_passes(tmp_path):
     """640 calls, 200 are granted."""
-    Meter(tmp_path).give_back(Meter(tmp_path).take(LUNCH, 1.0, DAY))
+    Meter(FileCounters(tmp_path)).give_back(Meter(FileCounters(tmp_path)).take(LUNCH, 1.0, DAY))
     running = [
         subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
         for _ in range(2)
@@ -76,11 +76,11 @@ def test_of_64_callers_in_two_processes_exactly_the_limit_passes(tmp_path):
 def test_a_count_that_cannot_be_kept_is_an_error(tmp_path):
     (tmp_path / "usage.db").write_bytes(b"not a database" * 100)
     with pytest.raises(DependencyError, match="cannot be counted"):
-        Meter(tmp_path).take(LUNCH, 1.0, DAY)
+        Meter(FileCounters(tmp_path)).take(LUNCH, 1.0, DAY)
 
 
 def test_threads_of_one_meter_do_not_get_in_each_other_s_way(tmp_path):
-    meter = Meter(tmp_path)
+    meter = Meter(FileCounters(tmp_path))
     threads = [threading.Thread(target=lambda: meter.take(LUNCH, 100.0, DAY)) for _ in range(20)]
     for thread in threads:
         thread.start()

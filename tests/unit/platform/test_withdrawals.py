@@ -180,4 +180,4 @@ def test_the_record_of_an_export_does_not_name_the_person_it_is_about():
     wanted = Wanted(Filter(subject=NAME, text=VALUE, app="a"))
     entry = entry_of_export(wanted, "", actor="os:1", entry_point="cli.audit", size=1)
     assert entry.public["filter"] == {"app": "a", "subject": "given", "text": "given"}
-    assert (entry.private, entry.subject) == ({"subject": NAME, "text": VALUE}, NAME)
+    assert (entry.sealed, entry.subject) == ({"subject": NAME, "text": VALUE}, NAME)
