@@ -37,6 +37,7 @@ _DEFAULT_ACTION = {
     "registry_entry": "register",
 }
 _OF_A_REPOSITORY = frozenset({"infrastructure", "image_build", "pipeline", "registry_entry"})
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
@@ -211,7 +212,7 @@ def _subject(claimed: dict[str, Json], source: Source) -> dict[str, Json]:
 
 def canonical(value: Json) -> str:
     """Members sorted, no white space: the same value always gives the same text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def _app_of(kind: str, resource: Json, context: Json) -> Json:
