@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from governance.model.facts import Written
+
 if TYPE_CHECKING:
     from governance.model.decision import Decision
     from governance.model.request import Json, Request
@@ -101,21 +103,32 @@ class AppFacts:
 
     def __init__(self, directory: AppDirectory) -> None:
         self._directory = directory
+        self._written: dict[str, tuple[Json, Written]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
         """An app nobody deployed is `known: false`."""
-        known = self._directory.app(str(request.app.get("name", "")))
-        facts: dict[str, Json] = {"app": {"known": False} if known is None else {"known": True, **known}}
+        name = str(request.app.get("name", ""))
+        known = self._directory.app(name)
+        facts: dict[str, Json] = {"app": {"known": False} if known is None else self._as_fact(name, known)}
         if request.kind == "deploy":
             facts["template"] = self._template(request.app.get("template"))
         return facts
+
+    def _as_fact(self, name: str, values: dict[str, Json]) -> Written:
+        """The same object for as long as the directory has the same spec: a changed file is read into another one."""
+        cached = self._written.get(name)
+        if cached is None or cached[0] is not values["spec"]:
+            cached = self._written[name] = values["spec"], Written({"known": True, **values})
+        return cached[1]
 
     def _template(self, named: Json) -> Json:
         if not isinstance(named, dict):
             return {"known": False}
         name, version = str(named.get("name", "")), str(named.get("version", ""))
         found = self._directory.template(name, version)
-        return {"known": False} if found is None else {"known": True, "name": name, "version": version, **found}
+        if found is None:
+            return {"known": False}
+        return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
 
 
 def _is_safe(name: str, allowed: frozenset[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from governance.model.facts import Written
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,8 +24,8 @@ class RegistryFacts:
         spec_of: Callable[[str], Json],
     ) -> None:
         """`connectors` and `tenants` by name as the registry has them; `spec_of` gives the last allowed deploy's spec."""
-        self._connectors = {name: _shaped(entry) for name, entry in connectors.items()}
-        self._tenants = tenants
+        self._connectors = {name: Written(_shaped(entry)) for name, entry in connectors.items()}
+        self._tenants = {name: Written({"known": True, **tenant}) for name, tenant in tenants.items()}
         self._spec_of = spec_of
 
     def facts(self, request: Request) -> dict[str, Json]:
@@ -34,7 +36,7 @@ class RegistryFacts:
         tenant = self._tenants.get(request.tenant)
         return {
             "connectors": found,
-            "tenant": {"known": False, "name": request.tenant} if tenant is None else {"known": True, **tenant},
+            "tenant": {"known": False, "name": request.tenant} if tenant is None else tenant,
         }
 
     def _named(self, request: Request) -> set[str]:

@@ -6,10 +6,36 @@ The keys are the contract between `enrich/` (which fills them) and `rules/` (whi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from governance.model.request import Json
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class Written(dict[str, Any]):
+    """An object with its canonical text, for facts that are the same for many requests: nobody may change it any more."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, values: Mapping[str, Json]) -> None:
+        super().__init__(values)
+        self.text = _ENCODER.encode(values)
+
+
+def facts_text(values: Mapping[str, Json]) -> str:
+    """Canonical JSON of facts; what is `Written` in them, alone or in a list, is not written again. Raises ValueError."""
+    return f"{{{','.join(f'{_ENCODER.encode(name)}:{_text(values[name])}' for name in sorted(values))}}}"
+
+
+def _text(value: Json) -> str:
+    if type(value) is list:
+        return f"[{','.join(map(_text, value))}]"
+    return value.text if isinstance(value, Written) else _ENCODER.encode(value)
 
 
 class Facts(NamedTuple):

@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from audit.care import Care
 from audit.errors import AuditError
 from audit.writer import Writer
@@ -60,7 +62,8 @@ def _care(log: AuditLog | SharedLog, settings: Settings) -> Care:
 def main() -> int:
     """Run until a signal; exit 1 with the reason where the log cannot be trusted."""
     try:
-        asyncio.run(_serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve())
     except (AuditError, GovernanceError, OSError) as error:
         sys.stderr.write(f"audit writer: {error}\n")
         return 1
