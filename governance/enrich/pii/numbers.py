@@ -60,7 +60,7 @@ _CARD_GROUPS = frozenset(
     {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (8, 8), (4, 4, 5), (6, 10), (4, 12), (4, 4, 4, 1)}
 )
 # How numbers are written where they have no zero in front; other groupings could be amounts with a space in the thousands.
-_LOCAL_GROUPS = {
+_LOCAL_GROUPS: dict[str, set[tuple[int, ...]]] = {
     "BR": {(2, 4, 4), (2, 5, 4)}, "DK": {(2, 2, 2, 2)}, "ES": {(3, 2, 2, 2)}, "IN": {(5, 5)}, "IT": {(3, 3, 4)},
     "NO": {(3, 2, 3), (2, 2, 2, 2)}, "TR": {(3, 3, 2, 2), (3, 3, 4)},
 }  # fmt: skip

@@ -21,7 +21,7 @@ from governance.platform.bundles.releases import Shelf
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
 from governance.platform.waivers import Excuses
-from governance.wiring import connectors_by_host, directory_of, parts_for, scan_policy_of, serving_of
+from governance.wiring import connectors_by_host, directory_of, parts_for, review_queue_of, scan_policy_of, serving_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
@@ -77,6 +77,9 @@ class Worker:
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
         parts = parts_for(settings, lambda: self.serving.active)
+        queue = review_queue_of(settings)
+        if queue is not None:
+            parts = parts._replace(follow=queue.want)
         self.line = Pipeline(
             parts._replace(
                 recorder=self._recorder,
