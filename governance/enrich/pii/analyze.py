@@ -273,6 +273,8 @@ def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> 
     entity = said.entity
     if entity is None and said.is_name and names.is_about_people(place[:-1]):
         entity = "PERSON_NAME"
+    if entity is None and names.is_employer(leaf.name) and names.is_about_people(place[:-1]):
+        entity = "ORGANIZATION"
     entity = entity or names.inherited(place, text)
     # What stands beside a value in a field of its kind belongs to it: the whole goes, not the part that has a form.
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
@@ -283,7 +285,11 @@ def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> 
         entity = names.national(leaf.name, text) or entity
     if entity == "BIRTH_DATE" and _YEAR.fullmatch(text):
         entity = "BIRTH_YEAR"
-    score = _LOOKS_SCORE if entity != "PERSON_NAME" and names.looks_like(entity, text) else _HINT_SCORE
+    score = (
+        _LOOKS_SCORE
+        if entity not in {"PERSON_NAME", "ORGANIZATION"} and names.looks_like(entity, text)
+        else _HINT_SCORE
+    )
     if any(f.entity == entity or f.score >= (_SURE if score == _LOOKS_SCORE else 0) for f in whole):
         return None
     return Finding(number, entity, score, "name", (), 0, len(text))

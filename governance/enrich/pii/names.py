@@ -80,6 +80,7 @@ _WORDS: dict[str, str] = {
     "ETHNICITY": "ethnicity race ethnicorigin ethnie etnia raceethnicity",
     "SEXUAL_ORIENTATION": "sexualorientation orientation sexuelleorientierung",
     "TRADE_UNION": "tradeunion unionmembership gewerkschaft syndicat sindicato",
+    "ORGANIZATION": "employer employername arbeitgeber employeur empleador werkgever pracodawca arbetsgivare empregador",
     "SALARY": """
         salary salarygross grosssalary netsalary wage gehalt lohn salaire salario stipendio vencimento salaris
         wynagrodzenie lon
@@ -120,6 +121,17 @@ _PEOPLE = """
     empleados personas dipendenti clienti funcionarios medewerkers klanten students student teachers applicants
     applicant candidates candidate passengers passenger holder
 """
+# Columns whose values look like people's names and are none.
+_FIRM_WORDS = """
+    company companyname organization organisation firma unternehmen entreprise societe empresa azienda bedrijf foretag
+"""
+_FIRMS = frozenset(_FIRM_WORDS.split())
+_OTHER_WORDS = """
+    city town place location country region state ort stadt ville ciudad citta stad product item article artikel produit
+    producto title job jobtitle role position profession beruf department team project brand model category status type
+    event venue restaurant hotel school university course book movie song street address note comment subject
+"""
+_NO_PEOPLE = frozenset(_OTHER_WORDS.split())
 _ABOUT_PEOPLE = frozenset(_PEOPLE.split())
 _NAME_BELOW = frozenset({"first", "last", "middle", "given", "family", "formatted", "full"})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9\x80-\uffff]+")
@@ -169,6 +181,17 @@ def _folded(word: str) -> str:
         .replace("\u0142", "l")
     )
     return "".join(char for char in plain if char.isalnum()).rstrip("0123456789")
+
+
+def is_employer(name: str) -> bool:
+    """Whether a member of somebody's record names the firm they belong to."""
+    return _folded(name[:_LONGEST_NAME]) in _FIRMS
+
+
+def says_other(name: str) -> bool:
+    """Whether a column's name says that it holds something else than people, though its values look like names."""
+    words = [_folded(word) for word in _CAMEL.split(name[:_LONGEST_NAME])]
+    return any(word in _FIRMS or word in _NO_PEOPLE for word in words if word)
 
 
 def is_about_people(path: Sequence[str | int]) -> bool:

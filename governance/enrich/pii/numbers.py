@@ -66,6 +66,7 @@ _LOCAL_GROUPS: dict[str, set[tuple[int, ...]]] = {
 }  # fmt: skip
 _SURE_ID = 0.9  # said to be one, not only valid and grouped as one
 _SHORTEST_PHONE = 7
+_SPACED_HEAD = re.compile(rb"\w[ -]\w[ -]\d[ -]\d")  # spaced throughout, not a word that ends before a code
 _CARD_STARTS = frozenset(b"12345689")
 
 
@@ -303,7 +304,7 @@ def accounts(surface: Surface) -> Iterator[Hit]:
     for found in _patterns()[1].finditer(surface.data):
         surface.work.spend(120)
         start = found.start()
-        if start < reach:
+        if start < reach or (found.group()[1:2] in b" -" and not _SPACED_HEAD.fullmatch(found.group())):
             continue
         country = re.sub(r"[ -]", "", found.group().decode("ascii"))[:2].upper()
         end = _end_of(surface, start, checksums.IBAN_LENGTHS[country])

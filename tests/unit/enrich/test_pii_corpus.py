@@ -254,6 +254,24 @@ def test_a_column_of_names_is_found_where_the_rows_are_about_people_and_only_the
     assert scan_document(json.dumps(places).encode(), "application/json") == []
 
 
+def test_a_column_that_says_it_holds_something_else_is_none_of_names():
+    rows = [
+        {"job_title": title, "mail": f"p{i}@example.com"} for i, title in enumerate(("Chief Cook", "Head Waiter") * 3)
+    ]
+    found = scan_document(json.dumps(rows).encode(), "application/json")
+    assert {f.entity for f in found} == {"EMAIL_ADDRESS"}
+
+
+def test_the_firm_of_a_person_is_found_by_its_field_and_a_firm_alone_is_not():
+    found = scan_document(
+        json.dumps({"employees": [{"company": "Example Works"}], "employer": "Muster"}).encode(), "application/json"
+    )
+    assert {(f.pointer, f.entity) for f in found} == {
+        ("/employees/0/company", "ORGANIZATION"), ("/employer", "ORGANIZATION"),
+    }  # fmt: skip
+    assert scan_document(b'{"company": "Example Works"}', "application/json") == []
+
+
 DOCUMENTS = [
     (
         "text/csv",
