@@ -275,7 +275,8 @@ def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> 
         entity = "PERSON_NAME"
     if entity is None and names.is_employer(leaf.name) and names.is_about_people(place[:-1]):
         entity = "ORGANIZATION"
-    entity = entity or names.inherited(place, text)
+    # What our own hash or token left behind has digits, and is none of what a name further up says.
+    entity = entity or names.inherited(place, _REPLACED.sub("", text) if ":" in text else text)
     # What stands beside a value in a field of its kind belongs to it: the whole goes, not the part that has a form.
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
     if entity is None or _is_no_value(text):

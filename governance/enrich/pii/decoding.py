@@ -43,6 +43,7 @@ _PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
 # letters and digits can still be hexadecimal.
 _WORD = re.compile(rb"(?!0x|(?:[0-9a-f]{2}-){7})(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
 _SHORTEST = 4
+_SHORTEST_LINE = 12
 
 
 class Places(NamedTuple):
@@ -178,6 +179,12 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
     if _DECIMAL.fullmatch(run):
         yield from _piece(_decimal(run), "decimal", start, length)
     if "\n" in run:
+        # One value over several lines, or lines that have nothing to do with each other: both are tried.
+        place = start
+        for line in run.split("\n"):
+            if len(line) >= _SHORTEST_LINE:
+                yield from _unpacked(line.rstrip("\r"), place, work)
+            place += len(line) + 1
         run = run.replace("\r", "").replace("\n", "")
     elif _HEX_SEPARATED.search(run) and _HEX.fullmatch(plain := _HEX_SEPARATED.sub("", run)):
         yield from _piece(_hex(plain.removeprefix("0x")), "hex", start, length)

@@ -143,6 +143,12 @@ def test_a_number_is_read_as_what_it_is_and_once(text, expected):
     assert len(found) == len(expected)
 
 
+def test_a_line_before_it_does_not_hide_what_is_encoded_in_the_next():
+    hidden = base64.b64encode(b"ada.example@example.com").decode()
+    for before in ("219-09-9999", "AAAAAAAAA", "x" * 80):
+        assert "EMAIL_ADDRESS" in entities(f"{before}\n{hidden}\nAAAAAAAA")
+
+
 def test_numbers_to_call_are_found_line_by_line_and_beside_a_card():
     text = "030 901820\n030 901821\n0170 1234567\n+49 30 901822 \n 4111 1111 1111 1111"
     found = analyze([Leaf((), "", text)], ScanPolicy(), hints=False)
