@@ -179,12 +179,7 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
     if _DECIMAL.fullmatch(run):
         yield from _piece(_decimal(run), "decimal", start, length)
     if "\n" in run:
-        # One value over several lines, or lines that have nothing to do with each other: both are tried.
-        place = start
-        for line in run.split("\n"):
-            if len(line) >= _SHORTEST_LINE:
-                yield from _unpacked(line.rstrip("\r"), place, work)
-            place += len(line) + 1
+        yield from _line_by_line(run, start, work)
         run = run.replace("\r", "").replace("\n", "")
     elif _HEX_SEPARATED.search(run) and _HEX.fullmatch(plain := _HEX_SEPARATED.sub("", run)):
         yield from _piece(_hex(plain.removeprefix("0x")), "hex", start, length)
@@ -206,6 +201,14 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
     for part in re.finditer(r"[A-Za-z0-9+]{12,}={0,2}", run):
         if len(part[0]) < len(run):
             yield from _piece(_base64(part[0]), "base64", start + part.start(), len(part[0]))
+
+
+def _line_by_line(run: str, start: int, work: Work) -> Iterator[Piece]:
+    """One value may stand over several lines, but lines may have nothing to do with each other either: each is tried alone."""
+    for line in run.split("\n"):
+        if len(line) >= _SHORTEST_LINE:
+            yield from _unpacked(line.rstrip("\r"), start, work)
+        start += len(line) + 1
 
 
 def _piece(text: str | None, how: str, start: int, length: int) -> Iterator[Piece]:
