@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request, Source
 
 _OLD = "old_object"
-_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize"})
+_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize", "refuse"})
 
 
 def entry_of(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
+    from governance.platform.review_queue import ReviewQueue
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -202,6 +203,16 @@ def review_store_of(settings: Settings) -> ReviewStore | None:
 
     names = ("review_client", "review_api_base", "review_model", "review_fallbacks")
     return ReviewStore(state_of(settings), "\n".join(settings.text(name) for name in names))
+
+
+def review_queue_of(settings: Settings) -> ReviewQueue | None:
+    """Where designs wait for a review by a model; None where none is configured."""
+    store = review_store_of(settings)
+    if store is None:
+        return None
+    from governance.platform.review_queue import ReviewQueue
+
+    return ReviewQueue(settings.home, store.key)
 
 
 def enrichers_of(

@@ -44,7 +44,9 @@ class RegistryFacts:
             return _names_in(request.app)
         names = _names_in(self._spec_of(str(request.app.get("name", ""))))
         resource = request.resource
-        for place in (resource.get("connector"), _member(resource.get("destination"), "connector")):
+        # Where data comes from says of which classes it is, whether the app was deployed with that connector or not.
+        source = resource.get("source") if request.kind == "data_flow" else None
+        for place in (resource.get("connector"), _member(resource.get("destination"), "connector"), source):
             if isinstance(place, str) and place:
                 names.add(place)
         return names
@@ -62,7 +64,7 @@ def _member(value: Json, name: str) -> Json:
 
 
 # How the broker calls, and words for people.
-_NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentation", "region_hosts"})
+_NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentation"})
 
 
 def _shaped(entry: Json) -> Json:

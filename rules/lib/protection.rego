@@ -5,6 +5,8 @@ package platform.lib.protection
 import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.findings
+import data.platform.lib.lists
+import data.platform.lib.registry
 
 steps contains step if {
 	some found in findings.pii
@@ -41,6 +43,43 @@ _step(found, method) := step if {
 _span(found) := {"span": found.span} if count(found.span) == 2
 
 else := {}
+
+# Fields that the source itself says are sensitive and the payload has, whether anything was found in them or not.
+fields contains {"pointer": pointer, "class": class} if {
+	input.kind == "data_flow"
+	not answer.is_answer
+	some c in registry.entries
+	c.name == input.resource.source
+	some field in c.fields
+	class := object.get(field, "class", "unclassified")
+	not class in data.platform.classes.free
+	not class in destination.cleared
+	pointer := lists.of(field, "pointer")
+	_is_there(pointer)
+}
+
+# What is not changed on its way out but stays.
+refusals contains step.value if {
+	some step in steps
+	step.method == "refuse"
+}
+
+refusals contains field if {
+	some field in fields
+	field["class"] in data.platform.classes.refused
+}
+
+# Whether the payload has the shape of the source's answer: the first step of the pointer leads somewhere.
+_is_there(pointer) if {
+	payload := object.get(input, ["resource", "payload"], {})
+	is_object(payload)
+	pointer[0] in object.keys(payload)
+}
+
+_is_there(pointer) if {
+	pointer[0] == "*"
+	is_array(object.get(input, ["resource", "payload"], {}))
+}
 
 # Records in which so many harmless findings meet that they point at one person.
 identifying contains {"record": record, "findings": group} if {

@@ -42,6 +42,7 @@ entries contains c if {
 		"state": state,
 		"hosts": lists.of(known, "hosts"),
 		"regions": lists.of(known, "regions"),
+		"region_hosts": lists.object_of(known, "region_hosts"),
 		"scopes": lists.object_of(known, "scopes"),
 		"data_classes": lists.of(known, "data_classes"),
 		"operations": [operation | some operation in lists.of(known, "operations"); is_object(operation)],

@@ -6,6 +6,7 @@ that a separate Python process verifies with nothing but the audit room.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from governance.model.decision import Decision
-    from governance.model.request import Request
+    from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.doubles import Double
@@ -191,7 +192,24 @@ class _Demo:
         self._say("   REFUSED:")
         for message in dict.fromkeys(f"   {v.rule}: {v.message}" for v in decision.violations):
             self._say(message)
-        self._say("")
+        self._smuggled(line)
+
+    def _smuggled(self, line: Pipeline) -> None:
+        """An allowed call, and the same with a colleague's address hidden in its query string."""
+        call = json.loads((self._files / "recommender-call.json").read_bytes())
+        self._expect(line.decide(self._document(call)), "allow")
+        hidden = base64.b64encode(b"max.mustermann@example.com").decode()
+        call["resource"]["url"] += f"&ref={hidden}"
+        assessed = line.assess(self._document(call))
+        decision = line.decide(self._document(call))
+        self._expect(decision, "deny")
+        found = next(f for f in assessed.facts.values["pii"] if f.get("decode"))
+        self._say(
+            f"   It asks the recommendation engine, which it may (ALLOWED), but with &ref={hidden[:12]}… in the address:"
+        )
+        self._say("   REFUSED:")
+        self._say(f"   {decision.violations[0].rule}: {decision.violations[0].message}")
+        self._say(f"     found at {found['pointer']}, in {' in '.join(reversed(found['decode']))}\n")
 
     def _evidence(self) -> int:
         from audit.exports.package import Wanted, export
@@ -212,9 +230,10 @@ class _Demo:
         records = done.path / "records.jsonl"
         records.write_bytes(records.read_bytes().replace(b"deny", b"denY", 1))
         second = self._verify(done.path, key)
-        leaked = [person for person in ("mustermann@example.com", "Erika", "DE8937") if person in kept]
+        told_apart = ("mustermann@example.com", "Erika", "DE8937", "bWF4Lm11c3Rlcm1hbm5A")
+        leaked = [person for person in told_apart if person in kept]
         told = f"LEAKED: {leaked}" if leaked else "confirmed"
-        self._say(f"\n   Nothing of the people in the refused list stands in the log, sealed or not: {told}.")
+        self._say(f"\n   Nothing of the people in the refused data stands in the log, sealed or not: {told}.")
         good = first == 0 and second == 1 and not leaked
         self._say(
             "\nThat was the main job: refused, fixed, allowed, masked, recorded, proved.\n"
@@ -245,9 +264,12 @@ class _Demo:
         return normalise_manifest(read_documents(path.read_bytes(), str(path))[0], source)
 
     def _native(self, name: str) -> Request:
-        from governance.normalise.requests import normalise_native
+        return self._document(json.loads((self._files / name).read_bytes()))
 
-        return normalise_native((self._files / name).read_bytes(), _LEAD)
+    def _document(self, document: Json) -> Request:
+        from governance.normalise.requests import normalise_document
+
+        return normalise_document(document, _LEAD)
 
     def _differences(self, before: list[str], after: list[str]) -> None:
         import difflib

@@ -87,6 +87,8 @@ def companions_of(settings: Settings) -> list[str]:
     found = ["governance.entrypoints.http.keeper_main"]
     if settings.text("candidate_bundle"):
         found.append("governance.entrypoints.http.candidate_main")
+    if settings.text("review_model"):
+        found.append("governance.entrypoints.http.review_main")
     if settings.text("decision_log_url"):
         found.append("governance.entrypoints.http.upload_main")
     return found

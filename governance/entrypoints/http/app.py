@@ -21,6 +21,7 @@ from governance.entrypoints.http import (
     opa,
     opa_more,
     records,
+    scans,
     scores,
     tiles,
     waivers,
@@ -179,6 +180,14 @@ ROUTES: Sequence[Route] = (
     Route("POST", "/v1/audit/exports", exports.create, _READS, "Ask for an export; 202, `Idempotency-Key`"),
     Route("GET", "/v1/audit/exports/{id}", exports.show, _READS, "Where an export stands"),
     Route("GET", "/v1/audit/exports/{id}/package", exports.package, _READS, "Its package, a zip that verifies offline"),
+    Route(
+        "POST",
+        "/v1/scans",
+        scans.scan,
+        _DECIDES,
+        "Personal data and secrets in a document: place and kind, never the value; ?deep=true asks Presidio too",
+        scans.ENTRY_POINT,
+    ),
     Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route(

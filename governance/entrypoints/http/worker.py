@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from audit.client import Client
 from audit.errors import AuditError
 from governance.broker_wiring import app_tokens_of, broker_of
+from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
 from governance.log_wiring import open_reader, state_of
@@ -23,7 +24,7 @@ from governance.platform.bundles.releases import Shelf
 from governance.platform.excuses import Excuses, recorded_waivers
 from governance.platform.keys import KeyStore
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import connectors_by_host, directory_of, parts_for, serving_of
+from governance.wiring import connectors_by_host, directory_of, parts_for, review_queue_of, scan_policy_of, serving_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
@@ -73,10 +74,17 @@ class Worker:
         self._broker: Broker | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
+        self.scan_policy = scan_policy_of(lambda: self.serving.active)
+        self.scanning = asyncio.Lock()
+        """One document at a time: scans run in a thread, and decisions share the interpreter with them."""
+        self._deep: DeepScanner | None = None
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
         parts = parts_for(settings, lambda: self.serving.active)
+        queue = review_queue_of(settings)
+        if queue is not None:
+            parts = parts._replace(follow=queue.want)
         self.line = Pipeline(
             parts._replace(
                 recorder=self._recorder,
@@ -92,6 +100,13 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    @property
+    def deep_scanner(self) -> DeepScanner:
+        """The deep scan for documents that are handed in; its process starts with the first of them."""
+        if self._deep is None:
+            self._deep = DeepScanner()
+        return self._deep
 
     @property
     def active(self) -> Active:
@@ -178,6 +193,8 @@ class Worker:
         self.telemetry.save()
         if self._broker is not None:
             await self._broker.close()
+        if self._deep is not None:
+            self._deep.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

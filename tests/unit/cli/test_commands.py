@@ -344,6 +344,7 @@ def test_the_demo_tells_its_story_to_the_end(tmp_path):
         "exports",
         "VERIFIED: ",
         "NOT VERIFIED: ",
+        "found at /url, in base64",
     ):
         assert word in story, word
     assert "record 1 (decision" in story[story.rindex("one byte") :]

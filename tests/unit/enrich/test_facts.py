@@ -172,6 +172,12 @@ def test_connectors_of_a_call_are_those_of_the_deploy_not_of_the_caller(tmp_path
     assert names == {"crm", "hris"}
 
 
+def test_where_data_comes_from_is_looked_up_though_the_app_was_not_deployed_with_it():
+    registry = RegistryFacts({}, {}, lambda _name: {"connectors": [{"name": "hris"}]})
+    names = {c["name"] for c in registry.facts(flow({}, source="board"))["connectors"]}
+    assert names == {"crm", "hris", "board"}
+
+
 def _allowed(request) -> Decision:
     return Decision(**{**dict.fromkeys(Decision._fields, ""), "effect": "allow", "decided_at": "2026-01-01T00:00:00Z"})
 
