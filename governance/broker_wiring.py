@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
-    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.secrets import Secrets
+    from governance.platform.broker.sending import Sender
     from governance.platform.broker.tokens import AppTokens
+    from governance.platform.oauth.consents import Consents
+    from governance.platform.oauth.grants import Grants
     from governance.platform.reviews import Reviews
     from governance.settings import Settings
     from runtime_adapters.port import Adapter
 
 
-def secrets_of(settings: Settings) -> EmbeddedSecrets:
+def secrets_of(settings: Settings) -> Secrets:
     """The credentials of this home."""
     from pathlib import Path
 
@@ -40,20 +43,14 @@ def app_tokens_of(settings: Settings) -> AppTokens:
 
 def broker_of(settings: Settings, line: Pipeline) -> Broker:
     """The way out for apps whose calls `line` decides on; made and used in one event loop."""
-    from governance.platform.broker.addresses import Addresses, read_pins
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.calls import Parts as BrokerParts
-    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.credentials import Credentials, Issuers
     from governance.platform.broker.limits import Meter
-    from governance.platform.broker.sending import Bounds, Sender
 
     registry = registry_of(settings)
-    bounds = Bounds(
-        settings.number("connector_deadline_ms") / 1000,
-        settings.number("max_body_bytes"),
-        settings.number("connector_max_bytes"),
-    )
-    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    sender, secrets = sender_of(settings), secrets_of(settings)
+    issuers = Issuers(grants_of(settings, sender), app_tokens_of(settings))
     return Broker(
         BrokerParts(
             line=line,
@@ -61,10 +58,38 @@ def broker_of(settings: Settings, line: Pipeline) -> Broker:
             tenants=registry.tenants,
             spec_of=directory_of(settings).spec_of,
             meter=Meter(settings.home),
-            credentials=Credentials(secrets_of(settings), sender),
+            credentials=Credentials(secrets, sender, issuers),
             sender=sender,
         )
     )
+
+
+def sender_of(settings: Settings) -> Sender:
+    """The guarded way out, to vendors and their authorization servers; belongs to one event loop."""
+    from governance.platform.broker.addresses import Addresses, read_pins
+    from governance.platform.broker.sending import Bounds, Sender
+
+    bounds = Bounds(
+        settings.number("connector_deadline_ms") / 1000,
+        settings.number("max_body_bytes"),
+        settings.number("connector_max_bytes"),
+    )
+    return Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+
+
+def consents_of(settings: Settings) -> Consents:
+    """The consents of people in this home."""
+    from governance.platform.oauth.consents import SqliteConsents
+
+    return SqliteConsents(settings.home)
+
+
+def grants_of(settings: Settings, sender: Sender) -> Grants:
+    """Consents carried out at vendors, through `sender`."""
+    from governance.platform.oauth.grants import Grants
+    from governance.platform.oauth.vendor import Vendor
+
+    return Grants(consents_of(settings), secrets_of(settings), Vendor(sender))
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

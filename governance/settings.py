@@ -152,6 +152,12 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
     ),
+    Setting(
+        "public_url",
+        "",
+        "where people's browsers reach this service, such as https://apps.example.com: vendors send them back to it; "
+        "empty: this machine alone",
+    ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

@@ -69,9 +69,15 @@ class KeyStore:
         known = key.digest if key is not None else "0" * 64
         if not hmac.compare_digest(digest, known) or prefix != "gk" or key is None:
             raise NotSignedIn("the API key is not known", hint="governance key create")
-        if key.revoked or (key.expires and key.expires <= utc_now()):
-            raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
-        return Identity(f"key:{key.id}", key.role, key.tenant)
+        return _in_force(key)
+
+    def still(self, actor: str) -> Identity:
+        """Who signed in with a key before, as long as it is in force; raises NotSignedIn."""
+        self._refresh(at_once=True)
+        key = self._keys.get(actor.removeprefix("key:"))
+        if key is None:
+            raise NotSignedIn("the API key is not known", hint="governance key create")
+        return _in_force(key)
 
     def create(self, role: str, tenant: str = "", expires: str = "") -> tuple[Key, str]:
         """A new key and its full text, which is shown once and kept nowhere."""
@@ -141,3 +147,9 @@ class KeyStore:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)
+
+
+def _in_force(key: Key) -> Identity:
+    if key.revoked or (key.expires and key.expires <= utc_now()):
+        raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
+    return Identity(f"key:{key.id}", key.role, key.tenant)

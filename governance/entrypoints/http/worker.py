@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of
+from governance.broker_wiring import app_tokens_of, broker_of, grants_of, sender_of
 from governance.errors import DependencyError
 from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
 from governance.platform.keys import KeyStore
+from governance.platform.oauth.sessions import Sessions
 from governance.platform.telemetry import Telemetry, tracer_of
 from governance.platform.waivers import Excuses
 from governance.wiring import connectors_by_host, directory_of, parts_for, serving_of
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from audit.record import Entry, Receipt
     from governance.model.request import Request
     from governance.platform.broker.calls import Broker
+    from governance.platform.broker.sending import Sender
+    from governance.platform.oauth.grants import Grants
     from governance.policy.active import Active
     from governance.settings import Settings
 
@@ -66,6 +69,8 @@ class Worker:
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
+        self._sender: Sender | None = None
+        self.sessions = Sessions(settings.home, self.keys)
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self._parent = os.getppid()
@@ -87,6 +92,13 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    @property
+    def grants(self) -> Grants:
+        """Consents of people, and what vendors gave for them."""
+        if self._sender is None:
+            self._sender = sender_of(self.settings)
+        return grants_of(self.settings, self._sender)
 
     @property
     def active(self) -> Active:
@@ -146,6 +158,8 @@ class Worker:
         self.telemetry.save()
         if self._broker is not None:
             await self._broker.close()
+        if self._sender is not None:
+            await self._sender.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

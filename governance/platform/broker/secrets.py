@@ -67,6 +67,18 @@ class Secrets(Protocol):
     def get(self, name: str) -> Secret:
         """Raises NotFound or DependencyError."""
 
+    def put(self, name: str, value: str) -> About:
+        """Store a new value; raises CallerError where the name is taken."""
+
+    def rotate(self, name: str, value: str) -> About:
+        """Replace a value. Raises NotFound."""
+
+    def drop(self, name: str) -> None:
+        """Forget a value for good; nothing where there is none."""
+
+    def all(self) -> list[About]:
+        """Every secret by name, none with its value."""
+
 
 class EmbeddedSecrets:
     """The store of this installation: `secrets.db` and, elsewhere if wanted, the key that opens it."""
@@ -113,6 +125,11 @@ class EmbeddedSecrets:
             raise DependencyError(
                 f"the secret {name} does not open with this key", where=str(self._key_file)
             ) from error
+
+    def drop(self, name: str) -> None:
+        """Forget a value, and the key that alone opened it; nothing where there is none."""
+        for _ in self._rows("DELETE FROM secrets WHERE name = ?", name):
+            pass
 
     def _write(self, name: str, value: str, version: int) -> About:
         if not _NAME.fullmatch(name):
