@@ -182,7 +182,7 @@ class Exchange(BaseGrant, TokenEndpointMixin):
         except Exception as error:
             raise InvalidGrantError("the subject token is not valid") from error
         claims = token.claims
-        if claims["aud"] != ISSUER or claims["exp"] < time.time() or claims["sub"] != "dates":
+        if claims["aud"] != ISSUER or claims["exp"] < self.server.clock() or claims["sub"] != "dates":
             raise InvalidGrantError("the subject token is for somebody else")
         if "admin" in data.get("scope", "").split():
             raise InvalidScopeError
@@ -196,13 +196,13 @@ class Revocation(RevocationEndpoint):
     def query_token(self, token_string, token_type_hint):
         for kept in (self.server.refresh, self.server.access):
             if token_string in kept:
-                return token_string
+                return Row(token=token_string)
         return None
 
     def revoke_token(self, token, request):
-        self.server.revoked.append(token)
-        self.server.refresh.pop(token, None)
-        self.server.access.pop(token, None)
+        self.server.revoked.append(token["token"])
+        self.server.refresh.pop(token["token"], None)
+        self.server.access.pop(token["token"], None)
 
 
 class Issuer(IssuerParameter):
@@ -231,7 +231,7 @@ class Server(AuthorizationServer):
         self.revoked, self.used_proofs = [], set()
         self.lives_s, self.user_says_yes, self.leaves_out, self.dpop = 3600, True, "", False
         self.trusted = lambda: {"keys": []}
-        self.bound_to = ""
+        self.bound_to, self.clock = "", time.time
         self.register_token_generator("default", self.generated)
         self.register_grant(Codes, [CodeChallenge(required=True)])
         for grant in (Refresh, ClientCredentialsGrant, Devices, Exchange):
@@ -268,7 +268,7 @@ class Server(AuthorizationServer):
 
     def issued(self, scope, *, is_renewable):
         access, refresh = f"access-{secrets.token_hex(16)}", f"refresh-{secrets.token_hex(16)}"
-        self.access[access] = {"scope": scope, "bound_to": self.bound_to, "ends": time.time() + self.lives_s}
+        self.access[access] = {"scope": scope, "bound_to": self.bound_to, "ends": self.clock() + self.lives_s}
         token = {
             "access_token": access, "token_type": "DPoP" if self.bound_to else "Bearer", "expires_in": self.lives_s,
             "scope": scope,
@@ -287,7 +287,7 @@ class Vendor:
     """Authorization server and API of one vendor, at one host."""
 
     def __init__(self, folder, host="login.vendor.example"):
-        self.server = Server()
+        self.server, self.is_down = Server(), False
         self.double = Double(host, folder, self._answer).start()
         self.body = {"value": [{"displayName": "Ada Example", "mail": "ada@example.com", "free": "monday"}]}
 
@@ -304,6 +304,8 @@ class Vendor:
         self.double.stop()
 
     def _answer(self, asked):
+        if self.is_down:
+            return Reply(b"", status=503)
         if asked.path.startswith("/api/"):
             return self._api(asked)
         try:
@@ -346,7 +348,7 @@ class Vendor:
         self.server.used_proofs.add(claims["jti"])
         if claims.get("nonce") != NONCE:
             raise UseNonce("a nonce is needed")
-        if (claims["htm"], claims["htu"]) != (asked.method, url) or abs(claims["iat"] - time.time()) > 60:
+        if (claims["htm"], claims["htu"]) != (asked.method, url) or abs(claims["iat"] - self.server.clock()) > 60:
             raise InvalidProof("a proof for another request")
         digest = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).decode().rstrip("=")
         if token and claims.get("ath") != digest:
@@ -356,7 +358,7 @@ class Vendor:
     def _api(self, asked):
         kind, _, token = asked.headers.get("authorization", "").partition(" ")
         known = self.server.access.get(token)
-        if known is None or known["ends"] <= time.time() or kind != ("DPoP" if known["bound_to"] else "Bearer"):
+        if known is None or known["ends"] <= self.server.clock() or kind != ("DPoP" if known["bound_to"] else "Bearer"):
             return Reply(b'{"error": "invalid_token"}', status=401)
         if known["bound_to"]:
             try:

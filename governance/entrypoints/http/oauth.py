@@ -6,57 +6,29 @@ to go to afterwards: there is none that could lead somewhere else.
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from audit.record import Entry
 from governance.entrypoints.http.browser import base_url, check_form, cookie, ended, form_of, session_of
 from governance.entrypoints.http.decisions import source_of
 from governance.entrypoints.http.pages import elsewhere, page
 from governance.errors import CallerError, GovernanceError, NotFound, NotSignedIn
-from governance.model.moment import new_decision_id, utc_now
-from governance.normalise.requests import is_app_name, normalise_document
-from governance.platform.oauth.consents import Consent
+from governance.model.moment import utc_now
+from governance.normalise.requests import is_app_name
+from governance.platform.oauth.asking import CHOICES, Asked, asked_of, consent_entry
 from governance.wiring import registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Any
 
     from governance.entrypoints.http.asgi import Answer, Call
     from governance.entrypoints.http.worker import Worker
-    from governance.model.request import Json, Request
+    from governance.model.request import Json
     from governance.platform.keys import Identity
+    from governance.platform.oauth.consents import Consent
     from governance.platform.oauth.sessions import Session
 
 ENTRY_POINT = "http.oauth"
-_CHOICES = (1, 7, 30, 60, 90)
-_ACCESS = {"read": "it sees, and changes nothing", "write": "it may change things", "admin": "it may change everything"}
-_DAYS = re.compile(r"P(\d{1,5})D")
-
-
-class _Asked(NamedTuple):
-    """What an app asks a person for, as manifest and registry have it."""
-
-    app: str
-    spec: Json
-    connector: Json
-    scopes: tuple[str, ...]
-
-    @property
-    def tenant(self) -> str:
-        return str(self.spec.get("tenant", ""))
-
-    @property
-    def purpose(self) -> str:
-        found = [one for one in self.spec.get("connectors", []) if one.get("name") == self.connector["name"]]
-        return str(found[0].get("purpose", "")) if found else ""
-
-    @property
-    def query(self) -> str:
-        return urlencode({"app": self.app, "scope": " ".join(self.scopes)})
 
 
 def _for_people(
@@ -85,7 +57,8 @@ async def authorize(worker: Worker, call: Call) -> Answer:
         return _sign_in(worker, call, asked, str(error.message))
     _check_tenant(session, asked)
     # Advice, which permits nothing: nobody should be asked for what would be refused.
-    advice = worker.line.assess(_request(call, session, asked, 1), is_proving=False).decision
+    source = source_of(call, session.identity, ENTRY_POINT)
+    advice = worker.line.assess(asked.request(source, 1), is_proving=False).decision
     if not advice.is_allowed:
         return _refused(asked, [violation.message for violation in advice.violations])
     return _question(worker, call, session, asked)
@@ -101,7 +74,7 @@ async def sign_in(worker: Worker, call: Call) -> Answer:
     except GovernanceError as error:
         return _sign_in(worker, call, asked, error.message, 403)
     return elsewhere(
-        f"{_base(worker, call)}/{asked.connector['name']}/authorize?{asked.query}", cookie(worker, call, secret)
+        f"{_base(worker, call)}/{asked.connector['name']}/authorize?{_query(asked)}", cookie(worker, call, secret)
     )
 
 
@@ -113,17 +86,17 @@ async def answer(worker: Worker, call: Call) -> Answer:
     fields = await form_of(worker, call)
     check_form(fields, _form(session, asked))
     if fields.get("answer") != "yes":
-        await _record(worker, call, "consent_refused", _consent(session, asked))
+        await _record(worker, call, "consent_refused", asked.consent(session.identity.actor))
         return page("message", title="Nothing was allowed", lines=["The app goes without."], consents="")
     days = fields.get("days", "")
-    if not days.isascii() or not days.isdigit() or int(days) not in _CHOICES:
+    if not days.isascii() or not days.isdigit() or int(days) not in CHOICES:
         raise CallerError("is not one of the choices", where="/days")
-    request = _request(call, session, asked, int(days))
+    request = asked.request(source_of(call, session.identity, ENTRY_POINT), int(days))
     decision = await worker.line.adecide(request)
     worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
     if not decision.is_allowed:
         return _refused(asked, [violation.message for violation in decision.violations])
-    consent = _consent(session, asked)._replace(id=decision.decision_id, expires_at=request.resource["expires_at"])
+    consent = asked.consent(session.identity.actor, request, decision)
     return elsewhere(worker.grants.ask(consent, asked.connector, session, _callback(worker, call, asked.connector)))
 
 
@@ -132,7 +105,7 @@ async def callback(worker: Worker, call: Call) -> Answer:
     """The vendor's answer: the code becomes a token, and the consent is in force once that is on record."""
     session, said = session_of(worker, call), call.query()
     connector, grants = _connector(worker, call), worker.grants
-    consent, _ = grants.answered(said, connector, session, call.path)
+    consent = grants.answered(said, connector, session, call.path)
     if "error" in said:
         await _record(worker, call, "consent_refused", consent)
         return page(
@@ -195,10 +168,8 @@ async def withdrawn(worker: Worker, call: Call, consent: Consent, by: Identity) 
     return found, await worker.grants.withdrawn(found, connector)
 
 
-def _question(worker: Worker, call: Call, session: Session, asked: _Asked) -> Answer:
-    data, known = asked.spec.get("data", {}), asked.connector["scopes"]
+def _question(worker: Worker, call: Call, session: Session, asked: Asked) -> Answer:
     address = urlsplit(asked.connector["oauth"]["authorization_url"])
-    kept = _DAYS.fullmatch(str(data.get("retention", "")))
     return page(
         "consent",
         title=f"May {asked.app} act for you?",
@@ -206,30 +177,21 @@ def _question(worker: Worker, call: Call, session: Session, asked: _Asked) -> An
         app=asked.app,
         tenant=asked.tenant,
         connector=asked.connector["title"],
-        scopes=[
-            {"name": name, "means": known[name]["means"], "access": _ACCESS[known[name]["access"]]}
-            for name in asked.scopes
-        ],
-        purpose=asked.purpose,
-        classes=", ".join(data.get("classes", [])),
-        pii=", ".join(kind.replace("_", " ") for kind in data.get("pii", [])),
-        retention=f"{kept[1]} days" if kept else data.get("retention", ""),
-        residency=", ".join(data.get("residency", [])),
-        owner=asked.spec.get("owner", ""),
         consents=f"{_base(worker, call)}/consents",
-        action=f"{call.path}?{asked.query}",
+        action=f"{call.path}?{_query(asked)}",
         form=_form(session, asked),
-        choices=_CHOICES,
+        choices=CHOICES,
         person=session.identity.actor,
+        **asked.words(),
     )
 
 
-def _sign_in(worker: Worker, call: Call, asked: _Asked, why: str, status: int = 401) -> Answer:
-    action = f"{_base(worker, call)}/{asked.connector['name']}/sign-in?{asked.query}"
+def _sign_in(worker: Worker, call: Call, asked: Asked, why: str, status: int = 401) -> Answer:
+    action = f"{_base(worker, call)}/{asked.connector['name']}/sign-in?{_query(asked)}"
     return page("sign_in", status, title="Who are you?", why=_sentence(why), action=action)
 
 
-def _refused(asked: _Asked, reasons: list[str]) -> Answer:
+def _refused(asked: Asked, reasons: list[str]) -> Answer:
     return page("message", 403, title=f"{asked.app} may not ask for this", lines=reasons, consents="")
 
 
@@ -252,26 +214,16 @@ async def _recorded_failure(worker: Worker, call: Call, error: GovernanceError) 
     return _failed(error)
 
 
-def _asked(worker: Worker, call: Call) -> _Asked:
+def _asked(worker: Worker, call: Call) -> Asked:
     """What stands in the query: `app`, and `scope` where it is less than the manifest has. Nothing else is known here."""
     query = call.query()
     unknown = sorted(set(query) - {"app", "scope"})
     if unknown or any(len(values) > 1 for values in query.values()):
-        raise CallerError(
-            f"{(unknown or ['a member'])[0][:40]!r} is not known here, or stands there twice", where="query string"
-        )
-    name = query.get("app", [""])[0]
-    found = worker.directory.app(name) if is_app_name(name) else None
-    connector = _connector(worker, call)
-    declared = [
-        one for one in (found or {}).get("spec", {}).get("connectors", []) if one.get("name") == connector["name"]
-    ]
-    if found is None or not declared:
-        raise NotFound(f"no app {name[:63]!r} was deployed with this connector", where=call.path)
-    wanted = query.get("scope", [""])[0].split() or declared[0].get("scopes", [])
-    if not set(wanted) <= set(connector["scopes"]):
-        raise CallerError("the connector has no such scope", where="?scope")
-    return _Asked(name, found["spec"], connector, tuple(dict.fromkeys(wanted)))
+        name = (unknown or ["a member"])[0][:40]
+        raise CallerError(f"{name!r} is not known here, or stands there twice", where="query string")
+    app = query.get("app", [""])[0]
+    found = worker.directory.app(app) if is_app_name(app) else None
+    return asked_of(app, found, _connector(worker, call), query.get("scope", [""])[0].split())
 
 
 def _connector(worker: Worker, call: Call) -> Json:
@@ -281,36 +233,13 @@ def _connector(worker: Worker, call: Call) -> Json:
     return found
 
 
-def _check_tenant(session: Session, asked: _Asked) -> None:
+def _check_tenant(session: Session, asked: Asked) -> None:
     if session.identity.tenant and session.identity.tenant != asked.tenant:
         raise NotFound(f"no app {asked.app!r} was deployed with this connector")
 
 
-def _request(call: Call, session: Session, asked: _Asked, days: int) -> Request:
-    ends = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    resource = {
-        "app": asked.app, "connector": asked.connector["name"], "scopes": list(asked.scopes), "purpose": asked.purpose,
-        "expires_at": ends,
-    }  # fmt: skip
-    document = {"kind": "consent", "tenant": asked.tenant, "resource": resource}
-    return normalise_document(document, source_of(call, session.identity, ENTRY_POINT))
-
-
-def _consent(session: Session, asked: _Asked) -> Consent:
-    return Consent(
-        "",
-        asked.app,
-        asked.tenant,
-        str(asked.connector["name"]),
-        session.identity.actor,
-        asked.scopes,
-        asked.purpose,
-        "",
-    )
-
-
-def _form(session: Session, asked: _Asked) -> str:
-    return session.derived("form", str(asked.connector["name"]), asked.query)
+def _form(session: Session, asked: Asked) -> str:
+    return session.derived("form", str(asked.connector["name"]), _query(asked))
 
 
 def _base(worker: Worker, call: Call) -> str:
@@ -322,12 +251,10 @@ def _callback(worker: Worker, call: Call, connector: Json) -> str:
     return f"{_base(worker, call)}/{connector['name']}/callback"
 
 
+def _query(asked: Asked) -> str:
+    return urlencode({"app": asked.app, "scope": " ".join(asked.scopes)})
+
+
 async def _record(worker: Worker, call: Call, kind: str, consent: Consent, actor: str = "") -> None:
-    public: dict[str, Any] = {
-        "decision_id": new_decision_id(), "actor": actor or consent.person, "entry_point": ENTRY_POINT, "effect": "",
-        "app": consent.app, "tenant": consent.tenant, "rules": [], "connectors": [consent.connector],
-        "consent": consent.id, "scopes": list(consent.scopes), "expires_at": consent.expires_at,
-        "trace_id": call.trace.trace_id,
-    }  # fmt: skip
-    sealed = {"person": consent.person, "purpose": consent.purpose}
-    await worker.client.aappend(Entry(kind, utc_now(), public, sealed, consent.person))
+    actor, trace_id = actor or consent.person, call.trace.trace_id
+    await worker.client.aappend(consent_entry(kind, consent, actor=actor, entry_point=ENTRY_POINT, trace_id=trace_id))

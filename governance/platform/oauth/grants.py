@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from governance.platform.broker.secrets import Secrets
     from governance.platform.oauth.consents import Consent, Consents
     from governance.platform.oauth.sessions import Session
-    from governance.platform.oauth.vendor import Vendor
+    from governance.platform.oauth.vendor import Device, Vendor
 
 # A token is renewed this long before it ends.
 _EARLY_S = 30
 _LEASE_S, _PAUSE_S = 30.0, 0.05
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_DEVICE_PAUSE_S, _SLOWER_S = 5, 5
+_SLOWER_S = 5
 _LONGEST_PARAMETER = 4096
 
 
@@ -83,10 +83,8 @@ class Grants:
             query["nonce"] = session.derived("nonce", state)
         return f"{oauth['authorization_url']}?{urlencode(query)}"
 
-    def answered(
-        self, said: Mapping[str, list[str]], connector: Json, session: Session, place: str
-    ) -> tuple[Consent, str]:
-        """(the consent that a vendor's answer is about, its state); the question is used up, whatever comes of it.
+    def answered(self, said: Mapping[str, list[str]], connector: Json, session: Session, place: str) -> Consent:
+        """The consent that a vendor's answer is about; the question is used up, whatever comes of it.
 
         Raises CallerError for an answer to no question of this person's at this connector, or from another vendor.
         """
@@ -100,7 +98,7 @@ class Grants:
             raise CallerError("the answer comes from somebody else than was asked", where=place)
         if consent.person != session.identity.actor:
             raise Forbidden("somebody else was asked", where=place)
-        return consent, state
+        return consent
 
     async def given(
         self, consent: Consent, said: Mapping[str, list[str]], connector: Json, session: Session, redirect_uri: str
@@ -120,19 +118,17 @@ class Grants:
             _check_id_token(held.tokens.id_token, client.id, session.derived("nonce", state))
         return self._kept(consent, held)
 
-    async def device(self, consent: Consent, connector: Json) -> dict[str, Json]:
+    async def device(self, consent: Consent, connector: Json) -> Device:
         """Begin a device flow (RFC 8628); the person types `user_code` at `verification_uri`."""
-        said = await self._vendor.device(
-            str(connector["oauth"]["device_authorization_url"]), self._client(consent), consent.scopes
-        )
+        url = str(connector["oauth"]["device_authorization_url"])
+        begun = await self._vendor.device(url, self._client(consent), consent.scopes)
         self.consents.ask(consent, "")
-        return said
+        return begun
 
-    async def device_given(self, consent: Consent, connector: Json, begun: dict[str, Json]) -> Consent:
+    async def device_given(self, consent: Consent, connector: Json, begun: Device) -> Consent:
         """Wait until the person has answered at the vendor; raises TokenRefused where they said no or took too long."""
-        form = {"grant_type": _DEVICE_GRANT, "device_code": str(begun["device_code"])}
-        pause = max(1, int(begun.get("interval", _DEVICE_PAUSE_S)))
-        ends = self._vendor.clock() + int(begun.get("expires_in", 600))
+        form = {"grant_type": _DEVICE_GRANT, "device_code": begun.code}
+        pause, ends = max(1, begun.interval_s), self._vendor.clock() + begun.expires_in_s
         while True:
             try:
                 return self._kept(consent, await self._bought(consent, connector, self._client(consent), form))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.oauth.dpop import ProofKey
 
-_DEFAULT_LIFE_S = 300
+_DEFAULT_LIFE_S, _DEVICE_PAUSE_S = 300, 5
 _LONGEST_ERROR = 60
 
 
@@ -70,6 +70,16 @@ class Tokens(NamedTuple):
         return f"Tokens({self.kind}, {self.scopes}, ***)"
 
 
+class Device(NamedTuple):
+    """A device flow that has begun (RFC 8628, section 3.2)."""
+
+    code: str
+    user_code: str
+    verification_uri: str
+    expires_in_s: int
+    interval_s: int
+
+
 class Vendor:
     """Authorization servers, asked through one sender."""
 
@@ -88,16 +98,22 @@ class Vendor:
             raise TokenRefused(host, str(said.get("error", "")), answer.status)
         return self._read(said, host, scopes, "DPoP" if key is not None else "Bearer")
 
-    async def device(self, url: str, client: Client, scopes: tuple[str, ...]) -> dict[str, Json]:
-        """Begin a device flow: `{device_code, user_code, verification_uri, expires_in, interval?}` (RFC 8628, section 3.2)."""
+    async def device(self, url: str, client: Client, scopes: tuple[str, ...]) -> Device:
+        """Begin a device flow. Raises TokenRefused or SendFailed."""
         answer = await self._answer(url, client, {"scope": " ".join(scopes)}, None)
-        said = _object(answer)
-        texts = [said.get(name) for name in ("device_code", "user_code", "verification_uri")]
+        said, host = _object(answer), urlsplit(url).hostname or ""
         if answer.status != 200:
-            raise TokenRefused(urlsplit(url).hostname or "", str(said.get("error", "")), answer.status)
-        if not all(isinstance(text, str) and text.isprintable() for text in texts):
-            raise SendFailed(f"{urlsplit(url).hostname} did not begin a device flow")
-        return said
+            raise TokenRefused(host, str(said.get("error", "")), answer.status)
+        try:
+            begun = Device(
+                str(said["device_code"]), str(said["user_code"]), str(said["verification_uri"]), int(said["expires_in"]),
+                int(said.get("interval", _DEVICE_PAUSE_S)),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise SendFailed(f"{host} did not begin a device flow") from error
+        if not all(text.isprintable() for text in begun[:3]):
+            raise SendFailed(f"{host} says what no terminal should show")
+        return begun
 
     async def revoke(self, url: str, client: Client, token: str, hint: str) -> bool:
         """Whether the vendor took a token back (RFC 7009); False where it could not be asked."""
