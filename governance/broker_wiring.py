@@ -25,13 +25,34 @@ if TYPE_CHECKING:
 
 
 def secrets_of(settings: Settings) -> Secrets:
-    """The credentials of this home."""
+    """The credentials: of the vault that the settings name, else of this home."""
     from pathlib import Path
 
     from governance.platform.broker.secrets import EmbeddedSecrets
 
+    if settings.text("vault_url"):
+        return _vault_of(settings)
     key = settings.text("secrets_key")
     return EmbeddedSecrets(settings.home, Path(key) if key else None)
+
+
+def _vault_of(settings: Settings) -> Secrets:
+    from pathlib import Path
+
+    from governance.platform.broker.vault import METHODS, Place, VaultSecrets, read_dynamic
+
+    place = Place(
+        url=settings.text("vault_url"),
+        mount=settings.text("vault_mount").strip("/"),
+        prefix=settings.text("vault_prefix").strip("/"),
+        method=settings.choice("vault_auth", METHODS),
+        role=settings.text("vault_role"),
+        credential=Path(settings.text("vault_credential_file")),
+        auth_mount=settings.text("vault_auth_mount").strip("/"),
+        namespace=settings.text("vault_namespace"),
+        ca_file=settings.text("vault_ca_file"),
+    )
+    return VaultSecrets(place, read_dynamic(settings.text("vault_dynamic")))
 
 
 def app_tokens_of(settings: Settings) -> AppTokens:
@@ -50,7 +71,7 @@ def broker_of(settings: Settings, line: Pipeline) -> Broker:
 
     registry = registry_of(settings)
     sender, secrets = sender_of(settings), secrets_of(settings)
-    issuers = Issuers(grants_of(settings, sender), app_tokens_of(settings))
+    issuers = Issuers(grants_of(settings, sender, secrets), app_tokens_of(settings))
     return Broker(
         BrokerParts(
             line=line,
@@ -84,12 +105,12 @@ def consents_of(settings: Settings) -> Consents:
     return SqliteConsents(settings.home)
 
 
-def grants_of(settings: Settings, sender: Sender) -> Grants:
+def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:
     """Consents carried out at vendors, through `sender`."""
     from governance.platform.oauth.grants import Grants
     from governance.platform.oauth.vendor import Vendor
 
-    return Grants(consents_of(settings), secrets_of(settings), Vendor(sender))
+    return Grants(consents_of(settings), secrets, Vendor(sender))
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

@@ -319,17 +319,27 @@ def test_signing_out_and_a_revoked_key_end_the_session(service):
         assert other.get("/v1/oauth/consents").status_code == 401
 
 
-def test_neither_tokens_nor_the_client_s_secret_stand_anywhere(service, vendor, tmp_path):
-    with Browser(service, service.key("citizen", "marketing")) as browser:
-        call(service, consent_id(browser.consent(vendor)))
+def test_nothing_secret_stands_anywhere(service, vendor, tmp_path):
+    """What lies in a store is found by its owner alone: in no file as it is, no log, no record and no export."""
+    key, app_token = service.key("citizen", "marketing"), ""
+    with Browser(service, key) as browser:
+        given = consent_id(browser.consent(vendor))
+        cookie = browser.cookies["governance"]
+    with service.client("service", "marketing") as runtime:
+        app_token = runtime.post("/v1/apps/dates/tokens", json={"instance": "leak"}).json()["token"]
+    headers = {"authorization": f"Bearer {app_token}"}
+    asked = {**CALL, "consent": given}
+    said = httpx.post(f"{service.url}/v1/connectors/calendar/calls", json=asked, headers=headers, timeout=60)
+    assert said.json()["effect"] == "allow"
     done = governance("audit", "export", "--app", "dates", "--out", str(tmp_path / "package"), home=service.home)
     assert done.returncode == 0, done.stderr
-    hidden = [CLIENT_SECRET, *vendor.server.access, *vendor.server.refresh]
-    assert len(hidden) > 2
-    for path in (service.log, *service.home.rglob("*"), *(tmp_path / "package").rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            assert not [value for value in hidden if value.encode() in content], path
+    hidden = [CLIENT_SECRET, key.rpartition("_")[2], cookie, app_token, *vendor.server.access, *vendor.server.refresh]
+    assert len(hidden) > 6
+    files = [path for place in (service.home, tmp_path) for path in place.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    for path in (service.log, *files):
+        content = path.read_bytes()
+        assert not [value for value in hidden if value.encode() in content], path
 
 
 def test_an_address_nobody_named_is_not_taken_from_a_header(service):

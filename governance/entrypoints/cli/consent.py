@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from governance.broker_wiring import consents_of, grants_of, sender_of
+from governance.broker_wiring import consents_of, grants_of, secrets_of, sender_of
 from governance.errors import CallerError, NotFound
 from governance.log_wiring import open_recorder
 from governance.model.moment import utc_now
@@ -140,7 +140,7 @@ def _with_grants(settings: Settings, what: Callable[[Grants], Awaitable[_T]]) ->
     async def once() -> _T:
         sender = sender_of(settings)
         try:
-            return await what(grants_of(settings, sender))
+            return await what(grants_of(settings, sender, secrets_of(settings)))
         finally:
             await sender.close()
 

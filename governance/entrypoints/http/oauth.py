@@ -97,7 +97,8 @@ async def answer(worker: Worker, call: Call) -> Answer:
     if not decision.is_allowed:
         return _refused(asked, [violation.message for violation in decision.violations])
     consent = asked.consent(session.identity.actor, request, decision)
-    return elsewhere(worker.grants.ask(consent, asked.connector, session, _callback(worker, call, asked.connector)))
+    place = _callback(worker, call, asked.connector)
+    return elsewhere(await worker.grants.ask(consent, asked.connector, session, place))
 
 
 @_for_people

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of, grants_of, sender_of
+from governance.broker_wiring import app_tokens_of, broker_of, grants_of, secrets_of, sender_of
 from governance.errors import DependencyError
 from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
@@ -70,6 +70,7 @@ class Worker:
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
         self._sender: Sender | None = None
+        self._grants: Grants | None = None
         self.sessions = Sessions(settings.home, self.keys)
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
@@ -96,9 +97,10 @@ class Worker:
     @property
     def grants(self) -> Grants:
         """Consents of people, and what vendors gave for them."""
-        if self._sender is None:
+        if self._grants is None:
             self._sender = sender_of(self.settings)
-        return grants_of(self.settings, self._sender)
+            self._grants = grants_of(self.settings, self._sender, secrets_of(self.settings))
+        return self._grants
 
     @property
     def active(self) -> Active:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from governance.enforce import masked_payload
+from governance.enrich.port import Incomplete
 from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
@@ -87,17 +88,17 @@ class Parts(NamedTuple):
 
 
 class _Known:
-    """Facts `usage` and `credential` of one call. What could not be found out is named as unavailable."""
+    """Facts `usage`, `credential` and `consent` of one call. What could not be found out is named as unavailable."""
 
-    name = "usage"
-
-    def __init__(self, facts: Json | None) -> None:
-        self._facts = facts
+    def __init__(self, facts: Json, missing: str = "") -> None:
+        """`missing`: `usage` where the meter failed, `secrets` or `consents` where that store did."""
+        self.name = missing or "usage"
+        self._facts, self._is_whole = facts, not missing
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """Raises where the meter or the store of secrets failed."""
-        if self._facts is None or request.kind != "connector_call":
-            raise DependencyError("the call could not be counted")
+        """Raises Incomplete where a part failed."""
+        if not self._is_whole or request.kind != "connector_call":
+            raise Incomplete(dict(self._facts))
         return dict(self._facts)
 
 
@@ -126,8 +127,8 @@ class Broker:
         taken = await self._counted(caller, connector)
         is_out = False
         try:
-            facts = None if taken is None else await self._facts(taken, caller.tenant, request)
-            decision = await self._parts.line.knowing(_Known(facts)).adecide(request)
+            known = _Known({}, "usage") if taken is None else await self._known(taken, caller.tenant, request)
+            decision = await self._parts.line.knowing(known).adecide(request)
             if not decision.is_allowed:
                 return Called(decision, None)
             is_out = True
@@ -139,6 +140,7 @@ class Broker:
     async def close(self) -> None:
         """Close connections and the meter's file."""
         await self._parts.sender.close()
+        await asyncio.to_thread(self._parts.credentials.close)
         self._parts.meter.close()
 
     def _request(self, caller: Caller, connector: str, asked: Json, source: Source) -> Request:
@@ -164,18 +166,21 @@ class Broker:
         except DependencyError:
             return None
 
-    async def _facts(self, taken: Taken, tenant: str, request: Request) -> Json | None:
-        known = self._parts.connectors.get(request.resource["connector"])
+    async def _known(self, taken: Taken, tenant: str, request: Request) -> _Known:
+        entry = self._parts.connectors.get(request.resource["connector"])
         credentials, consent = self._parts.credentials, request.resource.get("consent")
         facts = {"usage": taken.usage, "credential": {"known": False}}
         try:
-            if known:
-                facts["credential"] = await asyncio.to_thread(credentials.fact, tenant, known, utc_now())
+            if entry:
+                facts["credential"] = await asyncio.to_thread(credentials.fact, tenant, entry, utc_now())
+        except DependencyError:
+            return _Known(facts, "secrets")
+        try:
             if isinstance(consent, str):
                 facts["consent"] = await asyncio.to_thread(credentials.consent_fact, consent)
         except DependencyError:
-            return None
-        return facts
+            return _Known(facts, "consents")
+        return _Known(facts)
 
     async def _carried_out(
         self, caller: Caller, request: Request, decision: Decision, deadline_s: float | None

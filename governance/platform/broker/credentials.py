@@ -9,6 +9,7 @@ published keys, so no secret of the vendor's lies here); `person` (the tokens of
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -94,6 +95,10 @@ class Credentials:
         found = self._issuers.grants.consents.get(consent_id)
         return {"known": False} if found is None else found.fact
 
+    def close(self) -> None:
+        """Give back what the store of secrets only lent."""
+        self._secrets.close()
+
     async def of(self, use: Use) -> Credential:
         """The credential for one call. Raises NotFound, DependencyError or SendFailed."""
         scheme, auth = _scheme(use.connector), use.connector.get("auth", {})
@@ -104,14 +109,14 @@ class Credentials:
         if scheme == "token_exchange":
             return await self._exchanged(use, auth)
         name = f"{use.caller.tenant}/{use.connector['name']}"
-        value = self._secrets.get(name).reveal()
+        value = (await asyncio.to_thread(self._secrets.get, name)).reveal()
         if scheme == "header":
             return Credential({str(auth["name"]): value}, (value,))
         if scheme == "basic":
             encoded = base64.b64encode(value.encode()).decode()
             return Credential({"Authorization": f"Basic {encoded}"}, (value, encoded, value.partition(":")[2]))
         if scheme == "client_credentials":
-            about = self._secrets.about(name)
+            about = await asyncio.to_thread(self._secrets.about, name)
             version = about.version if about is not None else 0
             form = {"grant_type": "client_credentials"}
             value = await self._token((name, version), str(auth["token_url"]), Client.read(value), form, use.scopes)

@@ -67,10 +67,10 @@ class Grants:
         self._secrets = secrets
         self._vendor = vendor
 
-    def ask(self, consent: Consent, connector: Json, session: Session, redirect_uri: str) -> str:
+    async def ask(self, consent: Consent, connector: Json, session: Session, redirect_uri: str) -> str:
         """Keep an asked consent; gives the address at the vendor that the person's browser goes to next."""
         oauth = connector["oauth"]
-        client = self._client(consent)
+        client = await self._client(consent)
         state = os.urandom(32).hex()
         self.consents.ask(consent, _digest(state))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(_verifier(session, state).encode()).digest())
@@ -112,26 +112,27 @@ class Grants:
             "grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri,
             "code_verifier": _verifier(session, state),
         }  # fmt: skip
-        client = self._client(consent)
+        client = await self._client(consent)
         held = await self._bought(consent, connector, client, form)
         if "openid" in consent.scopes:
             _check_id_token(held.tokens.id_token, client.id, session.derived("nonce", state))
-        return self._kept(consent, held)
+        return await self._kept(consent, held)
 
     async def device(self, consent: Consent, connector: Json) -> Device:
         """Begin a device flow (RFC 8628); the person types `user_code` at `verification_uri`."""
         url = str(connector["oauth"]["device_authorization_url"])
-        begun = await self._vendor.device(url, self._client(consent), consent.scopes)
+        begun = await self._vendor.device(url, await self._client(consent), consent.scopes)
         self.consents.ask(consent, "")
         return begun
 
     async def device_given(self, consent: Consent, connector: Json, begun: Device) -> Consent:
         """Wait until the person has answered at the vendor; raises TokenRefused where they said no or took too long."""
         form = {"grant_type": _DEVICE_GRANT, "device_code": begun.code}
+        client = await self._client(consent)
         pause, ends = max(1, begun.interval_s), self._vendor.clock() + begun.expires_in_s
         while True:
             try:
-                return self._kept(consent, await self._bought(consent, connector, self._client(consent), form))
+                return await self._kept(consent, await self._bought(consent, connector, client, form))
             except TokenRefused as error:
                 if error.error not in {"authorization_pending", "slow_down"} or self._vendor.clock() + pause > ends:
                     raise
@@ -170,17 +171,17 @@ class Grants:
         Gives whether the vendor took them back; None where it offers no such thing or there were none.
         """
         try:
-            held = Held.read(self._secrets.get(consent.handle).reveal())
+            held = Held.read((await asyncio.to_thread(self._secrets.get, consent.handle)).reveal())
         except NotFound:
             return None
-        self._secrets.drop(consent.handle)
+        await asyncio.to_thread(self._secrets.drop, consent.handle)
         return await self._taken_back(consent, connector, held.tokens)
 
     async def _taken_back(self, consent: Consent, connector: Json | None, tokens: Tokens) -> bool | None:
         url = (connector or {}).get("oauth", {}).get("revocation_url")
         if not url:
             return None
-        client = self._client(consent)
+        client = await self._client(consent)
         # The refresh token first: most vendors end what it gave with it.
         asked = [(tokens.refresh, "refresh_token")] if tokens.refresh else []
         done = [await self._vendor.revoke(url, client, *one) for one in [*asked, (tokens.access, "access_token")]]
@@ -192,7 +193,7 @@ class Grants:
             return held
         form = {"grant_type": "refresh_token", "refresh_token": held.tokens.refresh}
         try:
-            bought = await self._bought(consent, connector, self._client(consent), form, held.key)
+            bought = await self._bought(consent, connector, await self._client(consent), form, held.key)
         except TokenRefused as error:
             if error.error == "invalid_grant":
                 await asyncio.to_thread(self.consents.withdraw, consent.id, "vendor", utc_now())
@@ -216,13 +217,14 @@ class Grants:
         key = ProofKey(jwk, self._vendor.clock) if jwk is not None else None
         return Held(await self._vendor.tokens(str(oauth["token_url"]), client, form, consent.scopes, key), jwk)
 
-    def _kept(self, consent: Consent, held: Held) -> Consent:
-        self._secrets.put(consent.handle, held.text())
+    async def _kept(self, consent: Consent, held: Held) -> Consent:
+        await asyncio.to_thread(self._secrets.put, consent.handle, held.text())
         # A vendor may have let the person leave something out.
         return consent._replace(scopes=held.tokens.scopes, given_at=utc_now(), state="given")
 
-    def _client(self, consent: Consent) -> Client:
-        return Client.read(self._secrets.get(f"{consent.tenant}/{consent.connector}").reveal())
+    async def _client(self, consent: Consent) -> Client:
+        found = await asyncio.to_thread(self._secrets.get, f"{consent.tenant}/{consent.connector}")
+        return Client.read(found.reveal())
 
 
 def _verifier(session: Session, state: str) -> str:

@@ -73,7 +73,7 @@ class World:
 
     def consent(self, *scopes):
         session = Session("s" * 43, Identity("key:ada", "citizen", "marketing"))
-        address = self.grants.ask(self.new_consent(*scopes), self.connector, session, BACK)
+        address = self.runner.run(self.grants.ask(self.new_consent(*scopes), self.connector, session, BACK))
         said = self.said(self.vendor.visit(address))
         consent = self.grants.answered(said, self.connector, session, "/callback")
         given = self.runner.run(self.grants.given(consent, said, self.connector, session, BACK))
