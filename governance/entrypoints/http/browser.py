@@ -59,7 +59,8 @@ def ended(worker: Worker, call: Call) -> None:
 async def form_of(worker: Worker, call: Call) -> dict[str, str]:
     """A form's fields, each once. Raises Forbidden for one that another site sent."""
     origin = call.header(b"origin")
-    if origin and origin != base_url(worker, call):
+    own = urlsplit(base_url(worker, call))
+    if origin and origin != f"{own.scheme}://{own.netloc}":
         raise Forbidden("this form comes from another site", where="header origin")
     kind = call.header(b"content-type").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from governance.platform.keys import Identity
     from governance.platform.oauth.consents import Consent
 
-_SEE_OTHERS = frozenset({"platform", "compliance", "auditor"})
+_END_OTHERS = frozenset({"platform", "compliance"})
+_SEE_OTHERS = _END_OTHERS | {"auditor"}
 
 
 async def listing(worker: Worker, _call: Call, identity: Identity) -> Answer:
@@ -42,4 +43,4 @@ def shown(consent: Consent) -> Json:
 def _may_end(identity: Identity, consent: Consent) -> bool:
     if identity.tenant and identity.tenant != consent.tenant:
         return False
-    return consent.person == identity.actor or identity.role in _SEE_OTHERS
+    return consent.person == identity.actor or identity.role in _END_OTHERS

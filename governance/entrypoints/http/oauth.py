@@ -7,7 +7,7 @@ to go to afterwards: there is none that could lead somewhere else.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from governance.entrypoints.http.browser import base_url, check_form, cookie, ended, form_of, session_of
 from governance.entrypoints.http.decisions import source_of
@@ -98,7 +98,11 @@ async def answer(worker: Worker, call: Call) -> Answer:
         return _refused(asked, [violation.message for violation in decision.violations])
     consent = asked.consent(session.identity.actor, request, decision)
     place = _callback(worker, call, asked.connector)
-    return elsewhere(await worker.grants.ask(consent, asked.connector, session, place))
+    address = await worker.grants.ask(consent, asked.connector, session, place)
+    # Not a redirect: browsers hold every further one of the vendor's against the form's policy, and vendors sign people in
+    # at places of their own.
+    title = asked.connector["title"]
+    return page("leaving", title=f"On to {title}", connector=title, address=address)
 
 
 @_for_people
@@ -170,11 +174,9 @@ async def withdrawn(worker: Worker, call: Call, consent: Consent, by: Identity) 
 
 
 def _question(worker: Worker, call: Call, session: Session, asked: Asked) -> Answer:
-    address = urlsplit(asked.connector["oauth"]["authorization_url"])
     return page(
         "consent",
         title=f"May {asked.app} act for you?",
-        goes_to=f"{address.scheme}://{address.netloc}",
         app=asked.app,
         tenant=asked.tenant,
         connector=asked.connector["title"],

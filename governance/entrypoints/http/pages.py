@@ -22,22 +22,21 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent / "pages"
 
 
-def page(name: str, status: int = 200, *, headers: Headers = (), goes_to: str = "", **values: Any) -> Answer:
-    """One page. `goes_to`: the origin that a form of it leads to in the end, where that is not this service."""
+def page(name: str, status: int = 200, *, headers: Headers = (), **values: Any) -> Answer:
+    """One page. Its forms lead nowhere but to this service."""
     text = _environment().get_template(f"{name}.html").render(style=_style(), **values)
-    return Answer(status, text.encode("utf-8", "replace"), b"text/html; charset=utf-8", (*_guards(goes_to), *headers))
+    return Answer(status, text.encode("utf-8", "replace"), b"text/html; charset=utf-8", (*_guards(), *headers))
 
 
 def elsewhere(address: str, headers: Headers = ()) -> Answer:
     """To another address, with a GET."""
-    return Answer(303, b"", b"text/plain", ((b"location", address.encode("ascii")), *_guards(""), *headers))
+    return Answer(303, b"", b"text/plain", ((b"location", address.encode("ascii")), *_guards(), *headers))
 
 
-def _guards(goes_to: str) -> Headers:
+def _guards() -> Headers:
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    forms = f"'self' {goes_to}".strip()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
     return (
         (b"content-security-policy", policy.encode("ascii")),

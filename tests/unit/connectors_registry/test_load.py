@@ -90,6 +90,18 @@ def test_a_file_that_is_no_mapping_is_refused(registry, text):
         (lambda d: d.update(oauth={"flows": ["password"]}), "oauth"),
         (lambda d: d.update(oauth={"token_url": "http://x.example/"}), "oauth.token_url"),
         (lambda d: d.update(oauth={"secret": "x"}), "oauth"),
+        (lambda d: d.update(oauth={"dpop": "yes"}), "oauth.dpop"),
+        (lambda d: d.update(oauth={"issuer": 7}), "oauth.issuer"),
+        (lambda d: d.update(oauth={"device_authorization_url": "http://x.example/"}), "device_authorization_url"),
+        (lambda d: d.update(auth={"scheme": "person"}), "a flow in which a person consents"),
+        (
+            lambda d: d.update(auth={"scheme": "person"}, oauth={"flows": ["authorization_code"]}),
+            "a flow in which a person consents",
+        ),
+        (
+            lambda d: d.update(auth={"scheme": "token_exchange", "token_url": "https://api.hris.example.com/t"}),
+            "has the members scheme, token_url, audience",
+        ),
         (lambda d: d.update(region_hosts={"us": []}), "region_hosts.us"),
         (lambda d: d.update(region_hosts={"eu": ["evil.example"]}), "region_hosts.eu"),
     ],
