@@ -115,7 +115,7 @@ def _check_auth(document: dict[str, Any], path: str) -> None:
 
 def _check_oauth(document: dict[str, Any], path: str) -> None:
     oauth = document.get("oauth", {})
-    unknown = set(oauth) - {"flows", "pkce", "issuer", "dpop", *_OAUTH_URLS}
+    unknown = set(oauth) - {"flows", "pkce", "issuer", "dpop", "parameters", *_OAUTH_URLS}
     if unknown or set(oauth.get("flows", ())) - set(FLOWS):
         raise BadEntry(f"{path}: oauth has a member or a flow that nobody knows; flows are {', '.join(FLOWS)}")
     for name in _OAUTH_URLS:
@@ -123,6 +123,9 @@ def _check_oauth(document: dict[str, Any], path: str) -> None:
             _check_url(oauth[name], None, f"{path}: oauth.{name}")
     if not isinstance(oauth.get("issuer", ""), str) or not isinstance(oauth.get("dpop", False), bool):
         raise BadEntry(f"{path}: oauth.issuer is a text and oauth.dpop true or false")
+    parameters = oauth.get("parameters", {})
+    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+        raise BadEntry(f"{path}: oauth.parameters maps names to texts, for the vendor's authorization page alone")
     if document.get("auth", {}).get("scheme") == "person":
         needed = {_FLOW_NEEDS[flow] for flow in oauth.get("flows", ()) if flow in _FLOW_NEEDS}
         if not needed or {"token_url", *needed} - set(oauth):

@@ -38,6 +38,12 @@ _SLOWER_S = 5
 _LONGEST_PARAMETER = 4096
 
 
+class ConsentEnded(SendFailed):
+    """The vendor no longer honours a consent: the person, or the vendor, ended it there."""
+
+    code = "consent_ended"
+
+
 class Held(NamedTuple):
     """Tokens of one consent as they are stored; `key` is the private JWK of a bound token."""
 
@@ -81,7 +87,8 @@ class Grants:
         }  # fmt: skip
         if "openid" in consent.scopes:
             query["nonce"] = session.derived("nonce", state)
-        return f"{oauth['authorization_url']}?{urlencode(query)}"
+        # What a vendor wants beside the standard's members; it takes the place of none of them.
+        return f"{oauth['authorization_url']}?{urlencode({**oauth.get('parameters', {}), **query})}"
 
     def answered(self, said: Mapping[str, list[str]], connector: Json, session: Session, place: str) -> Consent:
         """The consent that a vendor's answer is about; the question is used up, whatever comes of it.
@@ -198,6 +205,7 @@ class Grants:
             if error.error == "invalid_grant":
                 await asyncio.to_thread(self.consents.withdraw, consent.id, "vendor", utc_now())
                 await asyncio.to_thread(self._secrets.drop, consent.handle)
+                raise ConsentEnded(f"the vendor ended the consent {consent.id}", hint="ask the person again") from error
             raise
         # A vendor that rotates gives a new refresh token; one that does not lets the old one stand.
         tokens = bought.tokens._replace(refresh=bought.tokens.refresh or held.tokens.refresh)

@@ -92,6 +92,7 @@ def test_a_file_that_is_no_mapping_is_refused(registry, text):
         (lambda d: d.update(oauth={"secret": "x"}), "oauth"),
         (lambda d: d.update(oauth={"dpop": "yes"}), "oauth.dpop"),
         (lambda d: d.update(oauth={"issuer": 7}), "oauth.issuer"),
+        (lambda d: d.update(oauth={"parameters": {"prompt": 1}}), "oauth.parameters"),
         (lambda d: d.update(oauth={"device_authorization_url": "http://x.example/"}), "device_authorization_url"),
         (lambda d: d.update(auth={"scheme": "person"}), "a flow in which a person consents"),
         (

@@ -11,6 +11,7 @@ from governance.errors import CallerError, DependencyError, GovernanceError, Not
 from governance.model.moment import utc_now
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
+from governance.platform.oauth.grants import ConsentEnded
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
 from tests.oauth_server import CLIENT_SECRET, ISSUER
 from tests.unit.oauth.conftest import DATES, rules, stored
@@ -108,8 +109,9 @@ def test_a_renewal_that_the_vendor_refuses_ends_the_consent(world):
     consent = world.consent()
     world.vendor.server.end_all()
     world.late = 3580
-    with pytest.raises(TokenRefused, match="invalid_grant"):
-        world.held(consent)
+    with pytest.raises(ConsentEnded, match=consent.id):
+        world.call(consent)
+    assert world.records()[-1]["public"]["error"] == "consent_ended"
     ended = world.grants.consents.get(consent.id)
     assert (ended.state, ended.ended_by) == ("withdrawn", "vendor")
     with pytest.raises(NotFound):
@@ -225,6 +227,17 @@ def test_an_id_token_has_to_answer_this_question(world):
     world.decide("deploy", manifest("Calendars.Read", "openid"))
     with pytest.raises(SendFailed, match="ID token"):
         world.consent("Calendars.Read", "openid")
+
+
+def test_what_a_vendor_wants_beside_the_standard_takes_the_place_of_nothing(make):
+    world = make(
+        oauth={**_oauth(), "parameters": {"prompt": "consent", "state": "fixed", "code_challenge_method": "plain"}}
+    )
+    assert world.call(world.consent()).status == 200
+    (asked,) = [one for one in world.vendor.double.asked if one.path == "/authorize"]
+    said = world.said(asked.target)
+    assert (said["prompt"], said["code_challenge_method"]) == (["consent"], ["S256"])
+    assert said["state"] != ["fixed"]
 
 
 def test_a_device_flow_waits_slows_down_and_ends_in_a_consent(world):
