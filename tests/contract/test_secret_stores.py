@@ -11,6 +11,7 @@ from governance.errors import CallerError, DependencyError, NotFound
 from governance.platform.broker.secrets import EmbeddedSecrets, age_days
 from governance.platform.broker.vault import Place, VaultSecrets, read_dynamic
 from tests import postgres as local_postgres
+from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 from tests.vaults import PROGRAM, Double, Real, token_of
 
 CANARY = "canary-2d7e-not-to-be-seen"

@@ -127,7 +127,7 @@ class Vendor:
         answer = await self._sender.send(_sent(url, client, form, key))
         nonce = answer.headers.get("dpop-nonce", "")
         # RFC 9449, section 8: the server may want its own nonce in the proof, and says so once.
-        if key is not None and nonce and answer.status in {400, 401}:
+        if key is not None and nonce and _object(answer).get("error") == "use_dpop_nonce":
             answer = await self._sender.send(_sent(url, client, form, key, nonce))
         return answer
 

@@ -9,6 +9,7 @@ import pytest
 from governance.platform.broker.doubles import write_pins
 from tests.consenting import CALL, PURPOSE, manifest, registry, template
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
+from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 
 
 class Everybody(dict):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 from tests.vaults import Double
 
 CANARY = "canary-8ab1-not-to-be-seen"

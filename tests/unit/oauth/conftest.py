@@ -21,6 +21,7 @@ from governance.settings import Settings
 from governance.wiring import directory_of, for_cli, registry_of
 from tests.consenting import CALL, manifest, registry, template
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
+from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 
 DATES = Caller("dates", "marketing", "dates-1")
 BACK = "https://apps.example.com/v1/oauth/calendar/callback"
