@@ -38,6 +38,12 @@ test_one_that_nobody_knows_is_refused if {
 	_places(_with("known", "yes")) == _here
 }
 
+test_of_one_that_nobody_knows_nothing_more_is_said if {
+	unknown := {"known": false, "id": "0199-given", "app": "lunch", "tenant": "hr", "connector": "hris", "scopes": ["employees:read"]}
+	request := requests.changed(requests.call_for_person, "/facts/consent", unknown)
+	_found(request) == {[["resource", "consent"], "No consent of a person is known for this call."]}
+}
+
 test_a_consent_to_another_app_tenant_or_connector_is_refused if {
 	wanted := {[["resource", "consent"], "The consent was given to another app, tenant or connector."]}
 	_found(_with("app", "lunch")) == wanted
