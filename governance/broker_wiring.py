@@ -16,21 +16,45 @@ if TYPE_CHECKING:
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.limits import Counters
-    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.secrets import Secrets
+    from governance.platform.broker.sending import Sender
     from governance.platform.broker.tokens import AppTokens
+    from governance.platform.oauth.consents import Consents
+    from governance.platform.oauth.grants import Grants
     from governance.platform.reviews import Reviews
     from governance.settings import Settings
     from runtime_adapters.port import Adapter
 
 
-def secrets_of(settings: Settings) -> EmbeddedSecrets:
-    """The credentials of this home."""
+def secrets_of(settings: Settings) -> Secrets:
+    """The credentials: of the vault that the settings name, else of this home."""
     from pathlib import Path
 
     from governance.platform.broker.secrets import EmbeddedSecrets
 
+    if settings.text("vault_url"):
+        return _vault_of(settings)
     key = settings.text("secrets_key")
     return EmbeddedSecrets(settings.home, Path(key) if key else None)
+
+
+def _vault_of(settings: Settings) -> Secrets:
+    from pathlib import Path
+
+    from governance.platform.broker.vault import METHODS, Place, VaultSecrets, read_dynamic
+
+    place = Place(
+        url=settings.text("vault_url"),
+        mount=settings.text("vault_mount").strip("/"),
+        prefix=settings.text("vault_prefix").strip("/"),
+        method=settings.choice("vault_auth", METHODS),
+        role=settings.text("vault_role"),
+        credential=Path(settings.text("vault_credential_file")),
+        auth_mount=settings.text("vault_auth_mount").strip("/"),
+        namespace=settings.text("vault_namespace"),
+        ca_file=settings.text("vault_ca_file"),
+    )
+    return VaultSecrets(place, read_dynamic(settings.text("vault_dynamic")))
 
 
 def app_tokens_of(settings: Settings) -> AppTokens:
@@ -42,20 +66,14 @@ def app_tokens_of(settings: Settings) -> AppTokens:
 
 def broker_of(settings: Settings, line: Pipeline) -> Broker:
     """The way out for apps whose calls `line` decides on; made and used in one event loop."""
-    from governance.platform.broker.addresses import Addresses, read_pins
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.calls import Parts as BrokerParts
-    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.credentials import Credentials, Issuers
     from governance.platform.broker.limits import Meter
-    from governance.platform.broker.sending import Bounds, Sender
 
     registry = registry_of(settings)
-    bounds = Bounds(
-        settings.number("connector_deadline_ms") / 1000,
-        settings.number("max_body_bytes"),
-        settings.number("connector_max_bytes"),
-    )
-    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    sender, secrets = sender_of(settings), secrets_of(settings)
+    issuers = Issuers(grants_of(settings, sender, secrets), app_tokens_of(settings))
     return Broker(
         BrokerParts(
             line=line,
@@ -63,7 +81,7 @@ def broker_of(settings: Settings, line: Pipeline) -> Broker:
             tenants=registry.tenants,
             spec_of=directory_of(settings).spec_of,
             meter=Meter(_counters_of(settings)),
-            credentials=Credentials(secrets_of(settings), sender),
+            credentials=Credentials(secrets, sender, issuers),
             sender=sender,
         )
     )
@@ -79,6 +97,34 @@ def _counters_of(settings: Settings) -> Counters:
     from governance.state.counters import SharedCounters
 
     return SharedCounters(database)
+
+
+def sender_of(settings: Settings) -> Sender:
+    """The guarded way out, to vendors and their authorization servers; belongs to one event loop."""
+    from governance.platform.broker.addresses import Addresses, read_pins
+    from governance.platform.broker.sending import Bounds, Sender
+
+    bounds = Bounds(
+        settings.number("connector_deadline_ms") / 1000,
+        settings.number("max_body_bytes"),
+        settings.number("connector_max_bytes"),
+    )
+    return Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+
+
+def consents_of(settings: Settings) -> Consents:
+    """The consents of people in this home."""
+    from governance.platform.oauth.consents import SqliteConsents
+
+    return SqliteConsents(settings.home)
+
+
+def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:
+    """Consents carried out at vendors, through `sender`."""
+    from governance.platform.oauth.grants import Grants
+    from governance.platform.oauth.vendor import Vendor
+
+    return Grants(consents_of(settings), secrets, Vendor(sender))
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

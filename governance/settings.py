@@ -153,6 +153,32 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
     ),
+    Setting(
+        "vault_url", "", "HashiCorp Vault or OpenBao that holds the credentials; empty: the store in the home folder"
+    ),
+    Setting("vault_ca_file", "", "file with the certificate authority of that vault; empty: the system's"),
+    Setting("vault_namespace", "", "namespace in it"),
+    Setting("vault_mount", "secret", "where its KV engine (version 2) is mounted"),
+    Setting("vault_prefix", "governance", "folder below that mount"),
+    Setting("vault_auth", "approle", "how the service signs in to it: approle, kubernetes, jwt or token"),
+    Setting("vault_auth_mount", "", "where that method is mounted; empty: under its own name"),
+    Setting("vault_role", "", "role to sign in as; for approle the role id"),
+    Setting(
+        "vault_credential_file",
+        "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "file with the secret id, the JWT or the token, read at each sign-in",
+    ),
+    Setting(
+        "vault_dynamic",
+        "",
+        'JSON file that says which credentials the vault makes for a while: {"tenant/connector": "database/creds/role"}',
+    ),
+    Setting(
+        "public_url",
+        "",
+        "where people's browsers reach this service, such as https://apps.example.com: vendors send them back to it; "
+        "empty: this machine alone",
+    ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

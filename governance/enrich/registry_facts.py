@@ -70,4 +70,8 @@ _NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentatio
 def _shaped(entry: Json) -> Json:
     """The entry as rules read it: scopes as name to access, without the plain words."""
     kept = {k: v for k, v in entry.items() if k not in _NOT_FOR_RULES}
-    return {**kept, "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()}}
+    return {
+        **kept,
+        "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()},
+        "acts_for_person": entry.get("auth", {}).get("scheme") == "person",
+    }

@@ -49,8 +49,8 @@ class Facts(NamedTuple):
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
       `read`, `write` or `admin`. `operations`: `[{name, method, paths[], scope}]`, `paths` being prefixes. `fields`:
       `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
-      `limits`: most calls a day by business area, `"*"` for others; `per_minute`: the same of one app
-      within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
+      `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
+      others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
       RFC 3339, absent when not planned
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
@@ -76,6 +76,9 @@ class Facts(NamedTuple):
       meter runs
     - `credential`: `{known: bool, age_days}`: whether one is stored for the called connector and the tenant, and days since
       its last rotation (absent where the connector needs none); absent where no broker asks
+    - `consent`: `{known: bool, id, app, tenant, connector, person, scopes[], purpose, state, given_at, expires_at, ended_at,
+      ended_by}`: the consent that a call names; `state` is `asked`, `given` or `withdrawn`; absent where it names none or no
+      broker asks
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """

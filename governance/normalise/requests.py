@@ -30,6 +30,7 @@ _DEFAULT_ACTION = {
     "data_flow": "send",
     "publish": "publish",
     "lifecycle": "change",
+    "consent": "give",
     "workload": "create",
     "infrastructure": "apply",
     "image_build": "build",

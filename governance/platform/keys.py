@@ -65,9 +65,15 @@ class KeyStore:
         known = key.digest if key is not None else "0" * 64
         if not hmac.compare_digest(digest, known) or prefix != "gk" or key is None:
             raise NotSignedIn("the API key is not known", hint="governance key create")
-        if key.revoked or (key.expires and key.expires <= utc_now()):
-            raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
-        return Identity(f"key:{key.id}", key.role, key.tenant)
+        return _in_force(key)
+
+    def still(self, actor: str) -> Identity:
+        """Who signed in with a key before, as long as it is in force; raises NotSignedIn."""
+        self._refresh(newest=True)
+        key = self._keys.get(actor.removeprefix("key:"))
+        if key is None:
+            raise NotSignedIn("the API key is not known", hint="governance key create")
+        return _in_force(key)
 
     def create(self, role: str, tenant: str = "", expires: str = "") -> tuple[Key, str]:
         """A new key and its full text, which is shown once and kept nowhere."""
@@ -116,3 +122,9 @@ def _parsed(raw: bytes | None) -> dict[str, Key]:
 
 def _text(keys: dict[str, Key]) -> bytes:
     return json.dumps([key._asdict() for key in keys.values()]).encode()
+
+
+def _in_force(key: Key) -> Identity:
+    if key.revoked or (key.expires and key.expires <= utc_now()):
+        raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
+    return Identity(f"key:{key.id}", key.role, key.tenant)

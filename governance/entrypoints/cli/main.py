@@ -41,6 +41,7 @@ COMMANDS: dict[str, Command] = {
     "key": Command("key", "create, list and revoke API keys"),
     "connector": Command("connector", "list, show, call, import and retire what apps may be connected to"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
+    "consent": Command("consent", "list, ask, withdraw: what people let apps do for them"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),

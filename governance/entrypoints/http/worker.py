@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of
+from governance.broker_wiring import app_tokens_of, broker_of, grants_of, secrets_of, sender_of
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
@@ -23,6 +23,7 @@ from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
 from governance.platform.excuses import Excuses, recorded_waivers
 from governance.platform.keys import KeyStore
+from governance.platform.oauth.sessions import Sessions
 from governance.platform.telemetry import Telemetry, tracer_of
 from governance.wiring import connectors_by_host, directory_of, parts_for, review_queue_of, scan_policy_of, serving_of
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from audit.record import Entry, Receipt
     from governance.model.request import Request
     from governance.platform.broker.calls import Broker
+    from governance.platform.broker.sending import Sender
+    from governance.platform.oauth.grants import Grants
     from governance.policy.active import Active
     from governance.settings import Settings
 
@@ -72,6 +75,9 @@ class Worker:
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
+        self._sender: Sender | None = None
+        self._grants: Grants | None = None
+        self.sessions = Sessions(settings.home, self.keys)
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
@@ -107,6 +113,14 @@ class Worker:
         if self._deep is None:
             self._deep = DeepScanner()
         return self._deep
+
+    @property
+    def grants(self) -> Grants:
+        """Consents of people, and what vendors gave for them."""
+        if self._grants is None:
+            self._sender = sender_of(self.settings)
+            self._grants = grants_of(self.settings, self._sender, secrets_of(self.settings))
+        return self._grants
 
     @property
     def active(self) -> Active:
@@ -195,6 +209,8 @@ class Worker:
             await self._broker.close()
         if self._deep is not None:
             self._deep.close()
+        if self._sender is not None:
+            await self._sender.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from governance.enforce import masked_payload
+from governance.enrich.port import Incomplete
 from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
+from governance.platform.broker.credentials import Use
 from governance.platform.broker.limits import Call
 from governance.platform.broker.sending import SendFailed, Sent
 
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.broker.tokens import Caller
 
-_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body"})
+_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "consent"})
+_NONCE = "dpop-nonce"
 _SHORTEST_SECRET = 8
 
 
@@ -85,17 +88,17 @@ class Parts(NamedTuple):
 
 
 class _Known:
-    """Facts `usage` and `credential` of one call. What could not be found out is named as unavailable."""
+    """Facts `usage`, `credential` and `consent` of one call. What could not be found out is named as unavailable."""
 
-    name = "usage"
-
-    def __init__(self, facts: Json | None) -> None:
-        self._facts = facts
+    def __init__(self, facts: Json, missing: str = "") -> None:
+        """`missing`: `usage` where the meter failed, `secrets` or `consents` where that store did."""
+        self.name = missing or "usage"
+        self._facts, self._is_whole = facts, not missing
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """Raises where the meter or the store of secrets failed."""
-        if self._facts is None or request.kind != "connector_call":
-            raise DependencyError("the call could not be counted")
+        """Raises Incomplete where a part failed."""
+        if not self._is_whole or request.kind != "connector_call":
+            raise Incomplete(dict(self._facts))
         return dict(self._facts)
 
 
@@ -117,19 +120,19 @@ class Broker:
     ) -> Called:
         """One call. Raises CallerError for a question that is none, DependencyError where the vendor or a part failed.
 
-        `asked`: `{method, url, operation?, scopes?, headers?, body?}`. `deadline_s`: less than the broker's own.
+        `asked`: `{method, url, operation?, scopes?, headers?, body?, consent?}`. `deadline_s`: less than the broker's own.
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
         taken = await self._counted(caller, connector)
         is_out = False
         try:
-            facts = None if taken is None else await self._facts(taken, caller.tenant, connector)
-            decision = await self._parts.line.knowing(_Known(facts)).adecide(request)
+            known = _Known({}, "usage") if taken is None else await self._known(taken, caller.tenant, request)
+            decision = await self._parts.line.knowing(known).adecide(request)
             if not decision.is_allowed:
                 return Called(decision, None)
             is_out = True
-            return await self._carried_out(request, decision, deadline_s)
+            return await self._carried_out(caller, request, decision, deadline_s)
         finally:
             if taken is not None and not is_out:
                 await asyncio.to_thread(self._parts.meter.give_back, taken)
@@ -137,6 +140,7 @@ class Broker:
     async def close(self) -> None:
         """Close connections and the meter's file."""
         await self._parts.sender.close()
+        await asyncio.to_thread(self._parts.credentials.close)
         self._parts.meter.close()
 
     def _request(self, caller: Caller, connector: str, asked: Json, source: Source) -> Request:
@@ -162,24 +166,31 @@ class Broker:
         except DependencyError:
             return None
 
-    async def _facts(self, taken: Taken, tenant: str, connector: str) -> Json | None:
-        known = self._parts.connectors.get(connector)
+    async def _known(self, taken: Taken, tenant: str, request: Request) -> _Known:
+        entry = self._parts.connectors.get(request.resource["connector"])
+        credentials, consent = self._parts.credentials, request.resource.get("consent")
+        facts = {"usage": taken.usage, "credential": {"known": False}}
         try:
-            found = (
-                await asyncio.to_thread(self._parts.credentials.fact, tenant, known, utc_now())
-                if known
-                else {"known": False}
-            )
+            if entry:
+                facts["credential"] = await asyncio.to_thread(credentials.fact, tenant, entry, utc_now())
         except DependencyError:
-            return None
-        return {"usage": taken.usage, "credential": found}
-
-    async def _carried_out(self, request: Request, decision: Decision, deadline_s: float | None) -> Called:
-        resource = request.resource
-        connector = self._parts.connectors[resource["connector"]]
+            return _Known(facts, "secrets")
         try:
-            credential = await self._parts.credentials.of(request.tenant, connector, resource.get("scopes", []))
-            received = await self._parts.sender.send(_sent(resource, decision, credential), deadline_s)
+            if isinstance(consent, str):
+                facts["consent"] = await asyncio.to_thread(credentials.consent_fact, consent)
+        except DependencyError:
+            return _Known(facts, "consents")
+        return _Known(facts)
+
+    async def _carried_out(
+        self, caller: Caller, request: Request, decision: Decision, deadline_s: float | None
+    ) -> Called:
+        resource = request.resource
+        scopes = tuple(resource.get("scopes", []))
+        use = Use(caller, self._parts.connectors[resource["connector"]], scopes, resource.get("consent", ""))
+        try:
+            credential = await self._parts.credentials.of(use)
+            received = await self._sent(resource, decision, credential, deadline_s)
             payload = _payload(received, credential)
         except CallerError as error:
             failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
@@ -196,6 +207,16 @@ class Broker:
         seen = masked_payload(payload, answered._replace(obligations=(*answered.obligations, *more)))
         return Called(decision, answered, received.status, received.headers, seen)
 
+    async def _sent(
+        self, resource: Json, decision: Decision, credential: Credential, deadline_s: float | None
+    ) -> Received:
+        received = await self._parts.sender.send(_sent(resource, decision, credential), deadline_s)
+        nonce = received.headers.get(_NONCE, "")
+        if nonce and received.status == 401 and credential.key is not None:
+            # RFC 9449, section 9: refused before anything was done, because the proof lacks the server's nonce.
+            received = await self._parts.sender.send(_sent(resource, decision, credential, nonce), deadline_s)
+        return received._replace(headers={name: text for name, text in received.headers.items() if name != _NONCE})
+
     def _answer(self, request: Request, received: Received, payload: Json) -> Request:
         """The answer as a flow from the connector to the app, for the purpose that the app's manifest states."""
         app, connector = request.resource["app"], request.resource["connector"]
@@ -211,7 +232,7 @@ class Broker:
         return normalise_document(document, request.source)
 
 
-def _sent(resource: Json, decision: Decision, credential: Credential) -> Sent:
+def _sent(resource: Json, decision: Decision, credential: Credential, nonce: str = "") -> Sent:
     """The request as it leaves; raises InternalError where the decision does not name its host."""
     parts = urlsplit(resource["url"])
     host = (parts.hostname or "").removesuffix(".")
@@ -226,7 +247,8 @@ def _sent(resource: Json, decision: Decision, credential: Credential) -> Sent:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii():
         raise CallerError("the address has letters that are not ASCII", where="/url", hint="percent-encode them")
-    return Sent(resource["method"], host, target, {**headers, **credential.headers}, raw)
+    shown = credential.headers_for(resource["method"], f"https://{parts.netloc}{parts.path or '/'}", nonce)
+    return Sent(resource["method"], host, target, {**headers, **shown}, raw)
 
 
 def _payload(received: Received, credential: Credential) -> Json:

@@ -65,6 +65,7 @@ _hris := {
 	"limits": {"marketing": 5000, "*": 1000},
 	"owner": "hr-systems@example.com",
 	"tenants": ["marketing", "hr"],
+	"acts_for_person": false,
 }
 
 _recommender := {
@@ -84,6 +85,7 @@ _recommender := {
 	"limits": {"*": 2000},
 	"owner": "data-science@example.com",
 	"tenants": ["*"],
+	"acts_for_person": false,
 }
 
 _tenant := {
@@ -171,6 +173,38 @@ connector_call := object.union(_request, {
 			"has_userinfo": false,
 			"is_ip": false,
 			"is_private": false,
+		},
+	},
+})
+
+# A person lets the app act for them at a connector; `call_for_person` is a call that stands on that.
+consent := object.union(_request, {
+	"kind": "consent",
+	"action": "give",
+	"resource": {
+		"app": "where2eat",
+		"connector": "hris",
+		"scopes": ["employees:read"],
+		"purpose": "Dietary preferences of the people who eat together.",
+		"expires_at": "2027-01-23T09:00:00Z",
+	},
+	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
+})
+
+call_for_person := object.union(connector_call, {
+	"resource": {"consent": "0199-given"},
+	"facts": {
+		"connectors": [object.union(_hris, {"acts_for_person": true}), _recommender],
+		"consent": {
+			"known": true,
+			"id": "0199-given",
+			"app": "where2eat",
+			"tenant": "marketing",
+			"connector": "hris",
+			"scopes": ["employees:read"],
+			"purpose": "Dietary preferences of the people who eat together.",
+			"state": "given",
+			"expires_at": "2027-01-23T09:00:00Z",
 		},
 	},
 })

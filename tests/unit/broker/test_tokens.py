@@ -45,6 +45,17 @@ def test_a_token_ends_and_does_not_begin_early(tokens, clock):
             tokens.verify(token)
 
 
+def test_a_machine_whose_clock_is_a_little_behind_still_verifies_and_one_far_behind_does_not(tokens, tmp_path, clock):
+    token = tokens.issue(LUNCH, 60)
+    for behind, is_good in ((5, True), (6, False)):
+        slow = AppTokens(tmp_path, lambda late=behind: clock.now - late)
+        if is_good:
+            assert slow.verify(token) == LUNCH
+        else:
+            with pytest.raises(NotSignedIn):
+                slow.verify(token)
+
+
 @pytest.mark.parametrize("ttl_s", [0, -1, LONGEST_S + 1])
 def test_no_token_lives_longer_than_a_quarter_of_an_hour(tokens, ttl_s):
     with pytest.raises(CallerError):
