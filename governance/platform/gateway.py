@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from governance.errors import CallerError, DependencyError
 from governance.policy.bundle_yaml import load_data
+from runtime_adapters.gateway.checks import is_socket
 from runtime_adapters.gateway.redaction import KINDS
 from runtime_adapters.gateway.state import (
     ApiKey,
@@ -205,6 +206,8 @@ def _service(about: Json) -> DecisionService:
 
 
 def _endpoint(text: str, where: str) -> Endpoint:
+    if is_socket(text):
+        return Endpoint(text, 0)
     host, _, port = text.rpartition(":")
     return Endpoint(host.strip("[]"), _port(int(port) if port.isdecimal() else None, where))
 

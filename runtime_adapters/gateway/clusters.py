@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.checks import is_address
+from runtime_adapters.gateway.checks import is_address, is_socket
 from runtime_adapters.gateway.filters import SERVICE_CLUSTER
 from runtime_adapters.gateway.routes import cluster_name
 
@@ -49,7 +49,7 @@ def _cluster(name: str, endpoints: tuple[Endpoint, ...], ca_file: str, server_na
     found: Json = {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": name,
-        "type": "STATIC" if is_address(endpoints[0].host) else "STRICT_DNS",
+        "type": "STATIC" if is_address(endpoints[0].host) or is_socket(endpoints[0].host) else "STRICT_DNS",
         "connect_timeout": "2s",
         "per_connection_buffer_limit_bytes": 1_048_576,
         "load_assignment": {
@@ -76,4 +76,6 @@ def _cluster(name: str, endpoints: tuple[Endpoint, ...], ca_file: str, server_na
 
 
 def _address(endpoint: Endpoint) -> Json:
+    if is_socket(endpoint.host):
+        return {"pipe": {"path": endpoint.host.removeprefix("unix:")}}
     return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}

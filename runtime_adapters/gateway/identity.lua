@@ -134,6 +134,14 @@ local function identify(handle, headers, route)
   return who
 end
 
+-- One trace from here to the last call out (W3C Trace Context): the caller's, or one that begins with the request's id.
+local function trace(headers)
+  if (headers:get("traceparent") or ""):find("^%x%x%-%x+%-%x+%-%x%x") then return end
+  local id = (headers:get("x-request-id") or ""):gsub("-", ""):lower()
+  if #id ~= 32 or id:find("%X") then return end
+  headers:replace("traceparent", "00-" .. id .. "-" .. id:sub(17) .. "-00")
+end
+
 function envoy_on_request(handle)
   local headers, route = handle:headers(), handle:metadata()
   -- A script that fails lets the call go on; so a failure here is a no.
@@ -148,6 +156,10 @@ function envoy_on_request(handle)
     end
   end
   local app = route:get("app")
-  if app ~= nil then headers:replace("x-app", app) end
+  if app ~= nil then
+    headers:replace("x-app", app)
+    headers:replace("x-region", route:get("region"))
+  end
+  trace(headers)
   if route:get("has_cohorts") then handle:clearRouteCache() end
 end

@@ -19,8 +19,9 @@ class Endpoint(NamedTuple):
     """One address that answers."""
 
     host: str
-    """A name or an address."""
+    """A name, an address, or `unix:/path` of a socket on the gateway's own host."""
     port: int
+    """0 for a socket."""
 
 
 class Backend(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of
+from governance.broker_wiring import app_calls_of, app_tokens_of, broker_of
 from governance.errors import DependencyError
 from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.model.request import Request
+    from governance.pipeline import Recorder
+    from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
     from governance.policy.active import Active
     from governance.settings import Settings
@@ -66,20 +68,20 @@ class Worker:
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
+        self._app_calls: AppCalls | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
         parts = parts_for(settings, lambda: self.serving.active)
-        self.line = Pipeline(
-            parts._replace(
-                recorder=self._recorder,
-                waivers=lambda: self.excuses.valid,
-                stage=self.telemetry.stage,
-                watch=self._watch,
-            )
+        self._parts = parts._replace(
+            recorder=self._recorder,
+            waivers=lambda: self.excuses.valid,
+            stage=self.telemetry.stage,
+            watch=self._watch,
         )
+        self.line = Pipeline(self._parts)
 
     @property
     def broker(self) -> Broker:
@@ -87,6 +89,17 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    def line_of_starts(self) -> tuple[Pipeline, Recorder]:
+        """A line that carries nothing out, and its recorder: starting again what was deployed changes nothing about it."""
+        return Pipeline(self._parts._replace(enforcement=None)), self._recorder
+
+    @property
+    def app_calls(self) -> AppCalls:
+        """Decisions about requests to apps that a gateway holds."""
+        if self._app_calls is None:
+            self._app_calls = app_calls_of(self.settings, self.line, lambda: self.serving.active)
+        return self._app_calls
 
     @property
     def active(self) -> Active:

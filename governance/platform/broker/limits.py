@@ -1,8 +1,9 @@
-"""The meter: how many calls were made today and within the last minute. It counts; what is too many is a rule's to say.
+"""The meter: how many calls were made today and within the last minute, and how many requests the gateway let through.
 
-A call is counted *before* it is decided on and given back when it was refused. So at every moment the count is at least the
-number of calls that were let through, and of any number of callers, in any number of processes, only as many pass as the
-limit says. One SQLite file, one transaction a call (BEGIN IMMEDIATE): what cannot be counted is not called.
+It counts; what is too many is a rule's to say. A call is counted *before* it is decided on and given back when it was
+refused. So at every moment the count is at least the number of calls that were let through, and of any number of callers, in
+any number of processes, only as many pass as the limit says. One SQLite file, one transaction a call (BEGIN IMMEDIATE): what
+cannot be counted is not called.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, at REAL, app TEXT, connector TEXT);
 CREATE INDEX IF NOT EXISTS calls_of ON calls (app, connector, at);
 CREATE TABLE IF NOT EXISTS days (day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (
+    period TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (period, sort, name)
+) WITHOUT ROWID;
 """
 
 
@@ -45,6 +49,16 @@ class Taken(NamedTuple):
     call: Call
     usage: Json
     """Fact `usage`."""
+
+
+class Answered(NamedTuple):
+    """One counted request to an app, and what had been counted before it."""
+
+    day: str
+    app: str
+    tenant: str
+    usage: Json
+    """`{app{day, month}, tenant{day, month}}`: `requests` of the fact `usage`."""
 
 
 class Meter:
@@ -81,6 +95,36 @@ class Meter:
             except (sqlite3.Error, OSError):
                 self._drop()
 
+    def take_request(self, app: str, tenant: str, day: str) -> Answered:
+        """Count one request to an app on `day` (YYYY-MM-DD, UTC), which is one of its month as well. Raises DependencyError."""
+        with self._lock:
+            try:
+                database = self._open()
+                database.execute("BEGIN IMMEDIATE")
+                usage: dict[str, dict[str, int]] = {"app": {}, "tenant": {}}
+                for sort, name, period, word in _request_counters(app, tenant, day):
+                    usage[sort][word] = _counted(database, "requests", period, sort, name)
+                database.execute("DELETE FROM requests WHERE period < ?", (day[:7],))
+                database.execute("COMMIT")
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise DependencyError(f"requests cannot be counted: {error}", hint="none is let through") from error
+            return Answered(day, app, tenant, usage)
+
+    def give_back_request(self, answered: Answered) -> None:
+        """Uncount a request that was refused; best effort, as `give_back`."""
+        with self._lock:
+            try:
+                database = self._open()
+                database.execute("BEGIN IMMEDIATE")
+                for sort, name, period, _ in _request_counters(answered.app, answered.tenant, answered.day):
+                    database.execute(
+                        "UPDATE requests SET n = n - 1 WHERE period = ? AND sort = ? AND name = ?", (period, sort, name)
+                    )
+                database.execute("COMMIT")
+            except (sqlite3.Error, OSError):
+                self._drop()
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -92,7 +136,7 @@ class Meter:
         database.execute("DELETE FROM calls WHERE app = ? AND connector = ? AND at <= ?", (*key, now_s - _MINUTE_S))
         (minute,) = database.execute("SELECT count(*) FROM calls WHERE app = ? AND connector = ?", key).fetchone()
         row = database.execute("INSERT INTO calls (at, app, connector) VALUES (?, ?, ?)", (now_s, *key))
-        before = {sort: _counted(database, day, sort, name) for sort, name in _counters(call)}
+        before = {sort: _counted(database, "days", day, sort, name) for sort, name in _counters(call)}
         database.execute("DELETE FROM days WHERE day < ?", (day,))
         database.execute("COMMIT")
         usage = {
@@ -126,9 +170,15 @@ def _counters(call: Call) -> list[tuple[str, str]]:
     return [("area", f"{call.area}/{call.connector}"), ("app", call.app), ("tenant", call.tenant)]
 
 
-def _counted(database: sqlite3.Connection, day: str, sort: str, name: str) -> int:
-    """How many before this one."""
+def _request_counters(app: str, tenant: str, day: str) -> list[tuple[str, str, str, str]]:
+    periods = ((day, "day"), (day[:7], "month"))
+    return [(sort, name, period, word) for sort, name in (("app", app), ("tenant", tenant)) for period, word in periods]
+
+
+def _counted(database: sqlite3.Connection, table: str, period: str, sort: str, name: str) -> int:
+    """How many before this one. `table`: days or requests."""
     (number,) = database.execute(
-        "INSERT INTO days VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n", (day, sort, name)
+        f"INSERT INTO {table} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n",  # noqa: S608
+        (period, sort, name),
     ).fetchone()
     return int(number) - 1
