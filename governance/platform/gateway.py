@@ -126,12 +126,17 @@ def _route(name: str, known: Json, about: Json, policy: Json) -> AppRoute | None
         grants=(Grant(tuple(audience["roles"]), tenants),),
         is_public=audience["anonymous"] is True,
         rate=RateLimit(int(wanted["calls_per_minute"]), 60),
-        limits=Limits(request_bytes=int(wanted["request_bytes"]), timeout_ms=int(caps.get("timeoutMs") or 15_000)),
+        limits=Limits(request_bytes=int(wanted["request_bytes"]), timeout_ms=_patience_ms(caps, wanted)),
         cohorts=tuple(_each(about, "cohorts", _cohort, where)),
         mirror=str(about.get("mirror", "")),
         redact=_redact(audience["redact"], spec, wanted["kinds"]),
         asks=about.get("asks") is True,
     )
+
+
+def _patience_ms(caps: Json, wanted: Json) -> int:
+    """Longer than the app may run, so that whoever calls it hears what stopped it."""
+    return int(caps.get("timeoutMs") or 15_000) + int(wanted["grace_ms"])
 
 
 def _redact(what: str, spec: Json, classes: Json) -> tuple[str, ...]:

@@ -183,6 +183,8 @@ def ask_filter(state: GatewayState) -> Json:
         "with_request_body": {"max_request_bytes": 1_048_576, "allow_partial_message": False},
         # All of them: a rule set that looks for attacks has to see what the app would see.
         "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".+"}}]},
+        # What the caller's client can unpack says nothing about what we can.
+        "disallowed_headers": {"patterns": [{"exact": "accept-encoding"}]},
         "http_service": {
             "server_uri": {
                 "uri": f"{scheme}://{service.server_name or service.endpoint.host}",

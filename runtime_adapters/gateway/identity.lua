@@ -146,6 +146,7 @@ function envoy_on_request(handle)
   local headers, route = handle:headers(), handle:metadata()
   -- A script that fails lets the call go on; so a failure here is a no.
   local is_done, who, status, code = pcall(identify, handle, headers, route)
+  pcall(trace, headers)
   if not is_done then return refuse(handle, "503", "not_identified") end
   if who == nil then return refuse(handle, status, code) end
   local metadata = handle:streamInfo():dynamicMetadata()
@@ -160,6 +161,5 @@ function envoy_on_request(handle)
     headers:replace("x-app", app)
     headers:replace("x-region", route:get("region"))
   end
-  trace(headers)
   if route:get("has_cohorts") then handle:clearRouteCache() end
 end

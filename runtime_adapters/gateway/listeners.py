@@ -31,6 +31,7 @@ _LINE = {
     "tenant": "%METADATA(ROUTE:about:tenant)%",
     "deploy_decision": "%METADATA(ROUTE:about:decision_id)%",
     "decision": "%REQ(X-DECISION-ID)%",
+    "refusal": "%RESP(X-DECISION-ID)%",
     "caller": "%DYNAMIC_METADATA(gateway:subject)%",
     "caller_tenant": "%DYNAMIC_METADATA(gateway:tenant)%",
     "request_id": "%REQ(X-REQUEST-ID)%",
