@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ SecRule REQBODY_ERROR "!@eq 0" \\
   "id:9000004,phase:2,t:none,pass,log,msg:'the body is not what its type says',setvar:tx.anomaly_score=+5"
 """
 _AFTER = f"""
-SecRule MSC_PCRE_LIMITS_EXCEEDED "@eq 1" \\
+SecRule TX:MSC_PCRE_LIMITS_EXCEEDED "@eq 1" \\
   "id:9000005,phase:2,t:none,pass,log,msg:'a pattern gave up',setvar:tx.anomaly_score=+5"
 SecAction "id:{_SCORE_RULE},phase:2,pass,log,msg:'score=%{{tx.anomaly_score}} %{{tx.blocking_inbound_anomaly_score}}'"
 """
@@ -63,14 +62,14 @@ class Inspector:
         """`root`: below which Debian's packages are unpacked; `/` where they are installed."""
         self._root = Path(root)
         self._loading = threading.Lock()
+        self._engine: _Engine | DependencyError | None = None
 
     def look(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Json]:
         """`{engine, score, rules[]}` for a request; names of headers in lower case, `host` among them.
 
         Raises DependencyError where library or rules are missing, or come to no end.
         """
-        with self._loading:
-            engine = self._engine
+        engine = self._loaded()
         matched: list[bytes] = []
         with engine.listening(matched) as (library, transaction):
             _tell(library, transaction, f"{method} {target}", headers, body)
@@ -82,9 +81,17 @@ class Inspector:
         named = list(dict.fromkeys(one for one in ids if one not in _SUMS))
         return {"engine": engine.name, "score": max(scores), "rules": named[:_MOST_NAMED]}
 
-    @cached_property
-    def _engine(self) -> _Engine:
-        return _Engine(self._root)
+    def _loaded(self) -> _Engine:
+        """Tried once: what is installed later is found after a restart."""
+        with self._loading:
+            if self._engine is None:
+                try:
+                    self._engine = _Engine(self._root)
+                except DependencyError as error:
+                    self._engine = error
+        if isinstance(self._engine, DependencyError):
+            raise self._engine
+        return self._engine
 
 
 class _Engine:

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime_adapters.gateway.admin import statistics, taken
-from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, QUESTION, render, static_configuration
+from runtime_adapters.gateway.configuration import (
+    CLUSTERS,
+    ISSUERS,
+    KEYS,
+    QUESTION,
+    one_of_each,
+    render,
+    static_configuration,
+)
 from runtime_adapters.gateway.process import write_private
 from runtime_adapters.gateway.state import GatewayRefusal
 
@@ -54,7 +62,8 @@ class GatewayFolder:
         changed = [name for name, text in wanted.items() if standing[name] != text]
         if not changed:
             return Applied((), time.monotonic() - begun)
-        self._validate(static_configuration(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION})))
+        looked_at = one_of_each(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION}))
+        self._validate(static_configuration(looked_at))
         before = {path: statistics(path) for path in admin_sockets}
         if CLUSTERS in changed and standing[CLUSTERS]:
             # While old and new routes follow each other, the clusters of both have to be there.

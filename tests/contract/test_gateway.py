@@ -195,6 +195,29 @@ class TestVersions:
         assert gateway.get().status_code in {403, 404}
 
 
+class TestOnTheWay:
+    def test_an_app_on_a_socket_of_this_host_is_reached(self, gateway, tmp_path):
+        local = Upstream("local", str(tmp_path / "app.sock"))
+        try:
+            gateway.apply(gateway.app(backends=(Backend("stable", (local.endpoint,)),)))
+            heard = gateway.get("/menu").json()
+        finally:
+            local.stop()
+        assert (heard["name"], heard["path"]) == ("local", "/menu")
+
+    def test_a_call_without_a_trace_begins_one_with_its_request_id_and_one_with_a_trace_keeps_it(self, gateway):
+        answer = gateway.get()
+        trace = answer.json()["headers"]["traceparent"].split("-")
+        assert trace[1] == answer.headers["x-request-id"].replace("-", "")
+        assert (trace[0], len(trace[2]), trace[3]) == ("00", 16, "00")
+        named = f"00-{'ab' * 16}-{'cd' * 8}-01"
+        assert gateway.get(traceparent=named).json()["headers"]["traceparent"] == named
+        assert gateway.get(traceparent="made up").json()["headers"]["traceparent"] != "made up"
+
+    def test_an_app_hears_in_which_region_it_is_called_from_the_gateway_alone(self, gateway):
+        assert gateway.get(x_region="us").json()["headers"]["x-region"] == "eu"
+
+
 class TestHeadersAndPaths:
     def test_what_only_the_gateway_says_is_taken_off_every_call(self, gateway):
         claims = {

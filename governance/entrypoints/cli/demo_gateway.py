@@ -291,7 +291,7 @@ def _gateway_file(scene: Scene, ports: list[int]) -> dict[str, Any]:
         "issuers": [{"name": "staff", "issuer": _ISSUER, "audiences": [_AUDIENCE],
                      "jwksFile": str(scene.folder / "jwks.json")}],
         "service": {"address": f"127.0.0.1:{ports[0]}", "keyFile": str(scene.folder / "gateway.key")},
-        "accessLog": str(scene.folder / "access.log"),
+        "accessLog": "audit",
     }  # fmt: skip
 
 
