@@ -104,7 +104,9 @@ def entry_of_line(line: bytes) -> Entry | None:
         "app": _text(told, "app"), "tenant": _text(told, "tenant"), "rules": [],
         "trace_id": _trace(_text(told, "traceparent")), **{name: told.get(name) for name in _PLAIN},
     }  # fmt: skip
-    sealed = {name: without_findings(_text(told, name)[:_LONGEST_TEXT]) for name in _SEALED}
+    sealed = {name: _text(told, name)[:_LONGEST_TEXT] for name in _SEALED}
+    # A path may hold anybody's values; who called and from where is what the record is for.
+    sealed["path"] = without_findings(sealed["path"])
     return Entry("gateway_call", _moment(_text(told, "at")), public, {"call": sealed}, caller)
 
 

