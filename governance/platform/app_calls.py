@@ -87,7 +87,7 @@ class AppCalls:
     def _wants_look(self, spec: Json) -> bool:
         """Only a plain no in the policy's data saves the work; GW-005 reads it the same way."""
         audiences = self._parts.policy().get("audience", {})
-        about = audiences.get(spec.get("audience")) if isinstance(audiences, dict) else None
+        about = audiences.get(str(spec.get("audience"))) if isinstance(audiences, dict) else None
         return not isinstance(about, dict) or about.get("attacks") is not False
 
     async def _looked_at(self, held: Held) -> dict[str, Json] | None:

@@ -136,7 +136,8 @@ end
 
 -- One trace from here to the last call out (W3C Trace Context): the caller's, or one that begins with the request's id.
 local function trace(headers)
-  if (headers:get("traceparent") or ""):find("^%x%x%-%x+%-%x+%-%x%x") then return end
+  local named, span = (headers:get("traceparent") or ""):match("^[%da-f][%da-f]%-([%da-f]+)%-([%da-f]+)%-[%da-f][%da-f]$")
+  if named ~= nil and #named == 32 and #span == 16 then return end
   local id = (headers:get("x-request-id") or ""):gsub("-", ""):lower()
   if #id ~= 32 or id:find("%X") then return end
   headers:replace("traceparent", "00-" .. id .. "-" .. id:sub(17) .. "-00")

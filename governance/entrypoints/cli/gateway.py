@@ -116,6 +116,7 @@ def _follow(settings: Settings, state: GatewayState, stderr: TextIO) -> threadin
 
 def _record_calls(settings: Settings, path: Path, stopped: threading.Event, stderr: TextIO) -> None:
     import asyncio
+    import fcntl
 
     from audit.client import Client
     from audit.errors import AuditError
@@ -137,7 +138,10 @@ def _record_calls(settings: Settings, path: Path, stopped: threading.Event, stde
             await asyncio.sleep(_FOLLOW_S)
         await client.close()
 
-    asyncio.run(follow())
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        # Several gateways of one home write one file, and one of them records it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        asyncio.run(follow())
 
 
 def _keys_alone(settings: Settings, folder: GatewayFolder, good: GatewayState, admin_socket: str) -> None:

@@ -70,7 +70,8 @@ async def _asked_about_an_app(worker: Worker, call: Call, identity: Identity, he
     if waits and not decision.is_allowed:
         wait = (b"retry-after", str(max(waits)).encode())
         return json_answer(decision_json(decision), _TOO_MANY, (*_id_of(decision.decision_id), wait))
-    return _answered(worker, decision)
+    # Where somebody is excused from the quota there is nothing to wait for.
+    return _answered(worker, decision._replace(obligations=tuple(o for o in decision.obligations if o.type != _WAIT)))
 
 
 def _answered(worker: Worker, decision: Decision) -> Answer:

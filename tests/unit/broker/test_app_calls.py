@@ -148,6 +148,12 @@ class TestAttacks:
         public.calls = AppCalls(public.calls._parts._replace(inspector=Inspector(str(tmp_path))))
         assert {"REQ-007", "GW-005"} <= public.rules(held())
 
+    def test_more_than_can_be_looked_at_is_not_let_in(self, public):
+        assert {"REQ-007", "GW-005"} <= public.rules(held([0] * 2002))
+        for target, body in (("/suggest?" + "a&" * 2001, b""), ("/suggest", b"a=1&" * 2001)):
+            with pytest.raises(DependencyError, match="more than 2000 values"):
+                Inspector("/").look("POST", target, {}, body)
+
     def test_an_attack_is_stopped_by_the_core_rule_set_and_its_rule_named(self, public):
         inspector = Inspector(os.environ.get("CORE_RULES_ROOT", "/"))
         public.calls = AppCalls(public.calls._parts._replace(inspector=inspector))
