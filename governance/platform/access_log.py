@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_AT_ONCE = 256
 _LONGEST_READ = 1 << 20
-_LONGEST_TEXT = 2000
+_LONGEST_TEXT, _LONGEST_WORD = 2000, 200
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 _SEALED = ("caller", "path", "host", "peer")
 _PLAIN = ("method", "status", "why", "flags", "ms", "bytes_in", "bytes_out", "upstream", "caller_tenant", "deploy_decision",
@@ -102,7 +102,7 @@ def entry_of_line(line: bytes) -> Entry | None:
         "decision_id": new_decision_id(), "decision": _text(told, "decision") or _text(told, "refusal"),
         "actor": "gateway", "entry_point": "gateway", "effect": "allow" if is_answered else "deny",
         "app": _text(told, "app"), "tenant": _text(told, "tenant"), "rules": [],
-        "trace_id": _trace(_text(told, "traceparent")), **{name: told.get(name) for name in _PLAIN},
+        "trace_id": _trace(_text(told, "traceparent")), **{name: _short(told.get(name)) for name in _PLAIN},
     }  # fmt: skip
     sealed = {name: _text(told, name)[:_LONGEST_TEXT] for name in _SEALED}
     # A path may hold anybody's values; who called and from where is what the record is for.
@@ -115,8 +115,13 @@ def _text(told: dict[str, Json], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _short(value: Json) -> Json:
+    """A caller writes some of it; a record that is too large would hold up every one after it."""
+    return value[:_LONGEST_WORD] if isinstance(value, str) else value if isinstance(value, int) else None
+
+
 def _trace(traceparent: str) -> str:
-    parts = traceparent.split("-")
+    parts = traceparent[:_LONGEST_WORD].split("-")
     return parts[1] if len(parts) > 1 else ""
 
 

@@ -84,6 +84,10 @@ class AppCalls:
             if answered is not None and not is_in:
                 await asyncio.to_thread(self._parts.meter.give_back_request, answered)
 
+    def close(self) -> None:
+        """Let go of the meter's file."""
+        self._parts.meter.close()
+
     def _wants_look(self, spec: Json) -> bool:
         """Only a plain no in the policy's data saves the work; GW-005 reads it the same way."""
         audiences = self._parts.policy().get("audience", {})

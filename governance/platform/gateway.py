@@ -206,10 +206,11 @@ def _cohort(about: Json, where: str) -> Cohort:
 
 def _service(about: Json) -> DecisionService:
     about = _object(about, "service")
-    _only(about, {"address", "keyFile", "caFile", "serverName"}, "service")
+    _only(about, {"address", "keyFile", "caFile", "serverName", "timeoutMs"}, "service")
     key = _content(_text(about, "keyFile", "service"), "service").decode("utf-8", "replace").strip()
     endpoint = _endpoint(_text(about, "address", "service"), "service")
-    return DecisionService(endpoint, key, str(about.get("caFile", "")), str(about.get("serverName", "")))
+    names = (str(about.get("caFile", "")), str(about.get("serverName", "")))
+    return DecisionService(endpoint, key, *names, int(about.get("timeoutMs", 2000)))
 
 
 def _collector(about: Json) -> Collector:

@@ -57,6 +57,12 @@ def test_what_was_not_answered_well_reads_as_no(status, effect):
     assert entry_of_line(raw(status=status)).public["effect"] == effect
 
 
+def test_what_a_caller_writes_makes_no_record_too_large():
+    long = '"' * 30_000
+    entry = entry_of_line(raw(traceparent=f"00-{long}-a-00", method=long, path=long, host=long, request_id=[long]))
+    assert len(json.dumps([entry.public, entry.sealed])) < 20_000
+
+
 @pytest.mark.parametrize("line", [b"", b"nonsense", b"[1]", b'"x"', b"\xff\xfe"])
 def test_what_is_no_line_of_ours_is_no_record(line):
     assert entry_of_line(line) is None

@@ -159,6 +159,8 @@ class Worker:
         self.telemetry.save()
         if self._broker is not None:
             await self._broker.close()
+        if self._app_calls is not None:
+            self._app_calls.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:
