@@ -64,7 +64,7 @@ class GatewayFolder:
             return Applied((), time.monotonic() - begun)
         looked_at = one_of_each(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION}))
         self._validate(static_configuration(looked_at))
-        before = {path: statistics(path) for path in admin_sockets}
+        before = {path: _told(path, time.monotonic() + _TAKEN_S) for path in admin_sockets}
         if CLUSTERS in changed and standing[CLUSTERS]:
             # While old and new routes follow each other, the clusters of both have to be there.
             write_private(self.path / CLUSTERS, _both(standing[CLUSTERS], wanted[CLUSTERS]))
@@ -112,7 +112,7 @@ class GatewayFolder:
         deadline = time.monotonic() + _TAKEN_S
         for path, old in before.items():
             while True:
-                now = statistics(path)
+                now = _told(path, deadline)
                 refused = [name for name in versions if taken(now, name).rejected > taken(old, name).rejected]
                 if refused:
                     raise GatewayRefusal(f"a running gateway refuses {refused[0]}; its log says why ({path})")
@@ -124,6 +124,16 @@ class GatewayFolder:
                         f"a running gateway did not take {missing[0]} within {_TAKEN_S:.0f} s ({path})"
                     )
                 time.sleep(_LOOK_AGAIN_S)
+
+
+def _told(path: str, deadline: float) -> dict[str, str | int]:
+    """The statistics; who is busy with a change answers later. Raises OSError where it ended, and at `deadline`."""
+    while True:
+        try:
+            return statistics(path)
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _without(names: Iterable[str], one: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import threading
 import time
 
 import httpx
@@ -351,6 +352,15 @@ class TestOneOfEach:
         with pytest.raises(GatewayRefusal, match=r"Envoy refuses it: .*/nowhere"):
             gateway.apply(*many[:-1], broken)
         assert files(gateway) == before
+
+
+@pytest.mark.slow
+def test_a_gateway_that_is_busy_for_seconds_is_waited_for(gateway):
+    os.kill(gateway.envoy.pid, signal.SIGSTOP)
+    threading.Timer(7.0, os.kill, (gateway.envoy.pid, signal.SIGCONT)).start()
+    applied = gateway.apply(keys=(key("cd"),))
+    assert applied.files == (KEYS,)
+    assert gateway.get(key_id="ab").status_code == 401
 
 
 @pytest.mark.slow
