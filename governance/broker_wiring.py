@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from governance.model.request import Json
     from governance.pipeline import Pipeline
+    from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.limits import Counters
     from governance.platform.broker.secrets import Secrets
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from governance.platform.oauth.consents import Consents
     from governance.platform.oauth.grants import Grants
     from governance.platform.reviews import Reviews
+    from governance.policy.active import Active
     from governance.settings import Settings
     from runtime_adapters.port import Adapter
 
@@ -125,6 +128,27 @@ def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:
     from governance.platform.oauth.vendor import Vendor
 
     return Grants(consents_of(settings), secrets, Vendor(sender))
+
+
+def app_calls_of(settings: Settings, line: Pipeline, active: Callable[[], Active]) -> AppCalls:
+    """Decisions of `line` about requests to apps; made and used in one event loop."""
+    import json
+
+    from governance.enrich.attacks import Inspector
+    from governance.platform.app_calls import AppCalls, Parts
+    from governance.platform.broker.limits import Meter
+
+    known: tuple[Active, Json] | None = None
+
+    def policy() -> Json:
+        nonlocal known
+        now = active()
+        if known is None or known[0] is not now:
+            known = now, json.loads(now.compiled.data).get("platform", {}).get("gateway", {})
+        return known[1]
+
+    inspector = Inspector(settings.text("attack_rules"))
+    return AppCalls(Parts(line, directory_of(settings).spec_of, Meter(_counters_of(settings)), policy, inspector))
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:

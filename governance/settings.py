@@ -80,7 +80,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "ext_authz",
         "connector_call",
-        "what /ext-authz asks: connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
+        "what /ext-authz asks: app_call, connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
     ),
     Setting("ext_authz_scheme", "https", "scheme of the addresses that the gateway calls: https or http"),
     Setting(
@@ -88,6 +88,7 @@ TABLE: tuple[Setting, ...] = (
         "header,egress_allow",
         "obligations that the gateway carries out, comma-separated; a yes that needs another one is a no",
     ),
+    Setting("attack_rules", "/", "folder below which Debian's modsecurity-crs is unpacked, for requests to apps"),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting(
         "database",

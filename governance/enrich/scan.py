@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from governance.enrich.presidio_worker import DeepScanner
     from governance.model.request import Json, Request
 
-_DATA_KINDS = frozenset({"data_flow", "connector_call"})
+_DATA_KINDS = frozenset({"data_flow", "connector_call", "app_call"})
 _PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
 _DEFAULT = ScanPolicy()
 _SHORTEST_DEEP = 3

@@ -73,7 +73,9 @@ class Facts(NamedTuple):
       `review_id`: the audit record of the model's review
     - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today}`: calls before
       this one: of the business area today, of the app within 60 s, of the app and of the tenant today; absent where no
-      meter runs
+      meter runs. For an app call `{requests{app{day, month}, tenant{day, month}}}`: those let through before it
+    - `attack`: `{engine, score, rules[]}`: what the OWASP core rule set says of an app call: anomaly score and the ids of the
+      rules that matched; absent where the audience does not ask for it
     - `credential`: `{known: bool, age_days}`: whether one is stored for the called connector and the tenant, and days since
       its last rotation (absent where the connector needs none); absent where no broker asks
     - `consent`: `{known: bool, id, app, tenant, connector, person, scopes[], purpose, state, given_at, expires_at, ended_at,

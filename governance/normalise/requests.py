@@ -28,6 +28,7 @@ _DEFAULT_ACTION = {
     "deploy": "create",
     "connector_call": "call",
     "data_flow": "send",
+    "app_call": "call",
     "publish": "publish",
     "lifecycle": "change",
     "consent": "give",

@@ -32,6 +32,8 @@ CREATE TABLE usage_calls (
     connector text NOT NULL);
 CREATE INDEX usage_calls_of ON usage_calls (app, connector, at);
 CREATE TABLE usage_days (day text, sort text, name text, n bigint NOT NULL, PRIMARY KEY (day, sort, name));
+CREATE TABLE usage_requests (
+    period text, sort text, name text, n bigint NOT NULL, PRIMARY KEY (period, sort, name));
 """
 MIGRATIONS = (_FIRST,)
 _LOCK = 0x73746174

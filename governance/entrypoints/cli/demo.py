@@ -50,7 +50,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
 
 
 class _Demo:
-    """Five scenes; each checks what it tells, so that the story cannot drift from the truth."""
+    """Scenes; each checks what it tells, so that the story cannot drift from the truth."""
 
     def __init__(self, folder: Path, out: TextIO) -> None:
         from governance.policy.locations import data_folder
@@ -59,6 +59,7 @@ class _Demo:
         self._out = out
         self._files = Path(data_folder("deploy")) / "examples" / "where2eat"
         chosen = from_environment(os.environ)
+        self._credential = os.urandom(16).hex()
         self._pins = folder / "pins.json"
         own = {"home": str(folder / "home"), "connector_pins": str(self._pins)}
         self._settings = Settings({**chosen.values, **own})
@@ -74,6 +75,7 @@ class _Demo:
             self._allowed(line, fixed)
             self._call(line)
             self._flow(line)
+        self._gateway()
         return self._evidence()
 
     # -- scenes ------------------------------------------------------------------------------------------------------
@@ -140,9 +142,8 @@ class _Demo:
         from governance.platform.broker.doubles import Double, hris, write_pins
 
         self._title("4  The running app asks the HR system who is in the team")
-        credential = os.urandom(16).hex()
-        secrets_of(self._settings).put("marketing/hris", credential)
-        double = Double(_HR, self._folder / "hr", hris(credential)).start()
+        secrets_of(self._settings).put("marketing/hris", self._credential)
+        double = Double(_HR, self._folder / "hr", hris(self._credential)).start()
         write_pins(self._pins, double)
 
         async def ask() -> None:
@@ -211,13 +212,19 @@ class _Demo:
         self._say(f"   {decision.violations[0].rule}: {decision.violations[0].message}")
         self._say(f"     found at {found['pointer']}, in {' in '.join(reversed(found['decode']))}\n")
 
+    def _gateway(self) -> None:
+        from governance.entrypoints.cli.demo_gateway import Scene, play
+
+        self._title("6  A person calls the app: gateway, sandbox, HR system, each a program of its own")
+        play(Scene(self._folder, self._settings, self._files, self._credential, self._say))
+
     def _evidence(self) -> int:
         from audit.exports.package import Wanted, export
         from audit.store import Filter
         from governance.log_wiring import open_reader
         from governance.model.moment import utc_now
 
-        self._title("6  The compliance officer exports the app's audit trail, and an auditor checks it offline")
+        self._title("7  The compliance officer exports the app's audit trail, and an auditor checks it offline")
         log = open_reader(self._settings)
         wanted = Wanted(Filter(app="where2eat"), ("csv",))
         done = export(log, wanted, self._folder / "export", created=utc_now())

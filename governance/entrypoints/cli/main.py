@@ -44,7 +44,9 @@ COMMANDS: dict[str, Command] = {
     "consent": Command("consent", "list, ask, withdraw: what people let apps do for them"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
-    "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),
+    "runtime": Command(
+        "runtime", "doctor: which sandboxes this host really has; run: a deployed app, once; serve: for the gateway"
+    ),
     "gateway": Command("gateway", "render, run, status: the gateway in front of the apps"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),

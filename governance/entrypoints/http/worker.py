@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of, grants_of, secrets_of, sender_of
+from governance.broker_wiring import app_calls_of, app_tokens_of, broker_of, grants_of, secrets_of, sender_of
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from governance.model.request import Request
+    from governance.pipeline import Recorder
+    from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.sending import Sender
     from governance.platform.oauth.grants import Grants
@@ -78,6 +80,7 @@ class Worker:
         self._sender: Sender | None = None
         self._grants: Grants | None = None
         self.sessions = Sessions(settings.home, self.keys)
+        self._app_calls: AppCalls | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
@@ -91,14 +94,13 @@ class Worker:
         queue = review_queue_of(settings)
         if queue is not None:
             parts = parts._replace(follow=queue.want)
-        self.line = Pipeline(
-            parts._replace(
-                recorder=self._recorder,
-                waivers=self.excuses.in_force,
-                stage=self.telemetry.stage,
-                watch=self._watch,
-            )
+        self._parts = parts._replace(
+            recorder=self._recorder,
+            waivers=self.excuses.in_force,
+            stage=self.telemetry.stage,
+            watch=self._watch,
         )
+        self.line = Pipeline(self._parts)
 
     @property
     def broker(self) -> Broker:
@@ -106,6 +108,17 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    def line_of_starts(self) -> tuple[Pipeline, Recorder]:
+        """A line that carries nothing out, and its recorder: starting again what was deployed changes nothing about it."""
+        return Pipeline(self._parts._replace(enforcement=None)), self._recorder
+
+    @property
+    def app_calls(self) -> AppCalls:
+        """Decisions about requests to apps that a gateway holds."""
+        if self._app_calls is None:
+            self._app_calls = app_calls_of(self.settings, self.line, lambda: self.serving.active)
+        return self._app_calls
 
     @property
     def deep_scanner(self) -> DeepScanner:
@@ -211,6 +224,8 @@ class Worker:
             self._deep.close()
         if self._sender is not None:
             await self._sender.close()
+        if self._app_calls is not None:
+            self._app_calls.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

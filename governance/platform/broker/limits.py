@@ -1,5 +1,6 @@
-"""The meter: how many calls were made today and within the last minute. It counts; what is too many is a rule's to say.
+"""The meter: how many calls were made today and within the last minute, and how many requests the gateway let through.
 
+It counts; what is too many is a rule's to say.
 A call is counted *before* it is decided on and given back when it was refused. So at every moment the count is at least the
 number of calls that were let through, and of any number of callers, in any number of processes, only as many pass as the
 limit says. One transaction a call that no other runs beside, in a SQLite file of the home or in the replicas' database: what
@@ -32,7 +33,17 @@ CREATE TABLE IF NOT EXISTS usage_calls (id INTEGER PRIMARY KEY, at REAL, app TEX
 CREATE INDEX IF NOT EXISTS usage_calls_of ON usage_calls (app, connector, at);
 CREATE TABLE IF NOT EXISTS usage_days (
     day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_requests (
+    period TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (period, sort, name)) WITHOUT ROWID;
 """
+_DAYS = (
+    "INSERT INTO usage_days VALUES (?, ?, ?, 1) "
+    "ON CONFLICT (day, sort, name) DO UPDATE SET n = usage_days.n + 1 RETURNING n"
+)
+_REQUESTS = (
+    "INSERT INTO usage_requests VALUES (?, ?, ?, 1) "
+    "ON CONFLICT (period, sort, name) DO UPDATE SET n = usage_requests.n + 1 RETURNING n"
+)
 
 
 class Call(NamedTuple):
@@ -55,8 +66,18 @@ class Taken(NamedTuple):
     """Fact `usage`."""
 
 
+class Answered(NamedTuple):
+    """One counted request to an app, and what had been counted before it."""
+
+    day: str
+    app: str
+    tenant: str
+    usage: Json
+    """`{app{day, month}, tenant{day, month}}`: `requests` of the fact `usage`."""
+
+
 class Counters(Protocol):
-    """Where the counts are: the tables `usage_calls` and `usage_days`."""
+    """Where the counts are: the tables `usage_calls`, `usage_days` and `usage_requests`."""
 
     def alone(self) -> AbstractContextManager[Run]:
         """One transaction that no other runs beside. Gives what runs a statement (placeholders `?`) and answers its rows.
@@ -83,7 +104,7 @@ class Meter:
             ((number,),) = run(
                 "INSERT INTO usage_calls (at, app, connector) VALUES (?, ?, ?) RETURNING id", (now_s, *key)
             )
-            before = {sort: _counted(run, day, sort, name) for sort, name in _counters_of(call)}
+            before = {sort: _counted(run, _DAYS, day, sort, name) for sort, name in _counters_of(call)}
             # The day before stays: another machine's midnight may be a moment later.
             run("DELETE FROM usage_days WHERE day < ?", (_day_before(day),))
         usage = {
@@ -100,6 +121,25 @@ class Meter:
             run("DELETE FROM usage_calls WHERE id = ?", (taken.id,))
             for sort, name in _counters_of(taken.call):
                 run("UPDATE usage_days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name))
+
+    def take_request(self, app: str, tenant: str, day: str) -> Answered:
+        """Count one request to an app on `day` (YYYY-MM-DD, UTC), which is one of its month as well. Raises DependencyError."""
+        usage: dict[str, dict[str, int]] = {"app": {}, "tenant": {}}
+        with self._counters.alone() as run:
+            for sort, name, period, word in _request_counters(app, tenant, day):
+                usage[sort][word] = _counted(run, _REQUESTS, period, sort, name)
+            # As for calls: the month of the day before stays, and the day before with it.
+            run("DELETE FROM usage_requests WHERE period < ?", (_day_before(day)[:7],))
+        return Answered(day, app, tenant, {sort: dict(counts) for sort, counts in usage.items()})
+
+    def give_back_request(self, answered: Answered) -> None:
+        """Uncount a request that was refused; best effort, as `give_back`."""
+        with suppress(DependencyError), self._counters.alone() as run:
+            for sort, name, period, _ in _request_counters(answered.app, answered.tenant, answered.day):
+                run(
+                    "UPDATE usage_requests SET n = n - 1 WHERE period = ? AND sort = ? AND name = ?",
+                    (period, sort, name),
+                )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -160,13 +200,14 @@ def _counters_of(call: Call) -> list[tuple[str, str]]:
     return [("area", f"{call.area}/{call.connector}"), ("app", call.app), ("tenant", call.tenant)]
 
 
-def _counted(run: Run, day: str, sort: str, name: str) -> int:
-    """How many before this one."""
-    ((number,),) = run(
-        "INSERT INTO usage_days VALUES (?, ?, ?, 1) "
-        "ON CONFLICT (day, sort, name) DO UPDATE SET n = usage_days.n + 1 RETURNING n",
-        (day, sort, name),
-    )
+def _request_counters(app: str, tenant: str, day: str) -> list[tuple[str, str, str, str]]:
+    periods = ((day, "day"), (day[:7], "month"))
+    return [(sort, name, period, word) for sort, name in (("app", app), ("tenant", tenant)) for period, word in periods]
+
+
+def _counted(run: Run, sql: str, period: str, sort: str, name: str) -> int:
+    """How many before this one. `sql`: `_DAYS` or `_REQUESTS`."""
+    ((number,),) = run(sql, (period, sort, name))
     return int(number) - 1
 
 

@@ -244,6 +244,27 @@ answer := object.union(without(data_flow, "/resource/destination/connector"), {
 	"facts": {"app": _deployed},
 })
 
+# A person's call that the gateway holds while it asks.
+app_call := object.union(_request, {
+	"kind": "app_call",
+	"action": "call",
+	"subject": {"id": "ada", "role": "citizen", "tenant": "marketing", "actor": "key:gateway"},
+	"resource": {
+		"app": "where2eat",
+		"method": "POST",
+		"path": "/suggest",
+		"query": {},
+		"region": "eu",
+		"headers": {"content-type": "application/json"},
+		"body": {"group": "campaigns"},
+	},
+	"facts": {
+		"app": _deployed,
+		"usage": {"requests": {"app": {"day": 3, "month": 40}, "tenant": {"day": 30, "month": 400}}},
+		"attack": {"engine": "libmodsecurity 3", "score": 0, "rules": []},
+	},
+})
+
 publish := object.union(_request, {
 	"kind": "publish",
 	"action": "publish",

@@ -73,10 +73,53 @@ def test_of_64_callers_in_two_processes_exactly_the_limit_passes(tmp_path):
     assert sum(map(len, outputs)) == 200
 
 
+def test_a_request_counts_for_app_and_tenant_in_its_day_and_month(tmp_path):
+    meter = Meter(FileCounters(tmp_path))
+    meter.take_request("lunch", "marketing", "2026-11-24")
+    meter.take_request("dinner", "marketing", DAY)
+    meter.give_back_request(meter.take_request("lunch", "marketing", DAY))
+    assert meter.take_request("lunch", "marketing", DAY).usage == {
+        "app": {"day": 0, "month": 1}, "tenant": {"day": 1, "month": 2},
+    }  # fmt: skip
+    assert meter.take_request("lunch", "marketing", "2026-12-01").usage["tenant"] == {"day": 0, "month": 0}
+
+
+ANSWER = """
+import sys, threading
+from pathlib import Path
+from governance.platform.broker.limits import FileCounters, Meter
+meter, seen = Meter(FileCounters(Path(sys.argv[1]))), []
+def requests():
+    for _ in range(10):
+        taken = meter.take_request("lunch", "t", "2026-11-25")
+        if taken.usage["tenant"]["month"] < 50:
+            seen.append(1)
+        else:
+            meter.give_back_request(taken)
+threads = [threading.Thread(target=requests) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(len(seen))
+"""
+
+
+def test_of_requests_in_two_processes_exactly_the_month_s_quota_passes(tmp_path):
+    """160 requests, 50 are left."""
+    Meter(FileCounters(tmp_path)).give_back_request(Meter(FileCounters(tmp_path)).take_request("lunch", "t", DAY))
+    running = [
+        subprocess.Popen([sys.executable, "-c", ANSWER, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(2)
+    ]
+    outputs = [int(process.communicate(timeout=120)[0]) for process in running]
+    assert sum(outputs) == 50
+
+
 def test_a_count_that_cannot_be_kept_is_an_error(tmp_path):
     (tmp_path / "usage.db").write_bytes(b"not a database" * 100)
     with pytest.raises(DependencyError, match="cannot be counted"):
         Meter(FileCounters(tmp_path)).take(LUNCH, 1.0, DAY)
+    with pytest.raises(DependencyError, match="cannot be counted"):
+        Meter(FileCounters(tmp_path)).take_request("lunch", "marketing", DAY)
 
 
 def test_threads_of_one_meter_do_not_get_in_each_other_s_way(tmp_path):

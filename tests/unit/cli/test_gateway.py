@@ -52,7 +52,7 @@ def test_an_app_is_served_as_it_was_decided_and_by_what_the_policy_says_of_its_a
     (host,) = manager["route_config"]["virtual_hosts"]
     assert host["domains"][0] == HOST
     (route,) = host["routes"]
-    assert route["route"]["timeout"] == "5.0s"
+    assert route["route"]["timeout"] == "10.0s"  # five more than the app may run
     assert route["metadata"]["filter_metadata"]["about"]["tenant"] == "marketing"
     policies = json.dumps(host["typed_per_filter_config"]["envoy.filters.http.rbac"])
     assert '"exact": "marketing"' in policies

@@ -23,7 +23,7 @@ RULES = ROOT / "rules"
 EXAMPLE = ROOT / "deploy" / "examples" / "where2eat"
 FILES = ("infrastructure", "image_build", "pipeline", "registry_entry")
 PEOPLE = ("consent", "call_for_person")
-ACTS = ("connector_call", "data_flow", "flow_to_url", "publish", "lifecycle")
+ACTS = ("connector_call", "data_flow", "flow_to_url", "app_call", "publish", "lifecycle")
 KINDS = ("template", "deploy", *ACTS, *PEOPLE, "workload", *FILES)
 
 
