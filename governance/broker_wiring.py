@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.sending import Sender
     from governance.platform.broker.tokens import AppTokens
     from governance.platform.reviews import Reviews
     from governance.settings import Settings
@@ -38,22 +39,27 @@ def app_tokens_of(settings: Settings) -> AppTokens:
     return AppTokens(settings.home)
 
 
-def broker_of(settings: Settings, line: Pipeline) -> Broker:
-    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
+def sender_of(settings: Settings) -> Sender:
+    """Connections to the world outside; made and used in one event loop."""
     from governance.platform.broker.addresses import Addresses, read_pins
-    from governance.platform.broker.calls import Broker
-    from governance.platform.broker.calls import Parts as BrokerParts
-    from governance.platform.broker.credentials import Credentials
-    from governance.platform.broker.limits import Meter
     from governance.platform.broker.sending import Bounds, Sender
 
-    registry = registry_of(settings)
     bounds = Bounds(
         settings.number("connector_deadline_ms") / 1000,
         settings.number("max_body_bytes"),
         settings.number("connector_max_bytes"),
     )
-    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    return Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+
+
+def broker_of(settings: Settings, line: Pipeline) -> Broker:
+    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
+    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.calls import Parts as BrokerParts
+    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.limits import Meter
+
+    registry, sender = registry_of(settings), sender_of(settings)
     return Broker(
         BrokerParts(
             line=line,

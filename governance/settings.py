@@ -152,6 +152,21 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
     ),
+    Setting("event_attempts", "12", "attempts at a delivery of an event before it is a dead letter"),
+    Setting(
+        "event_pause_ms", "1000", "pause before the second attempt; it doubles from one to the next, up to an hour"
+    ),
+    Setting("event_lease_s", "60", "how long an app or a worker may take over a delivery before another gets it"),
+    Setting(
+        "event_keep_days",
+        "30",
+        "days that ids of events are remembered, and dead letters and events that nobody fetches kept",
+    ),
+    Setting(
+        "webhook_window_s",
+        "300",
+        "how far the time of a webhook's signature may be from ours: replays, clocks that differ",
+    ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "connector": Command("connector", "list, show, call, import and retire what apps may be connected to"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),
+    "events": Command("events", "status, dead, subscriptions, publish, try: events between apps, and webhooks"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),
     "gateway": Command("gateway", "render, run, status: the gateway in front of the apps"),

@@ -84,7 +84,7 @@ def _check_waivers(settings: Settings, keeper: Keeper, release: Release | None) 
 
 def companions_of(settings: Settings) -> list[str]:
     """Modules of the processes that work beside the workers."""
-    found = ["governance.entrypoints.http.keeper_main"]
+    found = ["governance.entrypoints.http.keeper_main", "governance.entrypoints.http.events_main"]
     if settings.text("candidate_bundle"):
         found.append("governance.entrypoints.http.candidate_main")
     if settings.text("decision_log_url"):

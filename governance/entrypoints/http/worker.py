@@ -13,6 +13,7 @@ from audit.client import Client
 from audit.errors import AuditError
 from governance.broker_wiring import app_tokens_of, broker_of
 from governance.errors import DependencyError
+from governance.events_wiring import exchange_of
 from governance.log_wiring import open_reader
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
@@ -25,6 +26,7 @@ from governance.wiring import connectors_by_host, directory_of, parts_for, servi
 if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from governance.events_wiring import Exchange
     from governance.model.request import Request
     from governance.platform.broker.calls import Broker
     from governance.policy.active import Active
@@ -66,6 +68,7 @@ class Worker:
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
+        self._exchange: Exchange | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self._parent = os.getppid()
@@ -87,6 +90,13 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    @property
+    def exchange(self) -> Exchange:
+        """Events of apps; made on first use, as the broker is."""
+        if self._exchange is None:
+            self._exchange = exchange_of(self.settings, self.line, self.directory)
+        return self._exchange
 
     @property
     def active(self) -> Active:
@@ -146,6 +156,8 @@ class Worker:
         self.telemetry.save()
         if self._broker is not None:
             await self._broker.close()
+        if self._exchange is not None:
+            await self._exchange.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:
