@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from governance.platform.broker.events.hooks import Hooks
     from governance.platform.broker.events.outbox import Outbox
     from governance.platform.broker.events.publishing import Publisher
+    from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.sending import Sender
     from governance.settings import Settings
 
@@ -28,10 +29,13 @@ class Exchange(NamedTuple):
     deliverer: Deliverer
     hooks: Hooks
     sender: Sender
+    stream: Stream | None
 
     async def close(self) -> None:
         """Close connections and the outbox."""
         await self.sender.close()
+        if self.stream is not None:
+            await self.stream.close()
         self.outbox.close()
 
 
@@ -49,12 +53,22 @@ def keep_s(settings: Settings) -> float:
     return settings.number("event_keep_days") * _DAY_S
 
 
+def stream_of(settings: Settings) -> Stream | None:
+    """The stream that subscribers may read for themselves; None where the settings name none. Raises CallerError."""
+    from governance.platform.broker.events.stream import Stream
+
+    if not settings.text("events"):
+        return None
+    return Stream(settings.text("events"), settings.text("events_credentials_file"), keep_s(settings))
+
+
 def exchange_of(settings: Settings, line: Pipeline, directory: AppDirectory) -> Exchange:
     """The exchange whose flows `line` decides on."""
     from governance.platform.broker.events import delivering, hooks, publishing
     from governance.protect.keys import data_keys
 
     outbox, sender, secrets = outbox_of(settings), sender_of(settings), secrets_of(settings)
+    stream = stream_of(settings)
     publisher = publishing.Publisher(line, outbox, directory.specs)
     terms = delivering.Terms(
         settings.number("event_attempts"),
@@ -68,10 +82,11 @@ def exchange_of(settings: Settings, line: Pipeline, directory: AppDirectory) -> 
             spec_of=directory.spec_of,
             secrets=secrets,
             sender=sender,
+            stream=stream,
             terms=terms,
             keys=lambda: data_keys(settings.home),
         )
     )
     window_s = settings.number("webhook_window_s")
     receiver = hooks.Hooks(hooks.Parts(line, publisher, directory.spec_of, secrets, window_s))
-    return Exchange(outbox, publisher, deliverer, receiver, sender)
+    return Exchange(outbox, publisher, deliverer, receiver, sender, stream)

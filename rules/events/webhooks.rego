@@ -33,8 +33,7 @@ deny contains v if {
 }
 
 deny contains v if {
-	some i, wanted in lists.at(["app", "events", "subscribes"])
-	lists.as_object(wanted).deliver
+	some [i, _] in _sent
 	not _is_reached(i)
 	v := {
 		"path": ["app", "events", "subscribes", i, "deliver", "url"],
@@ -48,9 +47,15 @@ _secrets contains {"name": name, "path": ["app", "events", "webhooks", i, "signe
 }
 
 _secrets contains {"name": name, "path": ["app", "events", "subscribes", i, "deliver", "signedWith"]} if {
+	some [i, deliver] in _sent
+	name := object.get(lists.as_object(deliver), "signedWith", "")
+}
+
+# [place, deliver] of each subscription that goes to an address: all but those that are fetched, or read from the stream.
+_sent contains [i, deliver] if {
 	some i, wanted in lists.at(["app", "events", "subscribes"])
 	deliver := lists.as_object(wanted).deliver
-	name := object.get(lists.as_object(deliver), "signedWith", "")
+	deliver != {"via": "stream"}
 }
 
 _is_reached(i) if {

@@ -43,6 +43,14 @@ test_an_app_that_fetches_its_events_needs_no_address if {
 	_places(requests.without(fetched, "/facts/events/subscriptions/0/url")) == set()
 }
 
+test_an_app_that_reads_the_stream_needs_no_address_and_may_not_hide_one_behind_it if {
+	streamed := requests.changed(requests.deploy_with_events, "/app/events/subscribes/0/deliver", {"via": "stream"})
+	_places(requests.without(streamed, "/facts/events/subscriptions/0/url")) == set()
+	_places(requests.changed(streamed, "/app/events/subscribes/0/deliver", {"via": "carrier pigeon"})) == {["app", "events", "subscribes", 0, "deliver", "signedWith"]}
+	both := requests.changed(streamed, "/app/events/subscribes/0/deliver", {"via": "stream", "url": "https://evil.example/", "signedWith": "recommender-key"})
+	_places(requests.changed(both, "/facts/events/subscriptions/0/url/host", "evil.example")) == {_url}
+}
+
 test_no_facts_means_no_address_is_known if {
 	_places(requests.without(requests.deploy_with_events, "/facts")) == {_url}
 }

@@ -74,6 +74,7 @@ class World:
     """`receiver` is what the double answers next; `now` is the exchange's clock, and moves only when a test says so."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
+        folder.mkdir(exist_ok=True)
         self.receiver = lambda asked: Reply(b"{}")
         self.double = Double(HOST, folder / "tls", lambda asked: self.receiver(asked)).start()  # noqa: PLW0108  looked up anew each time
         pins = write_pins(folder / "pins.json", self.double)

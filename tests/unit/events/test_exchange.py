@@ -134,10 +134,10 @@ def test_an_app_publishes_in_its_own_name_only(fetched, source):
         fetched.runner.run(fetched.publisher.publish("where2eat", event, Source("test", "app:where2eat/1")))
 
 
-@pytest.mark.parametrize("data", [{}, {"group": 3}, ["group"], "group", None])
-def test_an_event_that_does_not_follow_its_schema_is_refused(fetched, data):
-    said = fetched.publish(data=data) if data is not None else fetched.publish(data=[])
-    assert (said.is_accepted, rules_of(said.decision)) == (False, {"EVT-006"})
+def test_an_event_that_does_not_follow_its_schema_is_refused(fetched):
+    for data in ({}, {"group": 3}, ["group"], "group", [], 0):
+        said = fetched.publish(data=data)
+        assert (said.is_accepted, rules_of(said.decision)) == (False, {"EVT-006"})
     assert fetched.fetch() == []
 
 

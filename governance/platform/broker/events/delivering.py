@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.pipeline import Pipeline
     from governance.platform.broker.events.outbox import Delivery, Outbox
+    from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.secrets import Secrets
     from governance.platform.broker.sending import Received, Sender
     from governance.protect.transforms import Keys
@@ -39,6 +40,7 @@ ENTRY_POINT = "events"
 _LONGEST_PAUSE_S = 3600.0
 _MOST_WORDS = 20
 _GONE = 410
+STREAM = "stream"
 
 
 class Undeliverable(CallerError):
@@ -65,6 +67,8 @@ class Parts(NamedTuple):
     spec_of: Callable[[str], Json]
     secrets: Secrets
     sender: Sender
+    stream: Stream | None
+    """None where none is configured."""
     terms: Terms
     keys: Callable[[], Keys]
     """Of tokens and digests; asked for only where something leaves. Raises DependencyError."""
@@ -134,7 +138,9 @@ class Deliverer:
         if row and "deliver" not in row:
             await asyncio.to_thread(self._parts.outbox.turned, one.number, one.lease, is_pushed=False)
             return
-        if await self._guarded(one, partial(self._sent, one)) is not None:
+        deliver = row.get("deliver")
+        attempt = self._streamed if isinstance(deliver, dict) and deliver.get("via") == STREAM else self._sent
+        if await self._guarded(one, partial(attempt, one)) is not None:
             await asyncio.to_thread(self._parts.outbox.done, one.number, one.lease)
 
     async def _guarded(self, one: Delivery, attempt: Callable[[], Awaitable[Event]]) -> Event | None:
@@ -191,6 +197,20 @@ class Deliverer:
             await self._parts.line.arefuse(source, broken, request.digest)
             raise broken
         return event._replace(data=data, extensions={**event.extensions, "decisionid": decision.decision_id})
+
+    async def _streamed(self, one: Delivery) -> Event:
+        """Prepared, and put where its subscriber reads."""
+        event = await self._prepared(one)
+        place = (str(self._parts.spec_of(one.app).get("tenant", "")), one.app, one.subscription)
+        body = json.dumps(structured(event), separators=(",", ":"), ensure_ascii=False).encode()
+        try:
+            if self._parts.stream is None:
+                raise DependencyError("there is no stream to put it on", hint="GOVERNANCE_EVENTS")
+            await self._parts.stream.put(place, f"{one.source} {one.id} {one.app}/{one.subscription}", body)
+        except GovernanceError as error:
+            await self._parts.line.arefuse(_source(event, f"subscription:{one.app}/{one.subscription}"), error)
+            raise
+        return event
 
     async def _sent(self, one: Delivery) -> Event:
         """Prepared, decided on for the address it goes to, signed and sent."""
