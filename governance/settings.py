@@ -158,7 +158,7 @@ TABLE: tuple[Setting, ...] = (
         "nats://… or tls://… of a NATS JetStream for apps that read their events there; empty: none",
     ),
     Setting("events_credentials_file", "", "file with user:password, or a token, for it; empty: none is sent"),
-    Setting("event_attempts", "12", "attempts at a delivery of an event before it is a dead letter"),
+    Setting("event_attempts", "24", "attempts at a delivery of an event, about half a day, before it is a dead letter"),
     Setting(
         "event_pause_ms", "1000", "pause before the second attempt; it doubles from one to the next, up to an hour"
     ),

@@ -74,6 +74,7 @@ def _retry(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> i
     outbox = outbox_of(settings)
     try:
         for number in options.number:
+            outbox.letter(number)
             about = {"entry_point": "cli.events", "actor": f"os:{os.getuid()}", "delivery": number, "effect": "allow"}
             record_change(settings, "event_retried", about)
             found = outbox.retry(number, time.time())

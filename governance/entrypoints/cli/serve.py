@@ -40,6 +40,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     for bundle in options.bundle:
         known = os.environ.get("GOVERNANCE_EXTRA_BUNDLES", "")
         os.environ["GOVERNANCE_EXTRA_BUNDLES"] = f"{known},{bundle}".lstrip(",")
+    from governance.events_wiring import stream_of
     from governance.wiring import keeper_of
 
     home = settings.home
@@ -50,6 +51,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     keeper = keeper_of(settings, lambda text: _say(stderr, f"bundles: {text}"))
     release = keeper.first()
     _check_waivers(settings, keeper, release)
+    stream_of(settings)
     served = _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()

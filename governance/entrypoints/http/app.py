@@ -218,7 +218,7 @@ ROUTES: Sequence[Route] = (
         "POST", "/v1/subscriptions/{name}/pull", events.pull, _OPEN, "Fetch events, with an app token", "http.events"
     ),
     Route("POST", "/v1/subscriptions/{name}/acks", events.acknowledge, _OPEN, "Say how fetched events fared"),
-    Route("POST", "/v1/hooks/{name}", events.hook, _OPEN, "A signed webhook for an app: `app.hook`", "http.hooks"),
+    Route("POST", "/v1/hooks/{name}", events.hook, _OPEN, "A signed webhook for an app: `app.hook`"),
     Route("GET", "/.well-known/jwks.json", connectors.jwks, _OPEN, "Keys that app tokens verify with (RFC 7517)"),
     Route("GET", "/checkpoint", tiles.checkpoint, _FOLLOWS, "The audit log's newest signed checkpoint (C2SP)"),
     Route(

@@ -113,18 +113,19 @@ async def dead(worker: Worker, _call: Call, identity: Identity) -> Answer:
 async def retry(worker: Worker, call: Call, identity: Identity) -> Answer:
     """A dead letter tries again, on record."""
     number = call.params[0]
-    letters = await asyncio.to_thread(worker.exchange.outbox.dead, _MOST_DEAD)
-    known = [one for one in letters if str(one.number) == number and _is_seen(worker, identity, one)]
-    if not known:
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise NotFound("there is no such dead letter", where=call.path, hint="GET /v1/events/dead lists them")
+    letter = await asyncio.to_thread(worker.exchange.outbox.letter, int(number))
+    if not _is_seen(worker, identity, letter):
         raise NotFound("there is no such dead letter", where=call.path, hint="GET /v1/events/dead lists them")
     public = {
         "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.events", "effect": "allow",
-        "app": known[0].app, "tenant": identity.tenant, "rules": [], "delivery": known[0].number,
+        "app": letter.app, "tenant": identity.tenant, "rules": [], "delivery": letter.number,
         "trace_id": call.trace.trace_id,
     }  # fmt: skip
     await worker.client.aappend(Entry("event_retried", utc_now(), public, {}))
-    await asyncio.to_thread(worker.exchange.outbox.retry, known[0].number, time.time())
-    return json_answer({"retried": known[0].number}, 202)
+    await asyncio.to_thread(worker.exchange.outbox.retry, letter.number, time.time())
+    return json_answer({"retried": letter.number}, 202)
 
 
 def letter_json(one: Delivery) -> dict[str, Json]:

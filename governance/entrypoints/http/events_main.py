@@ -41,9 +41,12 @@ def begin(settings: Settings, say: Callable[[str], None]) -> Work:
 
 def _wait_for_work(settings: Settings, stopped: threading.Event) -> bool:
     """Whether there is something to do; False where it was told to stop first."""
-    outbox, directory = outbox_of(settings), directory_of(settings)
+    outbox, directory, tidied = outbox_of(settings), directory_of(settings), -_TIDY_S
     try:
         while not stopped.wait(_IDLE_S):
+            if time.monotonic() - tidied > _TIDY_S:
+                outbox.tidy(time.time(), keep_s(settings))
+                tidied = time.monotonic()
             has_schedules = any(rows(spec, "schedules") for _, spec in directory.specs())
             if has_schedules or outbox.has_due(time.time()):
                 return True
@@ -61,7 +64,7 @@ async def _work(settings: Settings, say: Callable[[str], None], stopped: threadi
     exchange = worker.exchange
     scheduler = Scheduler(exchange.publisher, exchange.outbox, worker.directory.specs, worker.directory.app, say)
     care = asyncio.create_task(worker.look_after())
-    tidied = 0.0
+    tidied = time.monotonic()
     try:
         while not stopped.is_set():
             pause = _IDLE_S

@@ -128,6 +128,7 @@ def test_a_body_that_cannot_be_read_is_refused(hooked):
     for kind, body in [*bad, (b"application/json", b"\xff")]:
         with pytest.raises(CallerError):
             receive(hooked, "github", {**signed(hooked, "github", body), b"content-type": kind}, body)
+    assert len(refusals(hooked)) == 5
 
 
 def test_a_secret_that_is_missing_is_not_named_to_the_outside(world):

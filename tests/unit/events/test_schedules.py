@@ -64,10 +64,25 @@ def test_a_time_that_was_missed_is_made_up_for_within_the_hour_the_latest_only(c
 
 
 def test_a_replica_that_died_in_the_middle_is_replaced_once_its_lease_ends(clocked):
-    assert clocked.outbox.fires("where2eat", "often", clocked.now, clocked.now, 60.0)
-    assert tick(clocked, scheduler(clocked)) == [0]
+    assert clocked.outbox.fires("where2eat", "often", clocked.now, clocked.now, 60.0) == "mine"
+    looker = scheduler(clocked)
+    assert tick(clocked, looker) == [0]
+    clocked.now += 59
+    assert tick(clocked, looker) == [0]
+    clocked.now += 2
+    assert tick(clocked, looker) == [1]
+    assert tick(clocked, looker) == [0]
+    assert len(clocked.fetch()) == 1
+
+
+def test_a_time_whose_record_could_not_be_written_is_tried_again(clocked):
+    looker, parts = scheduler(clocked), clocked.line._parts
+    clocked.line._parts = parts._replace(recorder=None)
+    assert tick(clocked, looker) == [0]
+    clocked.line._parts = parts
     clocked.now += 61
-    assert tick(clocked, scheduler(clocked)) == [1]
+    assert tick(clocked, looker) == [1]
+    assert len(clocked.fetch()) == 1
 
 
 def test_a_schedule_that_comes_too_often_or_never_is_not_deployed(world):

@@ -8,6 +8,7 @@ a record.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 import time
@@ -52,7 +53,7 @@ class Undeliverable(CallerError):
 class Terms(NamedTuple):
     """How patient the exchange is."""
 
-    attempts: int = 12
+    attempts: int = 24
     pause_s: float = 1.0
     """Before the second attempt; it doubles from one to the next, up to an hour."""
     lease_s: float = 60.0
@@ -206,7 +207,7 @@ class Deliverer:
         try:
             if self._parts.stream is None:
                 raise DependencyError("there is no stream to put it on", hint="GOVERNANCE_EVENTS")
-            await self._parts.stream.put(place, f"{one.source} {one.id} {one.app}/{one.subscription}", body)
+            await self._parts.stream.put(place, _name(one), body)
         except GovernanceError as error:
             await self._parts.line.arefuse(_source(event, f"subscription:{one.app}/{one.subscription}"), error)
             raise
@@ -251,13 +252,17 @@ def _check(decision: Decision) -> None:
     raise Undeliverable(f"decision {decision.decision_id} refused it: {', '.join(rules) or decision.effect}")
 
 
+def _name(one: Delivery) -> str:
+    """The same for each attempt, whoever makes it: who receives it twice can tell."""
+    said = f"{one.source}\n{one.id}\n{one.app}\n{one.subscription}"
+    return f"evt_{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+
+
 def _message(one: Delivery, event: Event, url: str, secret: str, now: float) -> Sent:
     """The request as it leaves: the event in structured mode, signed after Standard Webhooks."""
     parts = urlsplit(url)
     body = json.dumps(structured(event), separators=(",", ":"), ensure_ascii=False).encode()
-    # The same for each attempt: who receives it twice can tell.
-    message_id = f"evt_{one.number}"
-    headers = {"Content-Type": STRUCTURED, **signatures.standard_headers(secret, message_id, int(now), body)}
+    headers = {"Content-Type": STRUCTURED, **signatures.standard_headers(secret, _name(one), int(now), body)}
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii():
         raise Undeliverable("the address has letters that are not ASCII")

@@ -82,10 +82,19 @@ class Hooks:
             raise signatures.BadSignature("there is no such webhook, or the signature does not fit")
         source = Source(ENTRY_POINT, f"hook:{app}/{hook}", ("webhook",), "", delivered.trace_id)
         message_id = await self._verified(row, str(spec.get("tenant", "")), delivered, source)
+        try:
+            return await self._taken(app, row, message_id, delivered, source)
+        except CallerError as error:
+            # Only from here on it is somebody we know: what strangers send fills no log.
+            await self._parts.line.arefuse(source, error, delivered.digest)
+            raise
+
+    async def _taken(self, app: str, row: Json, message_id: str, delivered: Delivered, source: Source) -> Received:
         data = _data(delivered)
         if row.get("scheme") == "slack" and isinstance(data, dict) and data.get("type") == "url_verification":
             return Received(None, str(data.get("challenge", ""))[:_LONGEST_CHALLENGE])
-        event = Event(message_id, f"{source_of(app)}/hooks/{hook}", str(row.get("type", "")), data, time=utc_now())
+        place = f"{source_of(app)}/hooks/{row['name']}"
+        event = Event(message_id, place, str(row.get("type", "")), data, time=utc_now())
         return Received(await self._parts.publisher.publish(app, event, source))
 
     async def _verified(self, row: Json, tenant: str, delivered: Delivered, source: Source) -> str:

@@ -232,17 +232,15 @@ class Outbox:
             )
         return [Delivery(*row) for row in rows]
 
+    def letter(self, number: int) -> Delivery:
+        """One dead letter; raises NotFound."""
+        with self._store.transaction(is_reading=True) as execute:
+            return _letter(execute, number)
+
     def retry(self, number: int, now: float) -> Delivery:
         """Let a dead letter try again, with all its attempts; raises NotFound. It comes after those that passed it."""
         with self._store.transaction() as execute:
-            rows = execute(
-                f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
-                "WHERE d.number = ? AND d.state = 'dead'",
-                (number,),
-            )
-            if not rows:
-                raise NotFound(f"there is no dead letter {number}", hint="governance events dead list")
-            found = Delivery(*rows[0])
+            found = _letter(execute, number)
             place = (found.app, found.subscription, found.ordering)
             self._store.hold(execute, place)
             is_head = not found.ordering or not _waiting(execute, place)
@@ -286,8 +284,8 @@ class Outbox:
             ):
                 self._promote(execute, (place[0], place[1], place[2]))
 
-    def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> bool:
-        """Whether this caller is the one that fires a schedule's time; another may once the lease has ended undone."""
+    def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
+        """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""
         with self._store.transaction() as execute:
             rows = execute(
                 "INSERT INTO firings (app, name, at, leased_until, done) VALUES (?, ?, ?, ?, 0) "
@@ -295,7 +293,10 @@ class Outbox:
                 "WHERE firings.done = 0 AND firings.leased_until <= ? RETURNING at",
                 (app, name, at, now + lease_s, now),
             )
-        return bool(rows)
+            if rows:
+                return "mine"
+            done = execute("SELECT done FROM firings WHERE app = ? AND name = ? AND at = ?", (app, name, at))
+        return "done" if done and done[0][0] else "taken"
 
     def fired(self, app: str, name: str, at: float) -> None:
         """A schedule's time is dealt with, for good."""
@@ -321,6 +322,17 @@ def _waiting(execute: Execute, place: tuple[str, str, str]) -> bool:
             place,
         )
     )
+
+
+def _letter(execute: Execute, number: int) -> Delivery:
+    rows = execute(
+        f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
+        "WHERE d.number = ? AND d.state = 'dead'",
+        (number,),
+    )
+    if not rows:
+        raise NotFound(f"there is no dead letter {number}", hint="governance events dead list")
+    return Delivery(*rows[0])
 
 
 def _place(of: tuple[str, str] | None) -> tuple[str, str, str]:

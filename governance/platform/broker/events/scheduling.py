@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.events import cron
 from governance.enrich.events.declared import rows
-from governance.errors import CallerError, GovernanceError
+from governance.errors import GovernanceError
 from governance.model.request import Source
 from governance.platform.broker.events.message import Event
 from governance.platform.broker.events.publishing import source_of
@@ -61,8 +61,6 @@ class Scheduler:
             for row in rows(spec, "schedules"):
                 try:
                     fired += await self._look(app, row, now)
-                except CallerError as error:
-                    self._say(f"the schedule {row.get('name')} of {app}: {error}")
                 except GovernanceError as error:
                     self._say(f"the schedule {row.get('name')} of {app} has to wait: {error}")
         return fired
@@ -74,24 +72,29 @@ class Scheduler:
             return 0
         moment = datetime.fromtimestamp(now, UTC)
         at = cron.last_time(*declared, moment)
-        fired = await self._fire(app, row, at, now) if self._is_due(app, at, now) else 0
-        self._clocks[(app, name)] = _Clock(declared, cron.next_time(*declared, moment).timestamp())
-        return fired
+        next_at = cron.next_time(*declared, moment).timestamp()
+        whose = "done"
+        if self._is_due(app, at, now):
+            whose = await asyncio.to_thread(self._outbox.fires, app, name, at.timestamp(), now, _LEASE_S)
+        if whose == "taken":
+            # Whoever has it may fail: looked at again when the lease ends.
+            next_at = min(next_at, now + _LEASE_S)
+        if whose == "mine":
+            await self._fire(app, row, at)
+        self._clocks[(app, name)] = _Clock(declared, next_at)
+        return int(whose == "mine")
 
     def _is_due(self, app: str, at: datetime, now: float) -> bool:
         known = self._app_of(app) or {}
         since = datetime.fromisoformat(str(known.get("state_since", "9999-01-01T00:00:00Z")))
         return at >= since and now - at.timestamp() < _CATCH_UP_S
 
-    async def _fire(self, app: str, row: Json, at: datetime, now: float) -> int:
+    async def _fire(self, app: str, row: Json, at: datetime) -> None:
+        """Publish, then remember that it was; a policy that says no has been asked, and is not asked again."""
         name, moment = str(row.get("name", "")), at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        mine = await asyncio.to_thread(self._outbox.fires, app, name, at.timestamp(), now, _LEASE_S)
-        if not mine:
-            return 0
         event = Event(
             moment, f"{source_of(app)}/schedules/{name}", str(row.get("type", "")), row.get("data", {}), time=moment
         )
         source = Source("events", f"schedule:{app}/{name}", ("exchange",), "", os.urandom(16).hex())
         await self._publisher.publish(app, event, source)
         await asyncio.to_thread(self._outbox.fired, app, name, at.timestamp())
-        return 1
