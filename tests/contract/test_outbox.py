@@ -46,8 +46,15 @@ def accepted(event_id: str, ordering: str = "") -> Accepted:
     return Accepted("/apps/a", event_id, f"sha256:{event_id}", "decision", ordering, "{}")
 
 
-def claimed(outbox, now=NOW, most=100, **how):
-    return [one.id for one in outbox.claim(now, 60, most, **how)]
+PLACE = ("canteen", "on-lunch")
+
+
+def claim(outbox, now=NOW, of=PLACE, *, is_pushed=True, most=100, lease_s=60.0):
+    return outbox.claim(now, lease_s, most, of, is_pushed=is_pushed)
+
+
+def claimed(outbox, now=NOW, of=PLACE, *, is_pushed=True):
+    return [one.id for one in claim(outbox, now, of, is_pushed=is_pushed)]
 
 
 def test_an_event_is_accepted_once(outbox, another):
@@ -60,9 +67,9 @@ def test_an_event_is_accepted_once(outbox, another):
 
 def test_what_is_leased_is_nobody_else_s_until_the_lease_ends(outbox, another):
     outbox.add(accepted("1"), [CANTEEN], NOW)
-    [first] = outbox.claim(NOW, 60, 10)
+    [first] = claim(outbox)
     assert claimed(another(), NOW + 59) == []
-    [second] = another().claim(NOW + 60, 60, 10)
+    [second] = claim(another(), NOW + 60)
     assert not outbox.done(first.number, first.lease)
     assert outbox.done(second.number, second.lease)
     assert outbox.counts() == {"waiting": 0, "dead": 0}
@@ -72,12 +79,13 @@ def test_the_oldest_of_a_key_holds_up_its_own_and_nobody_else(outbox):
     for number in range(4):
         outbox.add(accepted(f"k{number}", "k"), [CANTEEN, Target("other", "s", is_pushed=True)], NOW)
     outbox.add(accepted("free"), [CANTEEN], NOW)
-    leased = outbox.claim(NOW, 60, 100)
+    assert sorted(outbox.due(NOW)) == [PLACE, ("other", "s")]
+    leased = [*claim(outbox), *claim(outbox, of=("other", "s"))]
     assert sorted((one.app, one.id) for one in leased) == [("canteen", "free"), ("canteen", "k0"), ("other", "k0")]
     [mine] = [one for one in leased if (one.app, one.id) == ("canteen", "k0")]
     assert outbox.failed(mine.number, mine.lease, "not now", lambda attempts: NOW + 10)
     assert claimed(outbox) == []
-    [again] = outbox.claim(NOW + 10, 60, 100)
+    [again] = claim(outbox, NOW + 10)
     assert (again.id, again.attempts, again.reason) == ("k0", 2, "not now")
     assert outbox.bury(again.number, again.lease, "given up")
     assert claimed(outbox, NOW + 10) == ["k1"]
@@ -86,12 +94,12 @@ def test_the_oldest_of_a_key_holds_up_its_own_and_nobody_else(outbox):
 def test_a_dead_letter_tries_again_behind_the_one_that_is_on_its_way(outbox):
     outbox.add(accepted("1", "k"), [CANTEEN], NOW)
     outbox.add(accepted("2", "k"), [CANTEEN], NOW)
-    [first] = outbox.claim(NOW, 60, 10)
+    [first] = claim(outbox)
     assert outbox.failed(first.number, first.lease, "no", lambda attempts: None)
     [letter] = outbox.dead(10)
     assert (letter.id, letter.reason, letter.attempts) == ("1", "no", 1)
     assert outbox.dead(10, "another") == []
-    [second] = outbox.claim(NOW, 60, 10)
+    [second] = claim(outbox)
     outbox.retry(letter.number, NOW)
     assert claimed(outbox) == []
     outbox.done(second.number, second.lease)
@@ -102,11 +110,11 @@ def test_a_dead_letter_tries_again_behind_the_one_that_is_on_its_way(outbox):
 
 def test_fetched_and_sent_do_not_get_in_each_other_s_way(outbox):
     outbox.add(accepted("1"), [Target("canteen", "fetching", is_pushed=False), CANTEEN], NOW)
-    assert outbox.has_due(NOW)
+    assert outbox.due(NOW)
     assert len(claimed(outbox)) == 1
-    assert not outbox.has_due(NOW)
-    assert claimed(outbox, of=("canteen", "other")) == []
-    [one] = outbox.claim(NOW, 60, 10, of=("canteen", "fetching"))
+    assert not outbox.due(NOW)
+    assert claimed(outbox, of=("canteen", "other"), is_pushed=False) == []
+    [one] = claim(outbox, of=("canteen", "fetching"), is_pushed=False)
     assert not outbox.done(one.number, one.lease, ("canteen", "other"))
     assert outbox.done(one.number, one.lease, ("canteen", "fetching"))
 
@@ -125,7 +133,7 @@ def test_old_things_go_and_a_key_without_a_head_gets_one(outbox):
     outbox.add(accepted("2", "k"), [Target("canteen", "s", is_pushed=False)], NOW)
     outbox.tidy(NOW, 50)
     assert outbox.counts() == {"waiting": 1, "dead": 1}
-    assert claimed(outbox, of=("canteen", "s")) == ["2"]
+    assert claimed(outbox, of=("canteen", "s"), is_pushed=False) == ["2"]
     outbox.tidy(NOW + 200, 50)
     assert outbox.known("/apps/a", "1") is None
 
@@ -151,7 +159,7 @@ def test_several_publishers_and_workers_lose_nothing_and_keep_each_key_s_order(a
         outbox, turns = another(), 0
         while not ended.is_set():
             turns += 1
-            for one in outbox.claim(time.time(), 0.05, 3):
+            for one in claim(outbox, time.time(), most=3, lease_s=0.05):
                 if (turns + mark) % 5 == 0:
                     continue
                 with lock:

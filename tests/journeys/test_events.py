@@ -215,6 +215,26 @@ def test_dead_letters_are_listed_and_try_again_on_record(service, receiver):
     assert len(service.records(kind="event_retried")) == 2
 
 
+def test_the_terminal_publishes_lists_and_tries_out(service):
+    def run(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return governance("events", *argv, home=service.home, stdin=stdin, **service.env)
+
+    said = run("publish", "-", "--app", "where2eat", stdin=json.dumps(event("cli1")).encode())
+    assert (said.returncode, json.loads(said.stdout)["deliveries"]) == (0, 2), said.stderr
+    refused = run(
+        "publish", "-", "--app", "where2eat", stdin=json.dumps(event("cli2", type="com.example.x.y")).encode()
+    )
+    assert (refused.returncode, json.loads(refused.stdout)["effect"]) == (1, "deny")
+    assert run("publish", "-", "--app", "where2eat", stdin=b"{}").returncode == 2
+    assert f"canteen/on-lunch  {TYPE} of where2eat, fetched" in run("subscriptions").stdout.decode()
+    assert f"sender/on-lunch  {TYPE} of where2eat, sent" in run("subscriptions").stdout.decode()
+    assert json.loads(run("try", "{dish: name}", stdin=b'{"name": "soup"}').stdout) == {"dish": "soup"}
+    assert run("try", "nope(@)", stdin=b"{}").returncode == 2
+    assert run("dead", "retry", "999999").returncode == 2
+    with service.client("auditor") as auditor:
+        assert len(auditor.get("/v1/subscriptions").json()["subscriptions"]) == 2
+
+
 def waiting(service) -> bool:
     """Whether anything is still to be sent; what waits to be fetched does not count."""
     with app(service, "canteen") as fetching:

@@ -2,7 +2,8 @@
 
 Two flows carry events. To the exchange, `destination: {"topic": type}`: fact `event` says what the app declared for that type,
 and whether the payload follows its schema. On to a subscriber, `destination: {"app", "subscription"}`: fact `event` says who
-that is, and what is still declared on both sides. Nothing here grants.
+that is, and what is still declared on both sides. Nothing here grants. What tries things out is loaded where there is something
+to try: `check` starts in milliseconds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from governance.enrich.events import cron, schemas, transform
 from governance.enrich.events.declared import named, published, rows, texts
 from governance.enrich.urls import parsed_url
 from governance.errors import CallerError
@@ -66,6 +66,8 @@ class EventFacts:
         return {**place, "known": True, **_ends(known, declared)}
 
     def _topic(self, request: Request, topic: Json) -> Json:
+        from governance.enrich.events import schemas
+
         known = self._app_of(str(request.app.get("name", "")))
         declared = published(known["spec"], topic) if known and isinstance(topic, str) else None
         if declared is None:
@@ -108,6 +110,8 @@ def _ends(publisher: Json, declared: Json) -> Json:
 
 def _gaps(spec: Json) -> Iterator[Json]:
     """How often each schedule comes; one that cannot be read has no number, and stands among the problems."""
+    from governance.enrich.events import cron
+
     for index, row in enumerate(rows(spec, "schedules")):
         try:
             gap = cron.shortest_gap_s(str(row.get("cron", "")), str(row.get("timezone", "UTC")))
@@ -119,6 +123,8 @@ def _gaps(spec: Json) -> Iterator[Json]:
 
 def _problems(spec: Json) -> Iterator[_Problem]:
     """What could not be carried out, with its place below `app.events`."""
+    from governance.enrich.events import schemas, transform
+
     for index, row in enumerate(rows(spec, "publishes")):
         yield from _tried(["publishes", index, "schema"], partial(schemas.check, row.get("schema")))
     for index, row in enumerate(rows(spec, "subscribes")):
@@ -144,6 +150,8 @@ def _twice(spec: Json) -> Iterator[_Problem]:
 
 
 def _schedule_problems(spec: Json) -> Iterator[_Problem]:
+    from governance.enrich.events import cron, schemas
+
     for index, row in enumerate(rows(spec, "schedules")):
         gap = partial(cron.shortest_gap_s, str(row.get("cron", "")), str(row.get("timezone", "UTC")))
         yield from _tried(["schedules", index, "cron"], gap)

@@ -7,6 +7,7 @@ in the middle leaves leases that end, and another carries on. The policy engine 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _MOST_AT_ONCE = 16
 _IDLE_S, _TROUBLED_S = 0.25, 2.0
 _TIDY_S = 3600.0
+# The service waits five seconds for it to end.
+_LAST_S = 4.0
 
 
 def begin(settings: Settings, say: Callable[[str], None]) -> Work:
@@ -48,7 +51,7 @@ def _wait_for_work(settings: Settings, stopped: threading.Event) -> bool:
                 outbox.tidy(time.time(), keep_s(settings))
                 tidied = time.monotonic()
             has_schedules = any(rows(spec, "schedules") for _, spec in directory.specs())
-            if has_schedules or outbox.has_due(time.time()):
+            if has_schedules or outbox.due(time.time(), 1):
                 return True
     finally:
         outbox.close()
@@ -79,6 +82,9 @@ async def _work(settings: Settings, say: Callable[[str], None], stopped: threadi
                 say(str(error))
                 pause = _TROUBLED_S
             await asyncio.sleep(pause)
+        # What is under way ends, if it does so soon; the rest comes again when its lease ends.
+        with contextlib.suppress(TimeoutError, GovernanceError):
+            await asyncio.wait_for(exchange.deliverer.drained(), _LAST_S)
     finally:
         care.cancel()
         await worker.close()

@@ -114,8 +114,13 @@ class World:
         source = Source("test", f"app:{app}/1", ("app",), "", "ab" * 16)
         return self.runner.run(self.publisher.publish(app, event, source))
 
-    def work(self) -> int:
-        return self.runner.run(self.exchange.deliverer.work(16))
+    def work(self) -> bool:
+        async def turn() -> bool:
+            found = await self.exchange.deliverer.work(16)
+            await self.exchange.deliverer.drained()
+            return found
+
+        return self.runner.run(turn())
 
     def fetch(self, most: int = 10, app: str = "canteen"):
         return self.runner.run(self.exchange.deliverer.fetch(app, "on-lunch", most))

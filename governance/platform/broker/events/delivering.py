@@ -26,7 +26,7 @@ from governance.platform.broker.events.message import STRUCTURED, TRACE_PARENT, 
 from governance.platform.broker.sending import SendFailed, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from governance.model.decision import Decision
     from governance.model.request import Json
@@ -41,6 +41,8 @@ ENTRY_POINT = "events"
 _LONGEST_PAUSE_S = 3600.0
 _MOST_WORDS = 20
 _GONE = 410
+# Of one subscription side by side, and how long to wait for the first of all to end.
+_MOST_EACH, _MOMENT_S = 4, 0.25
 STREAM = "stream"
 
 
@@ -92,24 +94,62 @@ class Deliverer:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._flights: dict[asyncio.Task[None], tuple[str, str]] = {}
 
-    async def work(self, most: int) -> int:
-        """Send what is due, up to `most` side by side; how many deliveries were looked at. Raises DependencyError."""
-        parts = self._parts
-        if not await asyncio.to_thread(parts.outbox.has_due, parts.clock()):
-            return 0
-        claimed = await asyncio.to_thread(parts.outbox.claim, parts.clock(), parts.terms.lease_s, most)
-        ended = await asyncio.gather(*(self._pushed(one) for one in claimed), return_exceptions=True)
-        for failure in ended:
-            if isinstance(failure, BaseException):
-                raise failure
-        return len(claimed)
+    async def work(self, most: int) -> bool:
+        """Begin to send what is due: up to `most` side by side, a few of them for one subscription, so that none holds up all.
+
+        Returns once one of those under way has ended, or after a moment; False where there was nothing to do. Raises
+        DependencyError where the outbox failed.
+        """
+        begun = await self._begun(most)
+        if not self._flights:
+            return False
+        ended, _ = await asyncio.wait(self._flights, timeout=_MOMENT_S, return_when=asyncio.FIRST_COMPLETED)
+        self._landed(ended)
+        return begun or bool(ended)
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way here."""
+        while self._flights:
+            ended, _ = await asyncio.wait(self._flights)
+            self._landed(ended)
+
+    async def _begun(self, most: int) -> bool:
+        parts, is_begun = self._parts, False
+        waiting = await asyncio.to_thread(parts.outbox.due, parts.clock())
+        random.shuffle(waiting)
+        for place in waiting:
+            busy = sum(other == place for other in self._flights.values())
+            room = min(_MOST_EACH - busy, most - len(self._flights))
+            if room <= 0:
+                continue
+            now, lease_s = parts.clock(), parts.terms.lease_s
+            for one in await asyncio.to_thread(parts.outbox.claim, now, lease_s, room, place, is_pushed=True):
+                self._flights[asyncio.create_task(self._pushed(one))] = place
+                is_begun = True
+        return is_begun
+
+    def _landed(self, ended: Iterable[asyncio.Task[None]]) -> None:
+        failures = []
+        for task in ended:
+            del self._flights[task]
+            failure = task.exception()
+            if failure is not None:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
     async def fetch(self, app: str, subscription: str, most: int) -> list[Handed]:
         """What waits for a subscription, decided and masked; each is the caller's until its lease ends, or `settle`."""
         parts = self._parts
         claimed = await asyncio.to_thread(
-            parts.outbox.claim, parts.clock(), parts.terms.lease_s, most, (app, subscription)
+            parts.outbox.claim,
+            parts.clock(),
+            parts.terms.lease_s,
+            most,
+            (app, subscription),
+            is_pushed=False,
         )
         handed = []
         for one in claimed:

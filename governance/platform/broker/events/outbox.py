@@ -111,21 +111,15 @@ class Outbox:
                 )
         return True
 
-    def claim(self, now: float, lease_s: float, most: int, of: tuple[str, str] | None = None) -> list[Delivery]:
-        """Lease deliveries that are due, oldest first: those to be sent, or those of one subscription that fetches.
-
-        `of`: app and name of a subscription.
-        """
+    def claim(self, now: float, lease_s: float, most: int, of: tuple[str, str], *, is_pushed: bool) -> list[Delivery]:
+        """Lease deliveries of one subscription (app, name) that are due, oldest first: those to be sent, or to be fetched."""
         lease = os.urandom(12).hex()
-        which, values = (
-            ("d.pushed = 1", ()) if of is None else ("d.pushed = 0 AND d.app = ? AND d.subscription = ?", of)
-        )
         with self._store.transaction() as execute:
             rows = execute(
                 f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
-                f"WHERE d.state = 'waiting' AND d.head = 1 AND {which} AND d.due <= ? AND d.leased_until <= ? "
-                f"ORDER BY d.seq LIMIT ? {self._store.skip_locked}",
-                (*values, now, now, most),
+                "WHERE d.state = 'waiting' AND d.head = 1 AND d.pushed = ? AND d.app = ? AND d.subscription = ? "
+                f"AND d.due <= ? AND d.leased_until <= ? ORDER BY d.seq LIMIT ? {self._store.skip_locked}",
+                (int(is_pushed), *of, now, now, most),
             )
             found = [Delivery(*row) for row in rows]
             found = [one._replace(lease=lease, attempts=one.attempts + 1) for one in found]
@@ -137,16 +131,15 @@ class Outbox:
                 )
         return found
 
-    def has_due(self, now: float) -> bool:
-        """Whether a worker would find something to send: one read, for who looks often."""
+    def due(self, now: float, most: int = 1000) -> list[tuple[str, str]]:
+        """Subscriptions (app, name) for which a worker would find something to send: one read, for who looks often."""
         with self._store.transaction(is_reading=True) as execute:
-            return bool(
-                execute(
-                    "SELECT 1 FROM deliveries WHERE state = 'waiting' AND head = 1 AND pushed = 1 AND due <= ? "
-                    "AND leased_until <= ? LIMIT 1",
-                    (now, now),
-                )
+            rows = execute(
+                "SELECT DISTINCT app, subscription FROM deliveries WHERE state = 'waiting' AND head = 1 AND pushed = 1 "
+                "AND due <= ? AND leased_until <= ? LIMIT ?",
+                (now, now, most),
             )
+        return [(str(app), str(subscription)) for app, subscription in rows]
 
     def done(self, number: int, lease: str, of: tuple[str, str] | None = None) -> bool:
         """A delivery reached its subscriber. False where the lease is no longer this one's: it will come again.
