@@ -28,6 +28,7 @@ test_other_flows_are_no_deliveries if {
 
 test_an_app_that_did_not_subscribe_gets_nothing if {
 	_places(requests.changed(requests.event_delivered, "/facts/event/subscribed", false)) == {_subscription}
+	_places(requests.changed(requests.event_delivered, "/facts/event/known", false)) == {_subscription}
 	_places(requests.changed(requests.event_delivered, "/resource/destination/app", "other")) == {_subscription}
 }
 

@@ -38,3 +38,10 @@ test_no_facts_means_nothing_was_declared if {
 	_places(requests.without(requests.event_published, "/facts")) == {_topic}
 	_places(requests.without(requests.event_published, "/facts/event")) == {_topic}
 }
+
+test_what_names_more_than_a_topic_is_another_rule_s_to_refuse if {
+	more := requests.extended(requests.event_published, "/resource/destination/url", "https://evil.example/")
+	_places(requests.changed(more, "/facts/event", {"declared": false})) == set()
+	_places(requests.without(more, "/facts/event/schema_errors")) == set()
+	_places(requests.changed(more, "/facts/event/schema_errors", [{"pointer": "", "message": "is odd"}])) == set()
+}

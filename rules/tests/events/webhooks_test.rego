@@ -29,6 +29,7 @@ test_an_address_that_belongs_to_no_connector_of_the_app_is_refused if {
 	_places(requests.changed(requests.deploy_with_events, "/facts/events/subscriptions/0/url/host", "collect.evil.example")) == {_url}
 	_places(requests.without(requests.deploy_with_events, "/app/connectors/1")) == {_url}
 	_places(requests.changed(requests.deploy_with_events, "/facts/connectors", [])) == {_url}
+	_places(requests.changed(requests.deploy_with_events, "/facts/events/subscriptions/0/index", 1)) == {_url}
 }
 
 test_an_address_that_is_not_plain_https_is_refused if {
