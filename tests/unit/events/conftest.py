@@ -79,7 +79,13 @@ class World:
         self.double = Double(HOST, folder / "tls", lambda asked: self.receiver(asked)).start()  # noqa: PLW0108  looked up anew each time
         pins = write_pins(folder / "pins.json", self.double)
         self.settings = Settings(
-            {"home": str(folder / "home"), "connector_pins": str(pins), "event_attempts": "3", **settings}
+            {
+                "home": str(folder / "home"),
+                "connector_pins": str(pins),
+                "event_attempts": "3",
+                "connector_deadline_ms": "60000",
+                **settings,
+            }
         )
         self.now = datetime.now(UTC).timestamp()
         self.runner = asyncio.Runner()

@@ -286,7 +286,7 @@ def test_a_receiver_that_is_slow_holds_up_nobody_else(world):
 
     def answers(asked) -> Reply:
         if asked.target.endswith("/lunch"):
-            released.wait(20)
+            released.wait(100)
         return Reply(b"")
 
     world.receiver = answers
@@ -300,7 +300,7 @@ def test_a_receiver_that_is_slow_holds_up_nobody_else(world):
         released.set()
         await world.exchange.deliverer.drained()
 
-    world.runner.run(asyncio.wait_for(until_the_other_has_all(), 20))
+    world.runner.run(asyncio.wait_for(until_the_other_has_all(), 100))
     while world.work():
         pass
     assert world.outbox.counts() == {"waiting": 0, "dead": 0}

@@ -9,7 +9,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from governance.errors import CallerError
@@ -22,6 +22,8 @@ from governance.platform.broker.events.message import (
     structured,
 )
 
+# A loaded machine is no finding.
+PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 GOOD = {"specversion": "1.0", "id": "1", "source": "/apps/a", "type": "com.example.a"}
 TEXT = st.text(min_size=1, max_size=40).filter(str.isprintable)
 EVENTS = st.builds(
@@ -38,6 +40,7 @@ EVENTS = st.builds(
 )
 
 
+@PATIENT
 @given(EVENTS)
 def test_an_event_is_the_same_after_either_mode(event):
     assert from_structured(json.loads(json.dumps(structured(event)))) == event
@@ -45,6 +48,7 @@ def test_an_event_is_the_same_after_either_mode(event):
     assert from_binary(headers, json.dumps(event.data).encode(), 1 << 20) == event
 
 
+@PATIENT
 @given(EVENTS)
 def test_the_sdk_reads_what_we_write(event):
     theirs = from_http(

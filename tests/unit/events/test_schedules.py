@@ -6,13 +6,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from governance.enrich.events.cron import BadSchedule, last_time, next_time, shortest_gap_s
 from governance.platform.broker.events.scheduling import Scheduler
 from tests.unit.events.conftest import TYPE, publisher, subscriber
 
+# A loaded machine is no finding.
+PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 EVERY_FIVE = {"name": "often", "type": TYPE, "cron": "*/5 * * * *", "data": {"group": "clock"}}
 
 
@@ -109,6 +111,7 @@ def test_an_app_that_is_not_active_is_refused_on_record(clocked):
     assert clocked.records()[-1]["public"]["rules"] == ["REQ-005"]
 
 
+@PATIENT
 @given(st.integers(0, 59), st.integers(0, 23), st.integers(1_700_000_000, 1_900_000_000))
 def test_the_last_time_is_never_ahead_and_the_next_never_behind(minute, hour, moment):
     now = datetime.fromtimestamp(moment, UTC)

@@ -8,12 +8,14 @@ import time
 
 import jmespath
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from governance.enrich.events import schemas
 from governance.enrich.events.transform import BadTransform, check, transformed
 
+# A loaded machine is no finding.
+PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -30,6 +32,7 @@ EXPRESSIONS = (
 )  # fmt: skip
 
 
+@PATIENT
 @given(st.sampled_from(EXPRESSIONS), JSON)
 @example("a == b", {"a": 1, "b": True})
 def test_it_gives_what_the_library_gives_and_leaves_the_event_alone(expression, data):
@@ -46,6 +49,7 @@ def test_it_gives_what_the_library_gives_and_leaves_the_event_alone(expression, 
 
 
 @pytest.mark.filterwarnings("ignore:deprecated string literal:PendingDeprecationWarning")
+@PATIENT
 @given(st.text("ab.*[]{}:,|&!<>=?@'\"`()0123 ", max_size=40), JSON)
 def test_whatever_is_written_is_evaluated_or_refused(expression, data):
     said = ""
