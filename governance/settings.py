@@ -180,6 +180,27 @@ TABLE: tuple[Setting, ...] = (
         "where people's browsers reach this service, such as https://apps.example.com: vendors send them back to it; "
         "empty: this machine alone",
     ),
+    Setting(
+        "events",
+        "",
+        "nats://… or tls://… of a NATS JetStream for apps that read their events there; empty: none",
+    ),
+    Setting("events_credentials_file", "", "file with user:password, or a token, for it; empty: none is sent"),
+    Setting("event_attempts", "24", "attempts at a delivery of an event, about half a day, before it is a dead letter"),
+    Setting(
+        "event_pause_ms", "1000", "pause before the second attempt; it doubles from one to the next, up to an hour"
+    ),
+    Setting("event_lease_s", "60", "how long an app or a worker may take over a delivery before another gets it"),
+    Setting(
+        "event_keep_days",
+        "30",
+        "days that ids of events are remembered, and dead letters and events that nobody fetches kept",
+    ),
+    Setting(
+        "webhook_window_s",
+        "300",
+        "how far the time of a webhook's signature may be from ours: replays, clocks that differ",
+    ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )
 

@@ -81,6 +81,14 @@ class Facts(NamedTuple):
     - `consent`: `{known: bool, id, app, tenant, connector, person, scopes[], purpose, state, given_at, expires_at, ended_at,
       ended_by}`: the consent that a call names; `state` is `asked`, `given` or `withdrawn`; absent where it names none or no
       broker asks
+    - `events`: for deploys that declare any: `{problems[{path: [segments below app.events], message}], schedules[{index,
+      shortest_s}], subscriptions[{index, known, tenant, state, classes[], shared_with[], url?}]}`: what could not be carried
+      out; seconds between the two closest times of a schedule, absent where it cannot be read; the publisher's side of each
+      subscription, `url` as above for the address that events are sent to
+    - `event`: for flows of events. To the exchange: `{declared, classes[], schema_errors[{pointer, message}]}`. To a
+      subscriber: `{known, subscribed, published, tenant, state, classes[], shared_with[], subscriber{name, tenant, state,
+      classes[], pii[], residency[]}}`: whether its last deploy subscribes and the publisher's still publishes; the four that
+      follow are the publisher's
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """

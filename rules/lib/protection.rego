@@ -4,6 +4,7 @@ package platform.lib.protection
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
 import data.platform.lib.findings
 import data.platform.lib.lists
 import data.platform.lib.registry
@@ -13,6 +14,7 @@ steps contains step if {
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
 	not answer.clears(found)
+	not event.clears(found)
 	step := _step(found, _method(found))
 }
 
@@ -24,10 +26,15 @@ steps contains step if {
 	step := _step(found, "generalize")
 }
 
-# An answer is hidden from the app that asked; what could be turned back, or compared, is for flows.
-_method(found) := "mask" if answer.is_answer
+# An answer is hidden from the app that asked, and an event from who may not know; what could be turned back, or compared, is
+# for other flows.
+_method(found) := "mask" if _is_hidden
 
 else := object.get(data.platform.flows.methods, found.entity, "mask")
+
+_is_hidden if answer.is_answer
+
+_is_hidden if event.is_event
 
 _step(found, method) := step if {
 	input.kind == "data_flow"

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Command] = {
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
     "consent": Command("consent", "list, ask, withdraw: what people let apps do for them"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),
+    "events": Command("events", "status, dead, subscriptions, publish, try: events between apps, and webhooks"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
     "runtime": Command(
         "runtime", "doctor: which sandboxes this host really has; run: a deployed app, once; serve: for the gateway"

@@ -17,6 +17,7 @@ from governance.entrypoints.http import (
     connectors,
     consents,
     decisions,
+    events,
     exports,
     ext_authz,
     oauth,
@@ -220,6 +221,15 @@ ROUTES: Sequence[Route] = (
         _ASKS_RULES,
         "End an instance's tokens now",
     ),
+    Route("POST", "/v1/events", events.publish, _OPEN, "Publish a CloudEvent, with an app token", "http.events"),
+    Route("GET", "/v1/events/dead", events.dead, _READS, "Deliveries of events that were given up"),
+    Route("POST", "/v1/events/dead/{number}/retry", events.retry, _RULES, "Let one of them try again"),
+    Route("GET", "/v1/subscriptions", events.listing, _READS, "Subscriptions of all deployed apps"),
+    Route(
+        "POST", "/v1/subscriptions/{name}/pull", events.pull, _OPEN, "Fetch events, with an app token", "http.events"
+    ),
+    Route("POST", "/v1/subscriptions/{name}/acks", events.acknowledge, _OPEN, "Say how fetched events fared"),
+    Route("POST", "/v1/hooks/{name}", events.hook, _OPEN, "A signed webhook for an app: `app.hook`"),
     Route("GET", "/.well-known/jwks.json", connectors.jwks, _OPEN, "Keys that app tokens verify with (RFC 7517)"),
     Route("GET", "/v1/consents", consents.listing, _EVERYBODY, "Consents: one's own, or those of the tenant"),
     Route("POST", "/v1/consents/{id}/withdraw", consents.withdraw, _DECIDES, "End a consent now"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def call(worker: Worker, call: Call, _: Identity) -> Answer:
     """One call of an app: a refusal is a 200 with `effect: "deny"` and no answer, as everywhere."""
-    caller = _caller(worker, call)
+    caller = caller_of(worker, call)
     asked = await body_of(worker, call)
     called = await worker.broker.call(
         caller, call.params[0], asked, entry_point="http.connectors", trace_id=call.trace.trace_id
@@ -90,7 +90,8 @@ async def show(worker: Worker, call: Call, _: Identity) -> Answer:
     return json_answer(found)
 
 
-def _caller(worker: Worker, call: Call) -> Caller:
+def caller_of(worker: Worker, call: Call) -> Caller:
+    """The app whose token a call carries. Raises NotSignedIn, or Forbidden where an API key came along."""
     scheme, _, presented = call.header(b"authorization").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         raise NotSignedIn(

@@ -17,6 +17,7 @@ from governance.broker_wiring import app_calls_of, app_tokens_of, broker_of, gra
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
+from governance.events_wiring import exchange_of
 from governance.log_wiring import open_reader, state_of
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
@@ -30,6 +31,7 @@ from governance.wiring import connectors_by_host, directory_of, parts_for, revie
 if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from governance.events_wiring import Exchange
     from governance.model.request import Request
     from governance.pipeline import Recorder
     from governance.platform.app_calls import AppCalls
@@ -81,6 +83,7 @@ class Worker:
         self._grants: Grants | None = None
         self.sessions = Sessions(settings.home, self.keys)
         self._app_calls: AppCalls | None = None
+        self._exchange: Exchange | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
@@ -134,6 +137,13 @@ class Worker:
             self._sender = sender_of(self.settings)
             self._grants = grants_of(self.settings, self._sender, secrets_of(self.settings))
         return self._grants
+
+    @property
+    def exchange(self) -> Exchange:
+        """Events of apps; made on first use, as the broker is."""
+        if self._exchange is None:
+            self._exchange = exchange_of(self.settings, self.line, self.directory)
+        return self._exchange
 
     @property
     def active(self) -> Active:
@@ -226,6 +236,8 @@ class Worker:
             await self._sender.close()
         if self._app_calls is not None:
             self._app_calls.close()
+        if self._exchange is not None:
+            await self._exchange.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

@@ -265,6 +265,73 @@ app_call := object.union(_request, {
 	},
 })
 
+# An app that publishes, subscribes, is called from outside and by the clock.
+deploy_with_events := object.union(deploy, {
+	"app": {"events": {
+		"publishes": [{"type": "com.example.lunch.chosen", "classes": ["internal", "personal"], "schema": {}, "sharedWith": ["hr"]}],
+		"subscribes": [{
+			"name": "on-menu",
+			"app": "canteen",
+			"type": "com.example.menu.changed",
+			"purpose": "Dishes to choose from.",
+			"deliver": {"url": "https://api.recommender.example.com/v2/recommendations/menu", "signedWith": "recommender-key"},
+		}],
+		"webhooks": [{"name": "menu", "type": "com.example.lunch.chosen", "scheme": "standard", "signedWith": "recommender-key"}],
+		"schedules": [{"name": "noon", "type": "com.example.lunch.chosen", "cron": "0 12 * * *"}],
+	}},
+	"facts": {"events": {
+		"problems": [],
+		"schedules": [{"index": 0, "shortest_s": 86400}],
+		"subscriptions": [{
+			"index": 0,
+			"known": true,
+			"tenant": "facilities",
+			"state": "active",
+			"classes": ["internal"],
+			"shared_with": ["marketing"],
+			"url": {"valid": true, "scheme": "https", "host": "api.recommender.example.com", "has_userinfo": false},
+		}],
+	}},
+})
+
+_event_flow := object.union(without(data_flow, "/resource/destination/connector"), {"resource": {
+	"source": "/apps/where2eat",
+	"event": {"id": "1", "type": "com.example.lunch.chosen"},
+}})
+
+# An event on its way to the exchange, and one on its way to who subscribed.
+event_published := object.union(_event_flow, {
+	"resource": {"destination": {"topic": "com.example.lunch.chosen"}},
+	"facts": {
+		"app": _deployed,
+		"event": {"declared": true, "classes": ["internal", "personal"], "schema_errors": []},
+	},
+})
+
+event_delivered := object.union(_event_flow, {
+	"resource": {"destination": {"app": "canteen", "subscription": "on-lunch"}},
+	"facts": {
+		"app": _deployed,
+		"event": {
+			"known": true,
+			"subscribed": true,
+			"published": true,
+			"tenant": "marketing",
+			"state": "active",
+			"classes": ["internal", "personal"],
+			"shared_with": ["hr"],
+			"subscriber": {
+				"name": "canteen",
+				"tenant": "hr",
+				"state": "active",
+				"classes": ["internal", "personal"],
+				"pii": ["dietary_preference"],
+				"residency": ["eu"],
+			},
+		},
+	},
+})
+
 publish := object.union(_request, {
 	"kind": "publish",
 	"action": "publish",
