@@ -339,7 +339,8 @@ def test_nothing_secret_stands_anywhere(service, vendor, tmp_path):
     done = governance("audit", "export", "--app", "dates", "--out", str(tmp_path / "package"), home=service.home)
     assert done.returncode == 0, done.stderr
     hidden = [CLIENT_SECRET, key.rpartition("_")[2], cookie, app_token, *vendor.server.access, *vendor.server.refresh]
-    assert len(hidden) > 6
+    assert vendor.server.access
+    assert vendor.server.refresh
     files = [path for place in (service.home, tmp_path) for path in place.rglob("*") if path.is_file()]
     assert len(files) > 20
     for path in (service.log, *files):

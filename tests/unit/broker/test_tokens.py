@@ -48,7 +48,7 @@ def test_a_token_ends_and_does_not_begin_early(tokens, clock):
 def test_a_machine_whose_clock_is_a_little_behind_still_verifies_and_one_far_behind_does_not(tokens, tmp_path, clock):
     token = tokens.issue(LUNCH, 60)
     for behind, is_good in ((5, True), (6, False)):
-        slow = AppTokens(tmp_path, lambda late=behind: clock.now - late)
+        slow = AppTokens(FileState(tmp_path), lambda late=behind: clock.now - late)
         if is_good:
             assert slow.verify(token) == LUNCH
         else:
