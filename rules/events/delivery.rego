@@ -57,9 +57,11 @@ _is_within_reach if {
 	regions := lists.of(event.subscriber, "residency")
 	count(homes) > 0
 	count(regions) > 0
-	every home in homes {
-		every region in regions {
-			region in object.get(data.platform.residency.reach, home, [])
-		}
-	}
+	count(_out_of_reach) == 0
+}
+
+_out_of_reach contains [home, region] if {
+	some home in lists.at(["app", "data", "residency"])
+	some region in lists.of(event.subscriber, "residency")
+	not region in lists.of(data.platform.residency.reach, home)
 }

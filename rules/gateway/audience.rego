@@ -15,11 +15,13 @@ deny contains v if {
 	not _is_admitted
 	v := {
 		"path": ["subject"],
-		"message": sprintf("The audience %s does not admit this caller.", [json.marshal(object.get(input, ["app", "audience"], ""))]),
+		"message": sprintf("The audience %s does not admit this caller.", [json.marshal(_name)]),
 	}
 }
 
-_audience := lists.object_of(data.platform.gateway.audience, lists.text_of(object.get(input, "app", {}), "audience"))
+_name := lists.text_of(lists.object_of(input, "app"), "audience")
+
+_audience := lists.object_of(data.platform.gateway.audience, _name)
 
 _is_admitted if _audience.anonymous == true
 

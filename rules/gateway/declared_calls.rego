@@ -33,7 +33,7 @@ deny contains v if {
 	}
 }
 
-_declares if object.get(input, ["app", "api"], null) != null
+_declares if object.get(lists.object_of(input, "app"), "api", null) != null
 
 _declared := [call |
 	some call in lists.at(["app", "api"])
@@ -60,7 +60,7 @@ _nothing := {"query": {}, "body": null}
 # What has no schema is not sent at all.
 _accepts(call, part) if {
 	object.get(call, part, null) == null
-	object.get(input, ["resource", part], _nothing[part]) == _nothing[part]
+	object.get(lists.object_of(input, "resource"), part, _nothing[part]) == _nothing[part]
 }
 
 _accepts(call, part) if {

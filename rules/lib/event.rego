@@ -8,6 +8,7 @@ import data.platform.lib.manifest
 is_topic if {
 	input.kind == "data_flow"
 	destination := input.resource.destination
+	is_object(destination)
 	object.keys(destination) == {"topic"}
 	is_string(destination.topic)
 	destination.topic != ""
@@ -16,6 +17,7 @@ is_topic if {
 is_delivery if {
 	input.kind == "data_flow"
 	destination := input.resource.destination
+	is_object(destination)
 	object.keys(destination) == {"app", "subscription"}
 	is_string(destination.app)
 	is_string(destination.subscription)

@@ -3,6 +3,7 @@
 package platform.lib.lists
 
 at(path) := items if {
+	is_object(input)
 	items := object.get(input, path, [])
 	is_array(items)
 } else := []

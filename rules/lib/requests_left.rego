@@ -13,13 +13,13 @@ used_up contains {"of": sort, "period": period} if {
 _member := {"day": "requestsPerDay", "month": "requestsPerMonth"}
 
 _quotas := {
-	"app": lists.object_of(object.get(input, "app", {}), "quotas"),
-	"tenant": lists.object_of(object.get(input, ["facts", "tenant"], {}), "quotas"),
+	"app": lists.object_of(lists.object_of(input, "app"), "quotas"),
+	"tenant": lists.object_of(lists.object_of(lists.object_of(input, "facts"), "tenant"), "quotas"),
 }
 
 _is_left(sort, period) if {
 	limit := object.get(_quotas, [sort, _member[period]], null)
-	answered := object.get(input, ["facts", "usage", "requests", sort, period], null)
+	answered := object.get(lists.object_of(input, "facts"), ["usage", "requests", sort, period], null)
 	is_number(limit)
 	is_number(answered)
 	answered < limit

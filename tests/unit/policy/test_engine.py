@@ -165,14 +165,15 @@ def corpus():
     return [
         document
         for document in corpus_of(files_of(str(RULES)))
-        if f"data.platform.main.{document['kind']}" in pack().compiled.fast
+        if f"data.platform.main.{document.get('kind')}" in pack().compiled.fast
     ]
 
 
 # Compiling and proving the pack takes seconds: one process does it for all of these.
 @pytest.mark.xdist_group("shipped-pack")
 def test_the_shipped_pack_is_served_by_the_fast_executor():
-    assert {path.rsplit(".", 1)[-1] for path in pack().compiled.fast} == KINDS
+    # What comes to an app is held against JSON Schemas of its own, which that executor has no function for.
+    assert {path.rsplit(".", 1)[-1] for path in pack().compiled.fast} == KINDS - {"app_call"}
 
 
 SCALARS = st.one_of(
@@ -251,5 +252,9 @@ def test_both_executors_say_the_same_of_any_input(document):
 @given(document=VALUES)
 def test_the_shipped_pack_allows_nothing_it_does_not_understand(document):
     for kind in sorted(KINDS):
-        answer = pack().engine.rule(f"data.platform.main.{kind}", json.dumps(document))
+        try:
+            answer = pack().engine.rule(f"data.platform.main.{kind}", json.dumps(document))
+        except NoAnswer:  # the interpreter's word for a document that is no object at all; whoever asks denies
+            assert (kind, isinstance(document, dict)) == ("app_call", False)
+            continue
         assert json.loads(answer.text)["violations"]
