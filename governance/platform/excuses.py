@@ -80,10 +80,14 @@ class Excuses:
         return self.valid
 
     def refresh(self, rules: Collection[str]) -> tuple[str, ...]:
-        """Read what changed, waivers or rules. Returns the problems where it was read, and nothing where not."""
-        self._pulse = self._state.pulse()
+        """Read what changed, waivers or rules. Returns the problems where it was read, and nothing where not.
+
+        Raises DependencyError where the state cannot be had: then this is still to be done, and `in_force` raises as well.
+        """
+        pulse = self._state.pulse()
         stamp = [_stamp(self._folder), self._state.stamp(MADE)]
         if stamp == self._stamp and rules is self._rules:
+            self._pulse = pulse
             return ()
         found: dict[str, Found] = {}
         problems: list[str] = []
@@ -93,7 +97,8 @@ class Excuses:
                 found[text.label] = Found(waiver_in(raw, text.where, rules), digest_of(raw))
             except (GovernanceError, OSError) as error:
                 problems.append(str(error))
-        self._stamp, self._rules, self._found = stamp, rules, found
+        self._state.pulse()  # where the state went away while it was read, no waiver is gone for that
+        self._pulse, self._stamp, self._rules, self._found = pulse, stamp, rules, found
         self._gone = (self._gone | set(self._settled)) - set(found)
         self._settled = {label: one for label, one in self._settled.items() if found.get(label) == one}
         self._count()
