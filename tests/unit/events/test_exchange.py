@@ -175,6 +175,22 @@ def test_each_subscriber_sees_what_it_declares(world):
     assert [one.event["data"]["contact"] for one in world.fetch(app="knows")] == ["ada@example.com"]
 
 
+def test_confidential_events_reach_who_declared_that_class_and_nobody_else(world):
+    made = publisher()
+    classes = [*made["spec"]["data"]["classes"], "confidential"]
+    confidential = {"data": {**made["spec"]["data"], "classes": classes}}
+    world.deployed({**made, "spec": {**made["spec"], **confidential}})
+    told = subscriber()
+    world.deployed({**told, "spec": {**told["spec"], **confidential}})
+    assert world.publish().decision.is_allowed
+    [handed] = world.fetch()
+    assert handed.event["data"] == {"group": "campaigns"}
+    world.deployed(told)
+    assert world.publish("2").decision.is_allowed
+    assert world.fetch() == []
+    assert "DATA-015" in world.outbox.dead(10)[0].reason
+
+
 def test_a_secret_in_an_event_is_refused(fetched):
     said = fetched.publish(data={"group": "AKIAIOSFODNN7EXAMPLE"})
     assert "DATA-010" in rules_of(said.decision)
