@@ -90,6 +90,9 @@ def test_what_a_subscriber_never_manages_is_a_dead_letter_and_can_try_again(fetc
         fetched.now += pause
     [letter] = fetched.outbox.dead(10)
     assert (letter.app, letter.attempts) == ("canteen", 3)
+    [record] = [record for record in fetched.records() if record["kind"] == "refused"]
+    assert record["public"]["actor"] == "subscription:canteen/on-lunch"
+    assert f"delivery {letter.number} was given up after 3 attempts" in json.dumps(record)
     fetched.outbox.retry(letter.number, fetched.now)
     [handed] = fetched.fetch()
     assert (handed.attempt, handed.event["id"]) == (1, "1")
@@ -102,6 +105,7 @@ def test_what_kills_whoever_fetches_it_is_given_up_in_the_end(fetched):
         fetched.now += 61
     assert fetched.fetch() == []
     assert "did not live" in fetched.outbox.dead(10)[0].reason
+    assert "did not live" in json.dumps([record for record in fetched.records() if record["kind"] == "refused"])
 
 
 def test_events_of_one_key_come_in_order_and_those_of_others_do_not_wait(fetched):
