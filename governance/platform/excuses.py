@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.scan import without_findings
@@ -121,7 +121,10 @@ class Excuses:
         rows = [Change(label, None, _gone(label, recorded)) for label in sorted(self._gone)]
         for label, found in self._found.items():
             if self._settled.get(label) != found:
-                rows.append(Change(label, found, _taken_up(label, found, recorded)))
+                entry = _taken_up(label, found, recorded)
+                # The log may know of its end already, and would be told that it came again.
+                if entry is None or self._stands(label, found):
+                    rows.append(Change(label, found, entry))
         return rows
 
     def settled(self, change: Change) -> None:
@@ -131,6 +134,14 @@ class Excuses:
             self._settled[change.label] = change.found
         write_whole(str(self._ledger), json.dumps(sorted({*self._settled, *self._gone})).encode())
         self._count()
+
+    def _stands(self, label: str, found: Found) -> bool:
+        """Whether it is still there as it was read; where not, the next `refresh` sees it."""
+        for text in texts_of(self._state, self._folder):
+            if text.label == label:
+                with suppress(OSError):
+                    return digest_of(text.read()) == found.digest
+        return False
 
     def _count(self) -> None:
         self.valid = tuple(found.waiver for label, found in self._found.items() if label in self._settled)

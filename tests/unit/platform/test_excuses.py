@@ -112,6 +112,17 @@ def test_a_file_that_turns_bad_stops_counting_and_that_is_on_record(home, bad):
     assert home.said()[2:] == [("waiver_revoked", "gone")]
 
 
+def test_one_that_went_since_it_was_read_is_not_taken_up_once_more(home):
+    state = FileState(home.home)
+    excuses = Excuses(state, home.home, "")
+    state.change("waivers/w.yaml", lambda _: text().encode())
+    excuses.refresh(RULES)
+    state.change("waivers/w.yaml", lambda _: None)  # revoked meanwhile: the log ends with that
+    assert excuses.changes({"home/w.yaml": ""}) == []
+    home.settle(excuses)
+    assert (excuses.valid, home.said()) == ((), [])
+
+
 class Replicas(FileState):
     """As replicas share it: it says that something changed, and may be out of reach at any moment."""
 
