@@ -24,12 +24,14 @@ _LIBRARY = "libmodsecurity.so.3"
 _SETUP, _RULES = "etc/modsecurity/crs/crs-setup.conf", "usr/share/modsecurity-crs/rules"
 _HINT = "apt-get install libmodsecurity3 modsecurity-crs"
 _SCORE_RULE = 9_000_001
-# Detection only: nothing is blocked or written anywhere; matches are told to `_heard`. What is larger than the limit is a
-# failure of the look, never half a look. The limits of pattern matching hold a hostile text back (about 20 ms a pattern).
-_BEFORE = """
+# Where it only detects, the library looks at nothing of a larger body and does not say so: it never gets one.
+_LARGEST = 1_048_576
+# Detection only: nothing is blocked or written anywhere; matches are told to `_heard`. The limits of pattern matching hold a
+# hostile text back (about 20 ms a pattern). A body that names no type is looked at by no rule, and an app may well read it.
+_BEFORE = f"""
 SecRuleEngine DetectionOnly
 SecRequestBodyAccess On
-SecRequestBodyLimit 1048576
+SecRequestBodyLimit {_LARGEST}
 SecRequestBodyLimitAction Reject
 SecResponseBodyAccess Off
 SecAuditEngine Off
@@ -41,6 +43,9 @@ SecRule REQUEST_HEADERS:Content-Type "^application/(?:[a-z0-9.-]+\\+)?json" \\
   "id:9000003,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
 SecRule REQBODY_ERROR "!@eq 0" \\
   "id:9000004,phase:2,t:none,pass,log,msg:'the body is not what its type says',setvar:tx.anomaly_score=+5"
+SecRule &REQUEST_HEADERS:Content-Type "@eq 0" \\
+  "id:9000006,phase:2,t:none,pass,log,msg:'a body without a type',chain"
+  SecRule REQUEST_BODY_LENGTH "@gt 0" "t:none,setvar:tx.anomaly_score=+5"
 """
 _AFTER = f"""
 SecRule TX:MSC_PCRE_LIMITS_EXCEEDED "@eq 1" \\
@@ -76,6 +81,8 @@ class Inspector:
             > _MOST_VALUES
         ):
             raise DependencyError(f"more than {_MOST_VALUES} values in a request", hint="nobody looks at so many")
+        if len(body) > _LARGEST:
+            raise DependencyError(f"a body of more than {_LARGEST} bytes", hint="nobody looks at so much")
         engine = self._loaded()
         matched: list[bytes] = []
         with engine.listening(matched) as (library, transaction):

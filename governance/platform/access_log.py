@@ -1,8 +1,8 @@
 """The gateway's access log into the audit log: a record a call, joined to its decisions by decision id and trace.
 
 The gateway writes lines; this follows them and remembers how far it came only once a record of each is durable. So a crash
-records a line twice at worst, and an audit log that is away loses none. Caller, path and address are
-sealed under the caller, whose erasure takes them along.
+records a line twice at worst, and an audit log that is away loses none. Caller, path and address are sealed under the caller,
+whose erasure takes them along; in the file, which no erasure reaches, a line that is on record is overwritten.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class AccessLog:
         for at in range(0, len(entries), _MOST_AT_ONCE):
             await asyncio.gather(*(self._append(entry) for entry in entries[at : at + _MOST_AT_ONCE]))
         if piece.end != self._end:
-            self._end = piece.end
+            begin, self._end = self._end, piece.end
             self._remember()
+            self._blank(begin)
         return len(entries)
 
     def _piece(self) -> _Piece:
@@ -73,6 +74,13 @@ class AccessLog:
             return _Piece([], self._end)
         whole = raw[: raw.rfind(b"\n") + 1]
         return _Piece(whole.splitlines(), self._end + len(whole))
+
+    def _blank(self, begin: int) -> None:
+        """Empty lines where lines stood that are on record; the gateway only appends, so nobody else writes there."""
+        with self._path.open("r+b") as file:
+            if os.fstat(file.fileno()).st_ino == self._inode:
+                file.seek(begin)
+                file.write(b"\n" * (self._end - begin))
 
     def _remembered(self) -> tuple[int, int]:
         try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.scan import without_findings
@@ -80,10 +80,14 @@ class Excuses:
         return self.valid
 
     def refresh(self, rules: Collection[str]) -> tuple[str, ...]:
-        """Read what changed, waivers or rules. Returns the problems where it was read, and nothing where not."""
-        self._pulse = self._state.pulse()
+        """Read what changed, waivers or rules. Returns the problems where it was read, and nothing where not.
+
+        Raises DependencyError where the state cannot be had: then this is still to be done, and `in_force` raises as well.
+        """
+        pulse = self._state.pulse()
         stamp = [_stamp(self._folder), self._state.stamp(MADE)]
         if stamp == self._stamp and rules is self._rules:
+            self._pulse = pulse
             return ()
         found: dict[str, Found] = {}
         problems: list[str] = []
@@ -93,7 +97,8 @@ class Excuses:
                 found[text.label] = Found(waiver_in(raw, text.where, rules), digest_of(raw))
             except (GovernanceError, OSError) as error:
                 problems.append(str(error))
-        self._stamp, self._rules, self._found = stamp, rules, found
+        self._state.pulse()  # where the state went away while it was read, no waiver is gone for that
+        self._pulse, self._stamp, self._rules, self._found = pulse, stamp, rules, found
         self._gone = (self._gone | set(self._settled)) - set(found)
         self._settled = {label: one for label, one in self._settled.items() if found.get(label) == one}
         self._count()
@@ -116,7 +121,10 @@ class Excuses:
         rows = [Change(label, None, _gone(label, recorded)) for label in sorted(self._gone)]
         for label, found in self._found.items():
             if self._settled.get(label) != found:
-                rows.append(Change(label, found, _taken_up(label, found, recorded)))
+                entry = _taken_up(label, found, recorded)
+                # The log may know of its end already, and would be told that it came again.
+                if entry is None or self._stands(label, found):
+                    rows.append(Change(label, found, entry))
         return rows
 
     def settled(self, change: Change) -> None:
@@ -126,6 +134,14 @@ class Excuses:
             self._settled[change.label] = change.found
         write_whole(str(self._ledger), json.dumps(sorted({*self._settled, *self._gone})).encode())
         self._count()
+
+    def _stands(self, label: str, found: Found) -> bool:
+        """Whether it is still there as it was read; where not, the next `refresh` sees it."""
+        for text in texts_of(self._state, self._folder):
+            if text.label == label:
+                with suppress(OSError):
+                    return digest_of(text.read()) == found.digest
+        return False
 
     def _count(self) -> None:
         self.valid = tuple(found.waiver for label, found in self._found.items() if label in self._settled)

@@ -11,6 +11,8 @@ package platform.rules.data.source_class
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
+import data.platform.lib.lists
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
@@ -19,6 +21,7 @@ deny contains v if {
 	class in data.platform.classes.bound
 	not class in destination.cleared
 	not _is_declared_for_answer(class)
+	not _is_declared_for_event(class)
 	v := {
 		"path": ["resource", "source"],
 		"message": sprintf("What comes from this source is of the class %s, for which the destination is not cleared.", [json.marshal(class)]),
@@ -52,4 +55,15 @@ _sources contains c if {
 _is_declared_for_answer(class) if {
 	answer.is_answer
 	class in manifest.classes
+}
+
+# An app may hand its own to the exchange; who gets it from there has to have declared the class.
+_is_declared_for_event(class) if {
+	event.is_topic
+	class in manifest.classes
+}
+
+_is_declared_for_event(class) if {
+	event.is_delivery
+	class in lists.of(event.subscriber, "classes")
 }

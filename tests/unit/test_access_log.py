@@ -80,6 +80,23 @@ def test_lines_are_recorded_once_whole_and_over_restarts(tmp_path):
     assert [entry.public["ms"] for entry in log.kept] == [1, 2, 3, 4]
 
 
+def test_what_is_on_record_stands_in_the_file_no_more(tmp_path):
+    log, path = Log(), tmp_path / "calls.log"
+    path.write_bytes(raw() * 2 + raw()[:20])
+    follower = AccessLog(path, log.append)
+    log.is_away = True
+    with pytest.raises(NotDurable):
+        asyncio.run(follower.record_new())
+    assert path.read_bytes() == raw() * 2 + raw()[:20]
+    log.is_away = False
+    asyncio.run(follower.record_new())
+    assert path.read_bytes() == b"\n" * len(raw() * 2) + raw()[:20]
+    path.with_name("calls.log.read").unlink()
+    with path.open("ab") as file:
+        file.write(raw()[20:])
+    assert asyncio.run(AccessLog(path, log.append).record_new()) == 1, "and where nobody knows how far it was read"
+
+
 def test_while_the_log_is_away_no_line_counts_as_read(tmp_path):
     log, path = Log(), tmp_path / "calls.log"
     path.write_bytes(raw(ms=1))

@@ -51,6 +51,31 @@ test_an_answer_goes_to_an_app_that_declared_the_class if {
 	_places(requests.changed(request, "/app/data/classes", ["confidential"])) == set()
 }
 
+test_an_event_of_a_bound_class_goes_to_the_exchange_and_on_to_who_declared_it if {
+	every class in ["confidential", "restricted", "special"] {
+		_places(requests.changed(requests.event_published, "/app/data/classes", ["internal", class])) == set()
+		delivered := requests.changed(requests.event_delivered, "/app/data/classes", ["internal", class])
+		_places(delivered) == _source
+		_places(requests.changed(delivered, "/facts/event/subscriber/classes", [class])) == set()
+	}
+}
+
+test_an_event_brings_nothing_from_a_source_whose_class_the_app_did_not_declare if {
+	published := requests.changed(requests.event_published, "/app/data/classes", ["internal"])
+	from_source := requests.changed(published, "/resource/source", requests.data_flow.resource.source)
+	holding := requests.changed(from_source, "/facts/connectors", [object.union(
+		requests.data_flow.facts.connectors[0],
+		{"data_classes": ["confidential"]},
+	)])
+	_places(holding) == _source
+}
+
+test_what_reads_like_an_event_and_names_more_is_none if {
+	destination := {"topic": "com.example.lunch.chosen", "url": "https://collect.evil.example"}
+	both := requests.changed(requests.event_published, "/resource/destination", destination)
+	_places(requests.changed(both, "/app/data/classes", ["confidential"])) == _source
+}
+
 test_a_flow_elsewhere_is_no_answer if {
 	request := requests.changed(_holding(["confidential"]), "/app/data/classes", ["confidential"])
 	_places(request) == _source

@@ -22,10 +22,11 @@ WHO = {"x-app": "where2eat", "x-subject": "ada", "x-role": "citizen", "x-tenant"
 JSON = {"content-type": "application/json", "x-envoy-auth-partial-body": "false"}
 
 
-def held(body: object = None, *, method: str = "POST", target: str = "/suggest", **headers: str) -> Held:
+def held(body: object = None, *, method: str = "POST", target: str = "/suggest", **headers: str | None) -> Held:
     raw = body if isinstance(body, bytes) else json.dumps({"group": "campaigns"} if body is None else body).encode()
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Held(method, target, "where2eat.apps.example.com", "http", {**WHO, **JSON, **sent}, raw)
+    sent = {**WHO, **JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    sent = {name: value for name, value in sent.items() if value is not None}
+    return Held(method, target, "where2eat.apps.example.com", "http", sent, raw)
 
 
 class Gate:
@@ -154,6 +155,11 @@ class TestAttacks:
             with pytest.raises(DependencyError, match="more than 2000 values"):
                 Inspector("/").look("POST", target, {}, body)
 
+    def test_a_larger_body_than_the_library_looks_at_is_not_let_in(self, public):
+        with pytest.raises(DependencyError, match="more than 1048576 bytes"):
+            Inspector("/").look("POST", "/suggest", {"content-type": "text/plain"}, b"a" * 1_048_577)
+        assert {"REQ-007", "GW-005"} <= public.rules(held("a" * 1_048_577))
+
     def test_an_attack_is_stopped_by_the_core_rule_set_and_its_rule_named(self, public):
         inspector = Inspector(os.environ.get("CORE_RULES_ROOT", "/"))
         public.calls = AppCalls(public.calls._parts._replace(inspector=inspector))
@@ -168,6 +174,7 @@ class TestAttacks:
             held(target="/suggest?q=%3Cscript%3Ealert(1)%3C/script%3E", **harmless),
             held(target="/suggest?f=../../../etc/passwd", **harmless),
             held(**{**harmless, "cookie": "a=1' UNION SELECT password FROM users--"}),
+            held({"group": "x' UNION SELECT password FROM users--"}, **harmless, content_type=None),
         ):
             (violation,) = public.ask(call).violations
             assert violation.rule == "GW-005"

@@ -90,6 +90,9 @@ def test_what_a_subscriber_never_manages_is_a_dead_letter_and_can_try_again(fetc
         fetched.now += pause
     [letter] = fetched.outbox.dead(10)
     assert (letter.app, letter.attempts) == ("canteen", 3)
+    [record] = [record for record in fetched.records() if record["kind"] == "refused"]
+    assert record["public"]["actor"] == "subscription:canteen/on-lunch"
+    assert f"delivery {letter.number} was given up after 3 attempts" in json.dumps(record)
     fetched.outbox.retry(letter.number, fetched.now)
     [handed] = fetched.fetch()
     assert (handed.attempt, handed.event["id"]) == (1, "1")
@@ -102,6 +105,7 @@ def test_what_kills_whoever_fetches_it_is_given_up_in_the_end(fetched):
         fetched.now += 61
     assert fetched.fetch() == []
     assert "did not live" in fetched.outbox.dead(10)[0].reason
+    assert "did not live" in json.dumps([record for record in fetched.records() if record["kind"] == "refused"])
 
 
 def test_events_of_one_key_come_in_order_and_those_of_others_do_not_wait(fetched):
@@ -173,6 +177,22 @@ def test_each_subscriber_sees_what_it_declares(world):
     assert world.publish(data={"group": "x", "contact": "ada@example.com"}).deliveries == 2
     assert [one.event["data"]["contact"] for one in world.fetch()] == ["***@*******.***"]
     assert [one.event["data"]["contact"] for one in world.fetch(app="knows")] == ["ada@example.com"]
+
+
+def test_confidential_events_reach_who_declared_that_class_and_nobody_else(world):
+    made = publisher()
+    classes = [*made["spec"]["data"]["classes"], "confidential"]
+    confidential = {"data": {**made["spec"]["data"], "classes": classes}}
+    world.deployed({**made, "spec": {**made["spec"], **confidential}})
+    told = subscriber()
+    world.deployed({**told, "spec": {**told["spec"], **confidential}})
+    assert world.publish().decision.is_allowed
+    [handed] = world.fetch()
+    assert handed.event["data"] == {"group": "campaigns"}
+    world.deployed(told)
+    assert world.publish("2").decision.is_allowed
+    assert world.fetch() == []
+    assert "DATA-015" in world.outbox.dead(10)[0].reason
 
 
 def test_a_secret_in_an_event_is_refused(fetched):

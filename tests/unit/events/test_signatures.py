@@ -155,6 +155,20 @@ def test_a_token_without_a_signature_or_with_a_public_key_as_its_secret_is_refus
         check("jwt", {b"authorization": b"Bearer " + head + b"." + body + b"."})
 
 
+def test_a_second_signature_that_anybody_can_make_of_the_first_names_the_same_message():
+    """An ECDSA signature (r, s) holds as (r, n - s) as well; n is the order of P-256 (NIST SP 800-186, 3.2.1.3)."""
+    key = ECKey.generate_key("P-256")
+    public = json.dumps(key.as_dict(private=False))
+    heard = token(key=key, alg="ES256")
+    signed, _, signature = heard[b"authorization"].rpartition(b".")
+    raw = base64.urlsafe_b64decode(signature + b"==")
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    turned = raw[:32] + (order - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+    made = {b"authorization": signed + b"." + base64.urlsafe_b64encode(turned).rstrip(b"=")}
+    assert made != heard
+    assert check("jwt", made, secret=public) == check("jwt", heard, secret=public)
+
+
 @pytest.mark.parametrize(
     ("scheme", "secret"),
     [("standard", "whsec_!!"), ("standard", "whsec_AAAA"), ("jwt", "short"), ("jwt", "{}"), ("none", SECRET)],

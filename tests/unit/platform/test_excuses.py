@@ -7,6 +7,7 @@ import yaml
 
 from audit.log import AuditLog
 from audit.reader import LogReader
+from governance.errors import DependencyError
 from governance.platform.excuses import Excuses, recorded_waivers
 from governance.state.files import FileState
 
@@ -109,3 +110,58 @@ def test_a_file_that_turns_bad_stops_counting_and_that_is_on_record(home, bad):
     assert "w.yaml" in problem
     assert [w.subject for w in excuses.valid] == ["tenant:hr"]
     assert home.said()[2:] == [("waiver_revoked", "gone")]
+
+
+def test_one_that_went_since_it_was_read_is_not_taken_up_once_more(home):
+    state = FileState(home.home)
+    excuses = Excuses(state, home.home, "")
+    state.change("waivers/w.yaml", lambda _: text().encode())
+    excuses.refresh(RULES)
+    state.change("waivers/w.yaml", lambda _: None)  # revoked meanwhile: the log ends with that
+    assert excuses.changes({"home/w.yaml": ""}) == []
+    home.settle(excuses)
+    assert (excuses.valid, home.said()) == ((), [])
+
+
+class Replicas(FileState):
+    """As replicas share it: it says that something changed, and may be out of reach at any moment."""
+
+    def __init__(self, home) -> None:
+        super().__init__(home)
+        self.version, self.ends_at = 0, ""
+
+    def pulse(self) -> object:
+        self._reached("pulse")
+        return self.version
+
+    def names(self, folder: str) -> list[str]:
+        self._reached("names")
+        return super().names(folder)
+
+    def read(self, name: str) -> bytes | None:
+        self._reached("read")
+        return super().read(name)
+
+    def _reached(self, step: str) -> None:
+        if self.ends_at == step:
+            self.ends_at = "pulse"  # from here on nothing answers
+        if self.ends_at == "pulse":
+            raise DependencyError("the replicas' state cannot be had")
+
+
+@pytest.mark.parametrize("step", ["names", "read"])
+def test_a_state_that_goes_away_in_the_middle_excuses_nothing_and_ends_nothing(home, step):
+    state = Replicas(home.home)
+    excuses = Excuses(state, home.home, "")
+    state.change("waivers/w.yaml", lambda _: text().encode())
+    state.change("waivers/x.yaml", lambda _: text(subject="tenant:hr").encode())
+    home.settle(excuses)
+    assert len(excuses.in_force()) == 2
+    state.change("waivers/w.yaml", lambda _: None)  # revoked by another replica
+    state.version, state.ends_at = 1, step
+    for _ in range(2):
+        with pytest.raises(DependencyError):
+            excuses.in_force()
+        state.ends_at = step
+    state.ends_at = ""
+    assert [one.subject for one in excuses.in_force()] == ["tenant:hr"]

@@ -172,7 +172,7 @@ class Deliverer:
         if is_done:
             return await asyncio.to_thread(parts.outbox.done, int(number), lease, of)
         reason = "its subscriber could not deal with it"
-        return await asyncio.to_thread(parts.outbox.failed, int(number), lease, reason, self._due_after, of)
+        return await self._failed((int(number), lease), of, reason)
 
     async def _pushed(self, one: Delivery) -> None:
         row = named(self._parts.spec_of(one.app), "subscribes", one.subscription) or {}
@@ -187,7 +187,7 @@ class Deliverer:
     async def _guarded(self, one: Delivery, attempt: Callable[[], Awaitable[Event]]) -> Event | None:
         """The event, where the attempt came to its end; else None, and the delivery was put back or buried."""
         try:
-            self._check_attempts(one)
+            await self._check_attempts(one)
             return await attempt()
         except Undeliverable as error:
             await asyncio.to_thread(self._parts.outbox.bury, one.number, one.lease, str(error))
@@ -197,13 +197,29 @@ class Deliverer:
             await self._retried(one, InternalError(f"unexpected {type(error).__name__}"))
         return None
 
-    def _check_attempts(self, one: Delivery) -> None:
+    async def _check_attempts(self, one: Delivery) -> None:
         if one.attempts > self._parts.terms.attempts:
-            raise Undeliverable(f"whoever tried it, {one.attempts - 1} times, did not live to say how it went")
+            gone = Undeliverable(f"whoever tried it, {one.attempts - 1} times, did not live to say how it went")
+            await self._parts.line.arefuse(_of_subscription(one.app, one.subscription), gone)
+            raise gone
 
     async def _retried(self, one: Delivery, error: GovernanceError) -> None:
-        reason = f"{error.code}: {error.message}"
-        await asyncio.to_thread(self._parts.outbox.failed, one.number, one.lease, reason, self._due_after)
+        await self._failed((one.number, one.lease), (one.app, one.subscription), f"{error.code}: {error.message}")
+
+    async def _failed(self, leased: tuple[int, str], of: tuple[str, str], reason: str) -> bool:
+        """An attempt failed; after the last the delivery is given up, on record. False where the lease was another's."""
+        given_up: list[str] = []
+
+        def due_after(attempts: int) -> float | None:
+            due = self._due_after(attempts)
+            if due is None:
+                given_up.append(f"delivery {leased[0]} was given up after {attempts} attempts: {reason}")
+            return due
+
+        is_ours = await asyncio.to_thread(self._parts.outbox.failed, *leased, reason, due_after, of)
+        for said in given_up:
+            await self._parts.line.arefuse(_of_subscription(*of), Undeliverable(said))
+        return is_ours
 
     def _due_after(self, attempts: int) -> float | None:
         """When to try again after so many attempts; None after the last."""
@@ -274,6 +290,11 @@ class Deliverer:
             await parts.line.arefuse(source, error, request.digest)
             raise
         return event
+
+
+def _of_subscription(app: str, subscription: str) -> Source:
+    """Where the event itself, and so its trace, is not at hand."""
+    return Source(ENTRY_POINT, f"subscription:{app}/{subscription}", ("exchange",), "", "")
 
 
 def _source(event: Event, actor: str) -> Source:
