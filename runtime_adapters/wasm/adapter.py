@@ -22,7 +22,7 @@ from runtime_adapters.port import (
 )
 from runtime_adapters.wasm.compiling import LARGEST_MODULE, CodeCache, is_component
 from runtime_adapters.wasm.component import ComponentRun, check_component, linked
-from runtime_adapters.wasm.engine import LARGEST_MEMORY_MIB, component_from, host, module_from, version
+from runtime_adapters.wasm.engine import LARGEST_MEMORY_MIB, component_from, host, module_from, put_request, version
 from runtime_adapters.wasm.imports import Calls, check_imports, linker_for
 from runtime_adapters.wasm.run import LONGEST_OUTPUT, Run
 
@@ -127,7 +127,6 @@ class WasmInstance:
                 outcome = run.outcome(self._prepared)
         finally:
             self._calls.current = None
-            run.close()
         self._add(run)
         return outcome
 
@@ -152,9 +151,7 @@ class _ModuleRun(Run):
 
     def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
         super().__init__(plan, broker)
-        self._stdin = os.memfd_create("request", os.MFD_CLOEXEC)
-        os.write(self._stdin, request)
-        os.lseek(self._stdin, 0, os.SEEK_SET)
+        self._request = request
         self._out = bytearray()
 
     def enter(self, store: Any, prepared: Any) -> bytes:
@@ -162,7 +159,7 @@ class _ModuleRun(Run):
         import wasmtime
 
         wasi = wasmtime.WasiConfig()
-        wasi.stdin_file = f"/proc/self/fd/{self._stdin}"
+        put_request(wasi, self._request)
         wasi.stdout_custom = self._write_out
         wasi.stderr_custom = self.write_log
         store.set_wasi(wasi)
@@ -176,9 +173,6 @@ class _ModuleRun(Run):
             memory = exports.get("memory")
             self.memory_mib = memory.data_len(store) / (1 << 20) if isinstance(memory, wasmtime.Memory) else 0.0
         return bytes(self._out)
-
-    def close(self) -> None:
-        os.close(self._stdin)
 
     def _write_out(self, data: bytes) -> int | None:
         if len(self._out) + len(data) > LONGEST_OUTPUT:

@@ -64,6 +64,16 @@ def _pool(config: wasmtime.Config) -> None:
         ffi.wasmtime_pooling_allocation_config_delete(pool)
 
 
+def put_request(wasi: wasmtime.WasiConfig, request: bytes) -> None:
+    """Have a guest read `request` from its standard input, without a file: saves a third of a call. Not in the public half."""
+    from ctypes import byref
+
+    from wasmtime import _ffi as ffi
+
+    copied = ffi.bytes_to_capi(request)
+    ffi.wasi_config_set_stdin_bytes(wasi.ptr(), byref(copied))  # which owns the copy from here on
+
+
 class Ticker:
     """Moves an engine's epoch for as long as somebody is inside it."""
 

@@ -44,9 +44,6 @@ class Run:
         """Instantiate, call, and say what was answered."""
         raise NotImplementedError
 
-    def close(self) -> None:
-        """Give back what the call held."""
-
     def outcome(self, prepared: Any) -> Outcome:
         """Run to its end, or to the first limit."""
         import wasmtime
