@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LARGEST_MODULE = 32 << 20
 COMPILE_S = 60.0
 _COMPILE_MEMORY = 3 << 30
-_MAGIC = b"\0asm\1\0\0\0"
+_MODULE, _COMPONENT = b"\0asm\1\0\0\0", b"\0asm\x0d\0\1\0"
 
 
 class CodeCache:
@@ -63,12 +63,17 @@ class CodeCache:
         return hmac.digest(self._secret, code, "sha256")
 
 
+def is_component(raw: bytes) -> bool:
+    """Whether these bytes say that they are a component."""
+    return raw.startswith(_COMPONENT)
+
+
 def compile_apart(module: bytes) -> bytes:
     """Compile in a child process. Raises BadArtifact for what is no module, or costs too much."""
     if len(module) > LARGEST_MODULE:
         raise BadArtifact(f"the module has {len(module)} bytes; at most {LARGEST_MODULE} are taken")
-    if not module.startswith(_MAGIC):
-        raise BadArtifact("not a WebAssembly core module (version 1)")
+    if not module.startswith((_MODULE, _COMPONENT)):
+        raise BadArtifact("neither a WebAssembly core module (version 1) nor a component")
     try:
         done = subprocess.run(
             [sys.executable, "-c", "from runtime_adapters.wasm.compiling import main; main()"],
@@ -93,6 +98,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_COMPILE_MEMORY, _COMPILE_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (int(COMPILE_S), int(COMPILE_S)))
     import wasmtime
+    import wasmtime.component
 
     from runtime_adapters.wasm.engine import configuration
 
@@ -100,7 +106,7 @@ def main() -> None:
     try:
         # The pool reserves address space that the limit above forbids; machine code does not depend on it.
         engine = wasmtime.Engine(configuration(is_pooled=False))
-        code = wasmtime.Module(engine, module).serialize()
+        code = (wasmtime.component.Component if is_component(module) else wasmtime.Module)(engine, module).serialize()
     except wasmtime.WasmtimeError as error:
         sys.stderr.write(" ".join(str(error).split())[:300] + "\n")
         sys.exit(1)

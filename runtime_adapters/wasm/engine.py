@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TICK_MS = 5
 LARGEST_MEMORY_MIB = 512
 MOST_INSTANCES = 1000
+MOST_PARTS = 64
+"""Core instances, and tables, that one component is made of: componentize-py links 38."""
 _TABLE_ELEMENTS = 20_000
 _ON_DEMAND, _POOLING = 0, 1
 
@@ -51,11 +53,25 @@ def _pool(config: wasmtime.Config) -> None:
         ffi.wasmtime_pooling_allocation_config_total_tables_set(pool, MOST_INSTANCES)
         ffi.wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 1)
         ffi.wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, 1)
+        ffi.wasmtime_pooling_allocation_config_total_component_instances_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_max_core_instances_per_component_set(pool, MOST_PARTS)
+        ffi.wasmtime_pooling_allocation_config_max_tables_per_component_set(pool, MOST_PARTS)
+        ffi.wasmtime_pooling_allocation_config_max_memories_per_component_set(pool, 1)
         ffi.wasmtime_pooling_allocation_config_table_elements_set(pool, _TABLE_ELEMENTS)
         ffi.wasmtime_pooling_allocation_config_max_memory_size_set(pool, LARGEST_MEMORY_MIB << 20)
         ffi.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
     finally:
         ffi.wasmtime_pooling_allocation_config_delete(pool)
+
+
+def put_request(wasi: wasmtime.WasiConfig, request: bytes) -> None:
+    """Have a guest read `request` from its standard input, without a file: saves a third of a call. Not in the public half."""
+    from ctypes import byref
+
+    from wasmtime import _ffi as ffi
+
+    copied = ffi.bytes_to_capi(request)
+    ffi.wasi_config_set_stdin_bytes(wasi.ptr(), byref(copied))  # which owns the copy from here on
 
 
 class Ticker:
@@ -118,3 +134,14 @@ def module_from(serialised: bytes) -> Any:
         return wasmtime.Module.deserialize(host().engine, serialised)
     except wasmtime.WasmtimeError as error:
         raise BadArtifact(f"the module does not load: {' '.join(str(error).split())[:300]}") from error
+
+
+def component_from(serialised: bytes) -> Any:
+    """The same for a component."""
+    import wasmtime
+    import wasmtime.component
+
+    try:
+        return wasmtime.component.Component.deserialize(host().engine, serialised)
+    except wasmtime.WasmtimeError as error:
+        raise BadArtifact(f"the component does not load: {' '.join(str(error).split())[:300]}") from error

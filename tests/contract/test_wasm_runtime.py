@@ -10,8 +10,9 @@ import pytest
 
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
-from runtime_adapters.wasm.adapter import LONGEST_LOG, WasmAdapter
+from runtime_adapters.wasm.adapter import WasmAdapter
 from runtime_adapters.wasm.compiling import compile_apart
+from runtime_adapters.wasm.run import LONGEST_LOG
 from tests.contract import guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)

@@ -1,0 +1,134 @@
+"""One call of one app: its store and limits, what it says to its log, what it asks for. Modules and components share it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runtime_adapters import abi
+from runtime_adapters.port import Outcome
+from runtime_adapters.wasm.engine import TICK_MS, host
+
+if TYPE_CHECKING:
+    from runtime_adapters.plan import RuntimePlan
+    from runtime_adapters.port import Broker
+
+# Instructions that a core gets through in a second, roughly; a cap of 0.5 cores for 2 s is a billion of them.
+FUEL_PER_CORE_SECOND = 1_000_000_000
+LONGEST_OUTPUT = 4 << 20
+LONGEST_LOG = 16 << 10
+
+
+class Parts(NamedTuple):
+    """How many pieces one call may be made of; memory is always one, since the cap is the sum over memories."""
+
+    instances: int
+    tables: int
+
+
+class Run:
+    """What a call holds, and what stops it. `enter` differs between modules and components."""
+
+    parts = Parts(1, 1)
+
+    def __init__(self, plan: RuntimePlan, broker: Broker) -> None:
+        self._plan = plan
+        self._broker = broker
+        self._deadline = time.monotonic() + plan.caps.timeout_ms / 1000
+        self._log = bytearray()
+        self._is_output_too_large = False
+        self.fuel_used = self.egress_calls = self.egress_bytes = 0
+        self.cpu_ms = self.memory_mib = 0.0
+
+    def enter(self, store: Any, prepared: Any) -> bytes:
+        """Instantiate, call, and say what was answered."""
+        raise NotImplementedError
+
+    def outcome(self, prepared: Any) -> Outcome:
+        """Run to its end, or to the first limit."""
+        import wasmtime
+
+        from runtime_adapters.wasm.imports import OutOfBounds
+
+        store, output = self._store(), b""
+        fuel = store.get_fuel()
+        started = time.thread_time()
+        try:
+            output = self.enter(store, prepared)
+            status, detail = "done", ""
+        except wasmtime.ExitTrap as exit_:
+            status, detail = "exit", f"the app ended with code {exit_.code}"
+        except wasmtime.Trap as trap:
+            status, detail = self._trapped(trap)
+        except (wasmtime.WasmtimeError, OutOfBounds) as error:
+            status, detail = self._failed(error)
+        except UnicodeDecodeError:
+            status, detail = "trap", "the request is not UTF-8, and a component takes text"
+        except Exception as error:  # noqa: BLE001  our own end of a host call broke: the guest ends, the host does not
+            status, detail = "broker", type(error).__name__
+        self.cpu_ms = (time.thread_time() - started) * 1000
+        self.fuel_used = fuel - store.get_fuel()
+        if self._is_output_too_large or len(output) > LONGEST_OUTPUT:
+            status, detail = "output", f"more than {LONGEST_OUTPUT} bytes of answer"
+        return Outcome(status, output if status == "done" else b"", self._logged(), detail)
+
+    def ask(self, raw: bytes) -> bytes:
+        """One call out: to the broker with the time that is left; what is no request of ours does not get there."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return abi.refusal("timeout", "no time is left")
+        asked = abi.checked(raw)
+        if asked is None:
+            return abi.refusal("bad_request", "not one JSON object with a known op")
+        if asked["op"] == "log":
+            self.write_log(str(asked.get("text", "")).encode("utf-8", "replace") + b"\n")
+            return b'{"ok":null}'
+        self.egress_calls += 1
+        self.egress_bytes += len(raw)
+        try:
+            answer = self._broker(raw, left)
+        except Exception as error:  # noqa: BLE001  whatever went wrong out there, the guest hears a no and nothing else
+            return abi.refusal("broker_failed", type(error).__name__)
+        if len(answer) > abi.LONGEST_ANSWER:
+            return abi.refusal("too_large", "the answer is larger than an app may receive")
+        return answer
+
+    def write_log(self, data: bytes) -> None:
+        """Keep what there is room for."""
+        self._log += data[: max(0, LONGEST_LOG - len(self._log))]
+
+    def _store(self) -> Any:
+        import wasmtime
+
+        caps = self._plan.caps
+        store = wasmtime.Store(host().engine)
+        store.set_limits(
+            memory_size=caps.memory_mib << 20, table_elements=10_000, memories=1,
+            instances=self.parts.instances, tables=self.parts.tables,
+        )  # fmt: skip
+        store.set_fuel(max(1, int(caps.cpu * caps.timeout_ms / 1000 * FUEL_PER_CORE_SECOND)))
+        store.set_epoch_deadline(max(1, caps.timeout_ms // TICK_MS))
+        return store
+
+    def _logged(self) -> str:
+        return self._log.decode("utf-8", "replace")
+
+    def _trapped(self, trap: Any) -> tuple[str, str]:
+        import wasmtime
+
+        if trap.trap_code == wasmtime.TrapCode.INTERRUPT:
+            return "timeout", f"longer than {self._plan.caps.timeout_ms} ms"
+        if trap.trap_code == wasmtime.TrapCode.OUT_OF_FUEL:
+            return "fuel", "more instructions than its share of processor time"
+        return "trap", str(trap.trap_code.name if trap.trap_code is not None else "trap").lower()
+
+    def _failed(self, error: Exception) -> tuple[str, str]:
+        # Components come here with their traps as well: the binding gives them words and no code.
+        text = " ".join(str(error).split())
+        if "wasm trap: interrupt" in text:
+            return "timeout", f"longer than {self._plan.caps.timeout_ms} ms"
+        if "all fuel consumed" in text:
+            return "fuel", "more instructions than its share of processor time"
+        if "memory" in text and ("limit" in text or "exceed" in text):
+            return "memory", f"more than {self._plan.caps.memory_mib} MiB"
+        return "trap", text[-200:]
