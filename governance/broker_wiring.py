@@ -52,6 +52,7 @@ def broker_of(settings: Settings, line: Pipeline) -> Broker:
         settings.number("connector_deadline_ms") / 1000,
         settings.number("max_body_bytes"),
         settings.number("connector_max_bytes"),
+        settings.number("connector_stream_bytes"),
     )
     sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
     return Broker(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
+from governance.enrich.operation_facts import OperationFacts
 from governance.enrich.pii.policy import scan_policy
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
@@ -217,6 +218,7 @@ def enrichers_of(
         AppFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
+        OperationFacts(registry.connectors),
         ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
         DesignReviewFacts(registry.connectors, review_store_of(settings)),
     ]

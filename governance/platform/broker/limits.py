@@ -24,6 +24,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (id INTEGER PRIMARY KEY, at REAL, app TEXT, connector TEXT);
 CREATE INDEX IF NOT EXISTS calls_of ON calls (app, connector, at);
 CREATE TABLE IF NOT EXISTS days (day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS costs
+    (month TEXT, sort TEXT, name TEXT, microeur INTEGER, PRIMARY KEY (month, sort, name)) WITHOUT ROWID;
 """
 
 
@@ -35,6 +37,8 @@ class Call(NamedTuple):
     area: str
     """Business area: a connector's daily limit is one for the whole area."""
     connector: str
+    most_microeur: int = 0
+    """The most that it may cost, in millionths of a euro: set aside until it is known which operation it was."""
 
 
 class Taken(NamedTuple):
@@ -66,17 +70,20 @@ class Meter:
                     f"calls cannot be counted: {error}", hint="nothing is called meanwhile"
                 ) from error
 
-    def give_back(self, taken: Taken) -> None:
-        """Uncount a call that was refused. Best effort: a count that stays too high refuses, and never lets through."""
+    def finish(self, taken: Taken, cost_microeur: int | None) -> None:
+        """Uncount a call that was refused (None), or take down what one that went out costs.
+
+        Best effort: a count that stays too high refuses, and never lets through.
+        """
+        if cost_microeur == taken.call.most_microeur:
+            return
         with self._lock:
             try:
                 database = self._open()
                 database.execute("BEGIN IMMEDIATE")
-                database.execute("DELETE FROM calls WHERE id = ?", (taken.id,))
-                for sort, name in _counters(taken.call):
-                    database.execute(
-                        "UPDATE days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name)
-                    )
+                if cost_microeur is None:
+                    _uncount(database, taken)
+                _spend(database, taken, (cost_microeur or 0) - taken.call.most_microeur)
                 database.execute("COMMIT")
             except (sqlite3.Error, OSError):
                 self._drop()
@@ -93,15 +100,20 @@ class Meter:
         (minute,) = database.execute("SELECT count(*) FROM calls WHERE app = ? AND connector = ?", key).fetchone()
         row = database.execute("INSERT INTO calls (at, app, connector) VALUES (?, ?, ?)", (now_s, *key))
         before = {sort: _counted(database, day, sort, name) for sort, name in _counters(call)}
+        spent = {sort: _spent(database, day[:7], sort, name) for sort, name in _spenders(call)}
         database.execute("DELETE FROM days WHERE day < ?", (day,))
-        database.execute("COMMIT")
         usage = {
             "calls_today": {call.connector: before["area"]},
             "calls_last_minute": {call.connector: minute},
             "app_calls_today": before["app"],
             "tenant_calls_today": before["tenant"],
+            "app_microeur": spent["app"],
+            "tenant_microeur": spent["tenant"],
         }
-        return Taken(int(row.lastrowid or 0), day, call, usage)
+        taken = Taken(int(row.lastrowid or 0), day, call, usage)
+        _spend(database, taken, call.most_microeur)
+        database.execute("COMMIT")
+        return taken
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
@@ -132,3 +144,27 @@ def _counted(database: sqlite3.Connection, day: str, sort: str, name: str) -> in
         "INSERT INTO days VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1 RETURNING n", (day, sort, name)
     ).fetchone()
     return int(number) - 1
+
+
+def _uncount(database: sqlite3.Connection, taken: Taken) -> None:
+    database.execute("DELETE FROM calls WHERE id = ?", (taken.id,))
+    for sort, name in _counters(taken.call):
+        database.execute("UPDATE days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name))
+
+
+def _spenders(call: Call) -> list[tuple[str, str]]:
+    return [("app", call.app), ("tenant", call.tenant)]
+
+
+def _spent(database: sqlite3.Connection, month: str, sort: str, name: str) -> int:
+    key = (month, sort, name)
+    row = database.execute("SELECT microeur FROM costs WHERE month = ? AND sort = ? AND name = ?", key).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _spend(database: sqlite3.Connection, taken: Taken, microeur: int) -> None:
+    for sort, name in _spenders(taken.call) if microeur else ():
+        database.execute(
+            "INSERT INTO costs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET microeur = microeur + excluded.microeur",
+            (taken.day[:7], sort, name, microeur),
+        )

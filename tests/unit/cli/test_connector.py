@@ -65,7 +65,7 @@ def test_an_openapi_file_becomes_a_proposal_that_the_registry_reads_and_no_rule_
     assert {(row["name"], row["method"], *row["paths"], row["scope"]) for row in read["operations"]} == {
         ("listTickets", "GET", "/api/tickets", "tickets.read"),
         ("openTicket", "POST", "/api/tickets", "tickets.write"),
-        ("get /tickets/{id}", "GET", "/api/tickets", "tickets.read"),
+        ("get /tickets/{id}", "GET", "/api/tickets/{id}", "tickets.read"),
     }
     assert read["scopes"]["tickets.write"] == {"access": "write", "means": "Change tickets"}
     assert read["oauth"]["flows"] == ["authorization_code"]

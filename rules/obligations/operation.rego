@@ -1,0 +1,18 @@
+# METADATA
+# title: The operation that a call is
+# description: Which registered operations the call matched, what each costs, and whether its answer may come record by record.
+# custom:
+#   type: operation
+#   applies_to: [connector_call]
+package platform.obligations.operation
+
+import data.platform.lib.operation
+
+oblige contains value if {
+	some called in operation.called
+	value := {
+		"name": called.name,
+		"cost_microeur": object.get(called, "cost_microeur", 0),
+		"stream": object.get(called, "stream", ""),
+	}
+}
