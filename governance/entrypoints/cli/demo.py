@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from governance.model.decision import Decision
-    from governance.model.request import Request
+    from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.doubles import Double
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LEAD = Source("cli.demo", "marketing-lead")
 _PLATFORM = Source("cli.demo", "platform-team")
 _HR = "api.hris.example.com"
+_A_MINUTE_S_CALLS = 60
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
@@ -157,7 +158,7 @@ class _Demo:
             double.stop()
 
     async def _asked(self, broker: Broker, double: Double) -> None:
-        """One call that is allowed, and two that never leave."""
+        """One call that is allowed, those that never leave, and the one that a minute does not hold any more."""
         from governance.platform.broker.tokens import Caller
 
         app = Caller("where2eat", "marketing", "where2eat-1")
@@ -175,14 +176,27 @@ class _Demo:
             self._say(f"     {name:<18} {json.dumps(seen[name])}")
         forged = {**plain, "headers": {"Host": "payroll.intranet.example.com"}}
         computed = {**plain, "url": "https://hr-mirror.example.net/scim/v2/Users"}
-        for words, asked in (("with a forged Host header", forged), ("to a host it computed while running", computed)):
+        unlisted = {**plain, "url": f"https://{_HR}/v1/salaries"}
+        broad = {**plain, "scopes": ["employees:read", "employees:write"]}
+
+        async def refused(words: str, asked: Json) -> None:
             called = await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())
             self._expect(called.call, "deny")
             self._say(f"   The same call {words}: REFUSED")
             self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
+
+        await refused("with a forged Host header", forged)
+        await refused("to a host it computed while running", computed)
+        await refused("for a path that no operation has", unlisted)
+        await refused("with one scope more than it was granted", broad)
         if len(double.asked) != 1:
             raise InternalError(f"the HR system was asked {len(double.asked)} times; one call was allowed")
-        self._say("   The HR system heard of one call.\n")
+        self._say("   The HR system heard of one call. The app goes on asking:")
+        for _ in range(_A_MINUTE_S_CALLS - 1):
+            again = await broker.call(app, "hris", plain, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+            self._expect(again.call, "allow")
+        await refused(f"for the {_A_MINUTE_S_CALLS + 1}st time within a minute", plain)
+        self._say("")
 
     def _flow(self, line: Pipeline) -> None:
         self._title("5  The app tries to send a list of people to a host nobody approved")
