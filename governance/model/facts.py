@@ -49,6 +49,8 @@ class Facts(NamedTuple):
       model is configured and has not reviewed this design: then `review` stands in `unavailable` too. `severity`: `info`,
       `low`, `medium`, `high`, `critical`; `category` as in `enrich/threats.py`; `source`: `checklist` or `model`;
       `review_id`: the audit record of the model's review
+    - `scope_use`: for a deploy of an app that was deployed before: `{looked_since, scopes[{connector, scope, asked_since,
+      last_used}]}`: RFC 3339, `last_used` empty where no call since `looked_since` used the scope
     - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today,
       app_microeur, tenant_microeur}`: before this call: of the business area today, of the app within 60 s, of the app and
       of the tenant today; millionths of a euro that both spent this month; absent where no meter runs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.errors import AuditError
 from audit.record import Entry
 from governance.entrypoints.http.asgi import Answer, json_answer, json_bytes
-from governance.entrypoints.http.decisions import body_of
+from governance.entrypoints.http.decisions import body_of, recorded_reading
 from governance.errors import (
     CallerError,
     Forbidden,
@@ -24,7 +24,7 @@ from governance.model.request import Source
 from governance.normalise.requests import is_app_name
 from governance.platform.broker.calls import called_json
 from governance.platform.broker.tokens import LONGEST_S, Caller
-from governance.wiring import registry_of
+from governance.wiring import registry_of, scope_use_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -160,6 +160,19 @@ async def show(worker: Worker, call: Call, _: Identity) -> Answer:
     if found is None:
         raise NotFound("there is no such connector", where=call.path, hint="GET /v1/connectors lists them")
     return json_answer(found)
+
+
+async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """Which scopes an app holds, since when, and when a call last used each."""
+    name = call.params[0]
+    known = worker.directory.app(name) if is_app_name(name) else None
+    tenant = str(known["spec"].get("tenant", "")) if known is not None else ""
+    if known is None or (identity.tenant and identity.tenant != tenant):
+        raise NotFound(f"no app {name[:63]!r} was deployed", where=call.path)
+    # In a thread: a long log must not keep decisions waiting.
+    found = await asyncio.to_thread(scope_use_of, worker.settings, registry_of(worker.settings), name)
+    await recorded_reading(worker, identity, {"app": name, "tenant": tenant, "scopes": len(found["scopes"])})
+    return json_answer({"app": name, **found})
 
 
 def _caller(worker: Worker, call: Call) -> Caller:

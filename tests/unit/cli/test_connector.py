@@ -131,6 +131,18 @@ def test_listing_and_showing(cli):
     assert cli("connector", "show", "nobody").code == 2
 
 
+def test_scopes_that_no_call_used_are_named(cli):
+    deployed(cli)
+    done = cli("connector", "unused")
+    assert done.code == 1
+    assert [row.split()[:3] for row in done.out.splitlines()] == [
+        ["where2eat", "hris", "employees:read"],
+        ["where2eat", "recommender", "recommendations:read"],
+    ]
+    assert all("used not since" in row for row in done.out.splitlines())
+    assert cli("connector", "unused", "nobody").code == 2
+
+
 def test_a_call_from_the_terminal_is_a_call_like_any_other(cli, tmp_path):
     double = Double(HOST, tmp_path / "tls", hris("a-credential-of-tests")).start()
     try:
