@@ -52,6 +52,7 @@ bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/bench.py
 	@$(BIN)/python tests/benchmarks/scanning.py
 	@$(BIN)/python tests/benchmarks/gateway.py
+	@$(BIN)/python tests/benchmarks/broker_cost.py
 
 fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record
 	@$(BIN)/python tests/fuzz/run.py
