@@ -114,6 +114,14 @@ def _check_operations(document: dict[str, Any], path: str) -> None:
             raise BadEntry(f"{where}: cost_microeur is a whole number of millionths of a euro a call")
         if one.get("stream", STREAMS[0]) not in STREAMS:
             raise BadEntry(f"{where}: stream is not one of {', '.join(STREAMS)}")
+        if (
+            "stream" in one
+            and document["fields"]
+            and not any(field["pointer"][:1] == ["*"] for field in document["fields"])
+        ):
+            raise BadEntry(
+                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*")'
+            )
         if not one["paths"] or not all(map(_is_template, one["paths"])):
             raise BadEntry(f"{where}: paths are templates such as /people/{{id}}, one whole segment a parameter")
 
