@@ -48,3 +48,14 @@ test_without_facts_a_broker_is_refused if {
 test_where_nobody_counts_nothing_is_refused if {
 	_found(requests.connector_call) == set()
 }
+
+test_a_call_that_costs_nothing_passes_with_the_last_cent_spent if {
+	free := requests.without(requests.changed(requests.connector_call, "/context", {"enforcement_point": "broker"}), "/facts/connectors/0/operations/0/cost_microeur")
+	_found(requests.extended(free, "/facts/usage", {"app_microeur": 50000000, "tenant_microeur": 500000000})) == set()
+	_found(requests.extended(free, "/facts/usage", {"app_microeur": 50000001, "tenant_microeur": 0})) == {_no("app")}
+}
+
+test_a_budget_that_is_no_number_holds_nothing if {
+	request := requests.changed(_broker({"app_microeur": 0, "tenant_microeur": 0}), "/app/quotas/costEurPerMonth", "much")
+	_found(request) == {_no("app")}
+}

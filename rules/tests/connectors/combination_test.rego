@@ -49,3 +49,9 @@ test_an_app_has_as_many_as_its_area_gives_it if {
 	_found(_many(elsewhere, 3)) == set()
 	_found(_many(elsewhere, 4)) == {[["app", "connectors"], "The app has 6 connectors; its business area gives one app 5."]}
 }
+
+test_one_that_is_named_twice_does_not_meet_itself if {
+	other := requests.changed(requests.deploy, "/facts/connectors/1/name", "brand-new")
+	twice := requests.changed(requests.changed(other, "/app/connectors/1/name", "brand-new"), "/app/connectors/0/name", "brand-new")
+	_found(twice) == set()
+}

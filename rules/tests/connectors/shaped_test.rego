@@ -74,3 +74,17 @@ test_the_broker_says_which_operation_an_answer_is_of if {
 test_a_flow_that_is_no_answer_has_no_operation if {
 	_found(requests.data_flow) == set()
 }
+
+test_an_answer_without_a_schema_passes if {
+	request := requests.changed(_answer(_good, {}), "/facts/connectors/0/operations/0/shaped", ["request"])
+	_found(request) == set()
+}
+
+test_an_error_begins_at_400 if {
+	_found(_answer(object.union(_good, {"status": 400}), {"list employees": _wrong})) == set()
+}
+
+test_a_call_is_no_answer_and_another_door_s_answer_needs_no_operation if {
+	_found(requests.changed(requests.connector_call, "/context", {"enforcement_point": "broker"})) == set()
+	_found(requests.answer) == set()
+}

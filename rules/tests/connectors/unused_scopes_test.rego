@@ -49,3 +49,7 @@ test_without_facts_nothing_is_found_unused if {
 	_found(requests.deploy) == set()
 	_found(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_the_period_ends_with_the_whole_day if {
+	_found(_deploy("2026-10-25T09:00:00Z", {"asked_since": "2026-10-25T09:00:00Z"})) == _finding
+}
