@@ -33,11 +33,14 @@ class Care:
 
     def __init__(
         self, log: AuditLog | SharedLog, home: Path, *, origin: str, witnesses: Witnesses | None, self_audit_s: float,
-        complain: Callable[[str], object], database: Database | None = None,
+        complain: Callable[[str], object], database: Database | None = None, follow: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
-        """Raises what `Witnesses.check_start` raises: a log that its witnesses disown is not served at all."""
+        """Raises what `Witnesses.check_start` raises: a log that its witnesses disown is not served at all.
+
+        `follow` is called every second: what has to happen elsewhere because of what the log says.
+        """
         self._log, self._witnesses, self._complain = log, witnesses, complain
-        self._self_audit_s = self_audit_s
+        self._self_audit_s, self._follow = self_audit_s, follow
         self._reader = LogReader(home, origin=origin, is_checked=True, database=database)
         self._at = 0
         self._submitted, self._again_at = -1, 0.0
@@ -54,11 +57,13 @@ class Care:
         self._reader.close()
 
     def _run(self) -> None:
-        audited = time.monotonic()
+        audited, said = time.monotonic(), ""
         while not self._log.distrusted:
             is_last = self._stopped.wait(_TICK_S)
             try:
                 self._submit()
+                if self._follow is not None:
+                    self._follow()
                 if time.monotonic() - audited >= self._self_audit_s and not is_last:
                     audited = time.monotonic()
                     self.audit_part()
@@ -66,7 +71,9 @@ class Care:
                 self._log.distrust(str(error))
                 self._complain(f"audit: {error}; nothing is recorded, and so nothing allowed, any more\n")
             except (AuditError, OSError) as error:
-                self._complain(f"audit: {error}\n")
+                if str(error) != said:  # not every second the same
+                    said = str(error)
+                    self._complain(f"audit: {error}\n")
             if is_last:
                 return
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.notes import BadNote, opened, parse_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from audit.notes import VerifierKey
 
@@ -29,6 +29,8 @@ class Certificate(NamedTuple):
     """Records whose sealed members can never be read again, as `0-5,9`."""
     by: tuple[str, ...]
     """`INDEX LEAF_HASH` of each record of the erasure."""
+    outside: tuple[str, ...]
+    """What the erasure cannot reach, each a word and what it is."""
     size: int
     """Of the log, in the checkpoint that covers them."""
     root: bytes
@@ -44,6 +46,7 @@ def certificate_text(origin: str, certificate: Certificate) -> str:
     rows = [
         f"{origin}/erasure", f"time {certificate.time}", f"subject {certificate.commitment} {certificate.salt}",
         f"indexes {certificate.indexes}", *(f"record {one}" for one in certificate.by),
+        *(f"outside {one}" for one in certificate.outside),
         f"log {certificate.size} {certificate.root.hex()}",
     ]  # fmt: skip
     return "\n".join(rows) + "\n"
@@ -65,15 +68,27 @@ def check_certificate(note: str, key: VerifierKey, subject: str = "") -> Certifi
 
 
 def certificate_of(checkpoint: str, key: VerifierKey, what: dict[str, str], by: Iterable[str]) -> Certificate:
-    """The certificate for what the log did: `what` has time, commitment, salt, indexes; `checkpoint` is its signed note."""
+    """The certificate for what the log did: `what` has time, commitment, salt, indexes, exports."""
     head = parse_checkpoint(opened(checkpoint, key))
-    return Certificate(what["time"], what["commitment"], what["salt"], what["indexes"], tuple(by), head.size, head.root)
+    outside = tuple(_outside(what["exports"]))
+    said = (what["time"], what["commitment"], what["salt"], what["indexes"], tuple(by), outside)
+    return Certificate(*said, head.size, head.root)
+
+
+def _outside(exports: str) -> Iterator[str]:
+    if exports:
+        yield f"exports {exports}: packages of these records of the log that were handed out before"
+    yield (
+        "copies of the database, its write-ahead log or its disk that others keep: they hold what was sealed as ciphertext, "
+        "readable with the log's key of their time, by nobody once that key was changed and destroyed"
+    )
+    yield "members that are not sealed: kind, time, app, tenant, actor, effect, rules"
 
 
 def _read(lines: list[str]) -> Certificate:
     rows = [line.partition(" ") for line in lines[1:] if line]
-    one = {word: rest for word, _, rest in rows if word != "record"}
+    one = {word: rest for word, _, rest in rows if word not in {"record", "outside"}}
     commitment, salt = one["subject"].split(" ")
     size, root = one["log"].split(" ")
-    by = tuple(rest for word, _, rest in rows if word == "record")
-    return Certificate(one["time"], commitment, salt, one["indexes"], by, int(size), bytes.fromhex(root))
+    by, outside = (tuple(rest for word, _, rest in rows if word == wanted) for wanted in ("record", "outside"))
+    return Certificate(one["time"], commitment, salt, one["indexes"], by, outside, int(size), bytes.fromhex(root))

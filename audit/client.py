@@ -146,13 +146,18 @@ class Client:
 
 
 def _line(number: int, entry: Entry) -> bytes:
-    """What the writer reads; refused here when it could not, since there it would cost everybody's connection."""
+    """What the writer reads; refused here when it could not, since there it would cost everybody's connection.
+
+    The sealed texts stand behind the line as they are: written as JSON in JSON, each of their quotes would be escaped here
+    and unescaped there.
+    """
     try:
-        texts = {name: text_of(value) for name, value in entry.sealed.items()}
-        text = _ENCODER.encode([number, entry.kind, entry.time, entry.public, texts, entry.subject])
+        texts = [(name, text_of(value).encode("utf-8", "surrogatepass")) for name, value in entry.sealed.items()]
+        lengths = [(name, len(text)) for name, text in texts]
+        head = _ENCODER.encode([number, entry.kind, entry.time, entry.public, lengths, entry.subject])
     except (ValueError, TypeError, RecursionError) as error:
         raise NotDurable(f"not JSON: {error}") from error
-    line = text.encode("utf-8", "surrogatepass") + b"\n"
+    line = b"".join((head.encode("utf-8", "surrogatepass"), b"\n", *(text for _, text in texts)))
     if len(line) > LONGEST_LINE:
         raise RecordTooLarge(f"a record of {len(line)} bytes; the writer takes at most {LONGEST_LINE}")
     return line

@@ -15,6 +15,7 @@ from audit.certificate import certificate_of, certificate_text, commitment_to
 from audit.errors import AuditError, BadFilter, HeldBack, NothingThere
 from audit.log import Amendment
 from audit.notes import signed
+from audit.pruned import in_parts
 from audit.record import Entry
 from audit.retention import cut_off, parse_retention
 from audit.rotation import rotation_public
@@ -91,7 +92,7 @@ class Custody:
         subject, salt = str(wanted["subject"]), os.urandom(16)
         if not subject or not wanted["reason"].strip():
             raise AuditError("an erasure names a subject and gives a reason")
-        commitment, key = commitment_to(subject, salt), self._log.key
+        commitment, key, exported = commitment_to(subject, salt), self._log.key, [""]
 
         def plan(store: LogStore, vault: Vault, index: int) -> Amendment:
             if store.subject_key(subject) is None:
@@ -103,12 +104,14 @@ class Custody:
             if held is not None:
                 raise HeldBack(f"hold {held} covers records of this subject; nothing was erased (`audit hold list`)")
             public = {**wanted["public"], "subject_commitment": commitment}
+            exported[0] = _exported_since(store, emptied)
             return _emptying("erasure", wanted, public, emptied, index, subject=subject)
 
         amended = self._log.amend(plan).result(wanted["timeout_s"])
         records = [self._log.reader.record(receipt.index) for receipt in amended.receipts]
         indexes = ",".join(record["public"]["indexes"] for record in records)
         what = {"time": wanted["time"], "commitment": commitment, "salt": salt.hex(), "indexes": indexes}
+        what["exports"] = exported[0]
         by = [f"{receipt.index} {receipt.leaf_hash}" for receipt in amended.receipts]
         text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by))
         return {
@@ -145,8 +148,9 @@ class Custody:
             found["more"] = found["more"] or (bool(emptied) and bool(retention.leaves))
             if (not emptied and not minimum) or wanted.get("dry_run"):
                 return Amendment([])
-            said = {**public, "minimum": minimum or store.minimum()}
-            return _emptying("prune", wanted, said, sorted(emptied), index, minimum=minimum)
+            if minimum:
+                return _cutting(store, wanted["time"], {**public, "minimum": minimum}, index)
+            return _emptying("prune", wanted, {**public, "minimum": store.minimum()}, sorted(emptied), index)
 
         self._log.amend(plan).result(wanted["timeout_s"])
         return found
@@ -214,6 +218,13 @@ def _held_by_name(store: LogStore, vault: Vault, subject: str) -> str | None:
     return None
 
 
+def _exported_since(store: LogStore, emptied: list[int]) -> str:
+    """The records of exports made since the first of some records, as ranges: their packages may hold them."""
+    since = min(emptied, default=0)
+    found = [index for index in store.search(Filter(kind="export"), newest_first=False) if index > since]
+    return ",".join(ranges_text(found))
+
+
 def _expired(store: LogStore, classes: tuple[Any, ...], now: str) -> Iterator[int]:
     for number, keeping in enumerate(classes):
         for index, kind, tenant in store.expired(keeping.kind, keeping.tenant, cut_off(now, keeping.keep)):
@@ -231,10 +242,9 @@ def _minimum(store: LogStore, leaves: str, now: str, held: set[int]) -> int:
 
 
 def _emptying(
-    kind: str, wanted: dict[str, Any], public: dict[str, Any], emptied: list[int], index: int, *, subject: str = "",
-    minimum: int = 0,
-) -> Amendment:  # fmt: skip
-    """One record for each text of ranges; the key, or the leaves, go with the last."""
+    kind: str, wanted: dict[str, Any], public: dict[str, Any], emptied: list[int], index: int, *, subject: str = ""
+) -> Amendment:
+    """One record for each text of ranges; the key goes with the last."""
     entries, changes = [], []
     texts = ranges_text(emptied) or [""]
     position = 0
@@ -246,5 +256,17 @@ def _emptying(
         entries.append(Entry(kind, wanted["time"], said, sealed))
         part = tuple(emptied[position : position + count])
         position += count
-        changes.append(Change(index + number, part, subject if is_last else "", minimum if is_last else 0))
+        changes.append(Change(index + number, part, subject if is_last else ""))
     return Amendment(entries, changes)
+
+
+def _cutting(store: LogStore, time: str, public: dict[str, Any], index: int) -> Amendment:
+    """The leaves below `public["minimum"]` go; what is recorded keeps exports and keys of earlier times verifiable."""
+    minimum = public["minimum"]
+    leaves = (json.loads(store.leaf(at) or b"{}") for at in store.custody("key_rotation") if at < minimum)
+    entries = [Entry("key_rotation", time, leaf["public"], {}) for leaf in leaves]
+    said = [
+        {**public, "indexes": "", "records": 0, "sequences": part} for part in in_parts(store.sequences_below(minimum))
+    ]
+    entries += [Entry("prune", time, one, {}) for one in said]
+    return Amendment(entries, [Change(index + len(entries) - 1, minimum=minimum)])

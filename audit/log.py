@@ -16,6 +16,7 @@ from audit.openings import Vault
 from audit.record import Entry, Receipt, Sealed, leaf_of, seal
 from audit.rows import Batch, Change, Row, texts_of
 from audit.startup import Opened, open_embedded
+from audit.subjects import Wraps
 from audit.tree import leaf_hash
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ class AuditLog:
         """
         parts = opened or open_embedded(home, origin)
         self._folder, self._key, self._store, self._frontier, self.reader, self._keep_head, self._give_back = parts
+        self._store.wraps = lambda: self._wraps
+        self._wraps = Wraps(self._key.seeds)
+        if self._store.has_subjects_in_clear():  # written by an earlier version
+            wrapping = [Change(wraps=self._wraps)]
+            self._store.append(Batch([], [], [], self._frontier.size, self._store.head_note(), wrapping))
+            self._store.scrub()
         self._vault = Vault(self._store)
         self._sequences: dict[str, int] = {}
         self._last_time = self._store.last_time()
@@ -217,17 +224,22 @@ class AuditLog:
         before = self._key
         if key is not None:
             key.save(self._folder / "key")
-            self._key = key
+            self._sign_with(key)
+        # Whose keys are wrapped is for the new key alone to open, before the old one goes.
+        changes = [Change(wraps=Wraps(before.alone().seeds))] if key is None else []
         try:
-            amended = self._appended([entry(self._key)])
+            amended = self._appended([entry(self._key)], changes)
         except BaseException:
             before.save(self._folder / "key")
-            self._key = before
+            self._sign_with(before)
             raise
         if key is None:
-            self._key = before.alone()
-            self._key.save(self._folder / "key")
+            before.alone().save(self._folder / "key")
+            self._sign_with(before.alone())
         return amended
+
+    def _sign_with(self, key: SigningKey) -> None:
+        self._key, self._wraps = key, Wraps(key.seeds)
 
     def _appended(self, entries: Sequence[Entry], changes: Sequence[Change] = ()) -> Amended:
         """The entries in one commit, all of them or none."""

@@ -7,15 +7,17 @@ it grows), level by level, so that publishing them is copying them.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from audit.rows import NAMED, Batch, Filter, SubjectKey, comparable, texts_of
+from audit.rows import NAMED, Batch, Change, Filter, SubjectKey, comparable, texts_of
+from audit.subjects import KEY, Wraps
 from audit.tree import Frontier, node_hash, subtree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
 TILE_HEIGHT = 8
@@ -28,6 +30,9 @@ CUSTODY_SQL = str(CUSTODY)
 
 class LogStore(ABC):
     """One connection; a thread of its own per instance."""
+
+    wraps: Callable[[], Wraps] = Wraps
+    """How subjects' names and keys are stored; set by whoever has the log's key."""
 
     @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterable[tuple[Any, ...]]:
@@ -87,6 +92,16 @@ class LogStore(ABC):
     def pruned_sequence(self, app: str) -> int:
         """The last sequence number of an app among the leaves that were pruned."""
         return self._number("SELECT app_sequence FROM pruned_apps WHERE app = ?", (app,))
+
+    def sequences_below(self, minimum: int) -> dict[str, int]:
+        """App to the last number of its records before an index, those that are gone already included."""
+        found = {str(app): int(number) for app, number in self.rows("SELECT app, app_sequence FROM pruned_apps")}
+        last = "SELECT app, max(app_sequence) AS app_sequence FROM leaves WHERE idx < ? GROUP BY app"
+        sql = f"SELECT leaf FROM leaves JOIN ({last}) AS last USING (app, app_sequence)"  # noqa: S608  our own words
+        for (leaf,) in self.rows(sql, (minimum,)):
+            said = json.loads(bytes(leaf))
+            found[str(said["public"].get("app", ""))] = said["app_sequence"]
+        return found
 
     def last_time(self) -> str:
         """The newest record's time."""
@@ -152,7 +167,7 @@ class LogStore(ABC):
 
     def search(self, wanted: Filter, *, limit: int = -1, newest_first: bool = True) -> Iterator[int]:
         """Indexes of the matching records."""
-        clauses, values = _where(wanted)
+        clauses, values = _where(wanted, self.wraps().tags(wanted.subject))
         order = "DESC" if newest_first else "ASC"
         most = f" LIMIT {limit:d}" if limit >= 0 else ""
         sql = f"SELECT idx FROM leaves{clauses} ORDER BY idx {order}{most}"  # noqa: S608  column names are ours
@@ -166,7 +181,7 @@ class LogStore(ABC):
 
     def expired(self, kind: str, tenant: str, until: str) -> Iterator[tuple[int, str, str]]:
         """(index, kind, tenant) of records with an opening, of a kind and tenant (empty: any) and from before a time."""
-        clauses, values = _where(Filter(kind=kind, tenant=tenant, until=until))
+        clauses, values = _where(Filter(kind=kind, tenant=tenant, until=until), [])
         sql = f"SELECT idx, kind, tenant FROM leaves{clauses} AND idx IN (SELECT idx FROM sealed) ORDER BY idx"  # noqa: S608
         yield from self.rows(sql, values)
 
@@ -203,13 +218,32 @@ class LogStore(ABC):
 
     def subject_key(self, subject: str) -> SubjectKey | None:
         """The key of a subject; None when it was never made, or was erased."""
-        row = self._one("SELECT number, subject, key FROM subjects WHERE subject = ?", (subject,))
-        return SubjectKey(*row) if row else None
+        tags = self.wraps().tags(subject)
+        marks = ",".join("?" * len(tags))
+        row = self._one(f"SELECT number, subject, key FROM subjects WHERE subject IN ({marks})", tags) if tags else None  # noqa: S608  marks only
+        return self.wraps().opened(SubjectKey(*row)) if row else None
 
     def numbered_key(self, number: int) -> bytes | None:
         """The key that openings name by a number; None when it was erased."""
-        row = self._one("SELECT key FROM subjects WHERE number = ?", (number,))
-        return bytes(row[0]) if row else None
+        row = self._one("SELECT number, subject, key FROM subjects WHERE number = ?", (number,))
+        return self.wraps().opened(SubjectKey(*row)).key if row else None
+
+    def has_subjects_in_clear(self) -> bool:
+        """Whether an earlier version of this program stored names and keys as they are."""
+        return self._has("SELECT 1 FROM subjects WHERE length(key) = ? LIMIT 1", (KEY,))
+
+    def _kept_subjects(self, change: Change) -> list[SubjectKey]:
+        """The rows of the table of subjects after a change: without the one whose key is destroyed, wrapped anew if asked."""
+        rows = [SubjectKey(*row) for row in self.rows("SELECT number, subject, key FROM subjects")]
+        gone = {change.subject, *self.wraps().tags(change.subject)} if change.subject else set()
+        kept = [row._replace(key=bytes(row.key)) for row in rows if row.subject not in gone]
+        return [change.wraps.wrapped(self.wraps().opened(row)) for row in kept] if change.wraps else kept
+
+    def numbered_keys(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """The same for several; those that were erased are not in it."""
+        marks = ",".join("?" * len(numbers))
+        rows = self.rows(f"SELECT number, subject, key FROM subjects WHERE number IN ({marks})", list(numbers))  # noqa: S608  marks only
+        return {int(row[0]): self.wraps().opened(SubjectKey(*row)).key for row in rows}
 
     def last_subject(self) -> int:
         """The highest number that an opening or a key has, so that none is given twice."""
@@ -231,8 +265,8 @@ def node_in(tile_at: Callable[[int, int], bytes], level: int, index: int) -> byt
     return hashes[0]
 
 
-def _where(wanted: Filter) -> tuple[str, list[Any]]:
-    """The clause of a filter; what only the openings say (`text`) is not in it."""
+def _where(wanted: Filter, tags: Sequence[str]) -> tuple[str, list[Any]]:
+    """The clause of a filter, its subject given by tags; what only the openings say (`text`) is not in it."""
     clauses: list[str] = []
     values: list[Any] = []
 
@@ -259,6 +293,6 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.connector:
         narrow("idx IN (SELECT idx FROM connectors_hit WHERE connector = ?)", wanted.connector)
     if wanted.subject:
-        whose = "SELECT idx FROM sealed WHERE subject = (SELECT number FROM subjects WHERE subject = ?)"
-        narrow(f"idx IN ({whose})", wanted.subject)
+        numbers = f"SELECT number FROM subjects WHERE subject IN ({','.join('?' * len(tags)) or 'NULL'})"  # noqa: S608  marks only
+        narrow(f"idx IN (SELECT idx FROM sealed WHERE subject IN ({numbers}))", *tags)  # noqa: S608  same
     return (" WHERE " + " AND ".join(clauses) if clauses else ""), values

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -15,20 +16,27 @@ import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 from audit.errors import BadPackage
-from audit.notes import BadNote, VerifierKey, opened, parse_verifier_key
+from audit.notes import BadNote, VerifierKey, opened_by_any, parse_verifier_key
+from audit.rotation import lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT = "microapp-audit-export/2"
 MANIFEST, MANIFEST_NOTE, CHECKPOINT = "manifest.json", "manifest.note", "checkpoint"
 COSIGNED = "cosigned"
 """The newest checkpoint that witnesses cosigned, where there are any: it may be a little older than the export's own."""
+KEYS = "keys.jsonl"
+"""Where the log's key was changed: each step from one key to the next, signed by both."""
+PRUNED = "pruned.jsonl"
+"""Where the records begin behind what was pruned: the log's own records that say so, each with its inclusion proof."""
 RECORDS, OPENINGS, LEAVES, PROOF = "records.jsonl", "openings.jsonl", "leaves.bin", "proof.bin"
 _HAS_TO_BE = (CHECKPOINT, RECORDS, OPENINGS, LEAVES, PROOF)
 # A leaf is at most 64 KiB; the sealed part is bounded by the service's body limit.
 LONGEST_LINE = 32 << 20
 _SMALL = 1 << 20
+# What is read, and hashed, at once: a call for each of a million lines takes as long as the hashing.
+_PIECE = 1 << 18
 _MOST_FILES = 1000
 _UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -51,6 +59,8 @@ class Manifest(NamedTuple):
     """By app: how many of its first records the log says it no longer has."""
     stops: tuple[int, ...]
     files: Mapping[str, File]
+    keys: tuple[VerifierKey, ...]
+    """`key`, and those before it that lead to it by rotations that both sides signed."""
 
 
 class Package:
@@ -124,17 +134,21 @@ class Checked:
             return self._taken(self._stream.read(size))
 
     def lines(self) -> Iterator[bytes]:
-        """Line by line, each with its newline."""
-        while True:
-            try:  # a million times: `readable` would take as long as the reading
-                line = self._stream.readline(LONGEST_LINE + 1)
-            except _UNREADABLE as error:
-                raise BadPackage(f"{self.name}: cannot be read: {error}") from error
-            if not line:
-                return
-            if len(line) > LONGEST_LINE:
+        """Line by line, each with its newline. What goes beyond the signed length is told after the lines before it."""
+        rest, has_more = b"", True
+        while has_more:
+            with readable(self.name):
+                piece = self._stream.read(_PIECE)
+            has_more = 0 < len(piece) <= self._left
+            rest += self._taken(piece[: self._left])
+            lines = io.BytesIO(rest).readlines()
+            rest = lines.pop() if lines and has_more else b""
+            if piece and not has_more and lines and not lines[-1].endswith(b"\n"):
+                lines.pop()  # the signed length ends in it
+            yield from lines
+            if len(rest) > LONGEST_LINE:
                 raise BadPackage(f"{self.name}: a line is longer than {LONGEST_LINE} bytes")
-            yield self._taken(line)
+        self._taken(piece)  # more than was signed is refused; at the end it is empty
 
     def pieces(self, width: int) -> Iterator[bytes]:
         """Fixed-width rows; the last may be cut short."""
@@ -163,24 +177,28 @@ class Checked:
 
 
 def read_manifest(package: Package, trusted: str) -> Manifest:
-    """The manifest, once its signature holds; `trusted`: the verifier key that has to have signed, empty for any."""
+    """The manifest, once its signature holds.
+
+    `trusted`: the verifier key that has to have signed, or to lead to the one that did; empty for any.
+    """
     raw = package.small(MANIFEST)
     try:
         body = json.loads(raw)
         if body["format"] != FORMAT:
             raise BadPackage(f"{MANIFEST}: not an export of format {FORMAT}")
-        key = _key(str(body["verifier_key"]), trusted)
+        keys = _keys(package, str(body["verifier_key"]), trusted, has_steps=KEYS in body["files"])
         manifest = Manifest(
-            key,
+            keys[0],
             dict(body["filter"]),
             _count(body["records"]),
             {str(app): _count(number) for app, number in body["pruned"].items()},
             tuple(_count(stop) for stop in body["stops"]),
             {str(name): File(str(file["sha256"]), _count(file["bytes"])) for name, file in body["files"].items()},
+            keys,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadPackage(f"{MANIFEST}: not the manifest of an export: {type(error).__name__}") from error
-    if opened_note(package, MANIFEST_NOTE, key) != manifest_text(key.name, raw):
+    if opened_note(package, MANIFEST_NOTE, keys[:1]) != manifest_text(keys[0].name, raw):
         raise BadPackage(f"{MANIFEST}: not the one that was signed")
     for name in manifest.files:
         if not is_plain(name):
@@ -191,10 +209,10 @@ def read_manifest(package: Package, trusted: str) -> Manifest:
     return manifest
 
 
-def opened_note(package: Package, name: str, key: VerifierKey) -> str:
-    """The text of a note in the package that `key` signed."""
+def opened_note(package: Package, name: str, keys: Sequence[VerifierKey]) -> str:
+    """The text of a note in the package that one of the keys signed."""
     try:
-        return opened(package.small(name).decode(), key)
+        return opened_by_any(package.small(name).decode(), keys)
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
 
@@ -236,15 +254,25 @@ def _checked_names(archive: zipfile.ZipFile, path: str) -> str:
     return inside
 
 
-def _key(inside: str, trusted: str) -> VerifierKey:
+def _keys(package: Package, inside: str, trusted: str, *, has_steps: bool) -> tuple[VerifierKey, ...]:
+    """The key that signed and those that lead to it; raises BadPackage where the trusted one is not among them."""
     try:
         key = parse_verifier_key(inside)
         wanted = parse_verifier_key(trusted) if trusted else key
     except BadNote as error:
         raise BadPackage(f"{MANIFEST}: {error}") from error
-    if str(key) != str(wanted):
-        raise BadPackage(f"{MANIFEST}: signed by {key}, not by the key you trust")
-    return wanted
+    try:
+        steps = [json.loads(line) for line in package.small(KEYS).splitlines()] if has_steps else []
+        keys = lineage(key, steps)
+    except (BadNote, ValueError, AttributeError, RecursionError) as error:
+        said = str(error) if isinstance(error, BadNote) else "not steps from one key to the next"
+        raise BadPackage(f"{KEYS}: {said}") from error
+    if wanted not in keys:
+        raise BadPackage(
+            f"{MANIFEST}: signed by {key}, not by the key you trust, and no unbroken chain of rotations leads from that "
+            "one to this"
+        )
+    return keys
 
 
 def _count(value: object) -> int:

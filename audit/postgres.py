@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from audit.errors import BatchRefused, LogUnusable
-from audit.log_store import CUSTODY_SQL
+from audit.schema import HEAD, bound, from_nothing, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,45 +34,6 @@ SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives
 SET idle_in_transaction_session_timeout = '15s';
 """
 _MIGRATION_LOCK = 0x61756469
-
-# Text sorts and compares by bytes, whatever the database's own collation is: times are compared as text.
-_LOG = f"""
-CREATE TABLE leaves (
-    idx bigint PRIMARY KEY, leaf bytea NOT NULL, kind text COLLATE "C" NOT NULL, time text COLLATE "C" NOT NULL,
-    decision_id text COLLATE "C" NOT NULL, app text COLLATE "C" NOT NULL, app_sequence bigint NOT NULL,
-    tenant text COLLATE "C" NOT NULL, actor text COLLATE "C" NOT NULL, effect text COLLATE "C" NOT NULL,
-    trace_id text COLLATE "C" NOT NULL DEFAULT ''
-);
-CREATE UNIQUE INDEX leaves_by_app ON leaves (app, app_sequence);
-CREATE INDEX leaves_by_decision ON leaves (decision_id);
-CREATE INDEX leaves_by_tenant ON leaves (tenant, idx);
-CREATE INDEX leaves_by_kind ON leaves (kind, idx) WHERE kind IN {CUSTODY_SQL};
-CREATE INDEX leaves_by_trace ON leaves (trace_id) WHERE trace_id <> '';
-CREATE TABLE rules_hit (rule text COLLATE "C" NOT NULL, idx bigint NOT NULL, PRIMARY KEY (rule, idx));
-CREATE TABLE connectors_hit (connector text COLLATE "C" NOT NULL, idx bigint NOT NULL, PRIMARY KEY (connector, idx));
-CREATE TABLE tiles (level int NOT NULL, idx bigint NOT NULL, hashes bytea NOT NULL, PRIMARY KEY (level, idx));
-ALTER TABLE tiles ALTER hashes SET STORAGE EXTERNAL;
-CREATE TABLE sealed (idx bigint PRIMARY KEY, subject bigint NOT NULL, sealed bytea NOT NULL);
-CREATE INDEX sealed_by_subject ON sealed (subject, idx);
-CREATE TABLE emptied (idx bigint PRIMARY KEY, by bigint NOT NULL);
-CREATE TABLE subjects (number bigint PRIMARY KEY, subject text COLLATE "C" NOT NULL UNIQUE, key bytea NOT NULL);
-CREATE TABLE pruned_apps (app text COLLATE "C" PRIMARY KEY, app_sequence bigint NOT NULL);
-CREATE TABLE head (one int PRIMARY KEY CHECK (one = 1), size bigint NOT NULL, note text NOT NULL);
-"""
-# What several replicas need: who writes, and what waits to be written. The inbox is not logged by PostgreSQL: nothing in it
-# was acknowledged, and so what waits leaves no copy in the write-ahead log.
-_SHARED = """
-ALTER TABLE head ADD COLUMN epoch bigint NOT NULL DEFAULT 0;
-INSERT INTO head (one, size, note) VALUES (1, 0, '') ON CONFLICT DO NOTHING;
-ALTER TABLE leaves ADD COLUMN entry_id uuid;
-CREATE UNIQUE INDEX leaves_by_entry ON leaves (entry_id) WHERE entry_id IS NOT NULL;
-CREATE TABLE sequencer (one int PRIMARY KEY CHECK (one = 1), beat timestamptz NOT NULL);
-INSERT INTO sequencer VALUES (1, clock_timestamp());
-CREATE UNLOGGED TABLE inbox (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, id uuid NOT NULL UNIQUE, what text NOT NULL, body bytea NOT NULL);
-CREATE UNLOGGED TABLE answers (id uuid PRIMARY KEY, body bytea NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
-"""
-MIGRATIONS = (_LOG, _SHARED)
 
 
 class Database(NamedTuple):
@@ -138,32 +99,45 @@ def _said(error: psycopg.Error) -> str:
     return (error.diag.message_primary or str(error)).strip().replace("\n", " ")[:300] or type(error).__name__
 
 
-def version_of(connection: Connection) -> int:
-    """How many migrations the schema has seen; 0 where there is none."""
-    found = connection.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.schema_version",)).fetchone()
-    if found is None or found[0] is None:
-        return 0
-    row = connection.execute(f"SELECT version FROM {SCHEMA}.schema_version").fetchone()  # noqa: S608  our own name
-    return int(row[0]) if row else 0
+def revision_of(connection: Connection) -> str:
+    """The revision of the schema; empty where there is none."""
+    found = connection.execute(
+        "SELECT to_regclass(%s), to_regclass(%s)", (f"{SCHEMA}.alembic_version", f"{SCHEMA}.schema_version")
+    ).fetchone()
+    for table, is_there in zip(("alembic_version", "schema_version"), found or (), strict=True):
+        row = connection.execute(f"SELECT * FROM {SCHEMA}.{table}".encode()).fetchone() if is_there else None  # noqa: S608  our own names
+        if row:
+            return str(row[0]).rjust(4, "0")  # before Alembic it was a number
+    return ""
 
 
-def migrate(connection: Connection, *, to: int = len(MIGRATIONS)) -> int:
-    """Bring the schema up to a version in one transaction; returns the version that it had.
+def migrate(connection: Connection, *, to: str = HEAD) -> str:
+    """Bring the schema up to a revision in one transaction; returns the one that it had.
 
     Several replicas may start at once: one migrates, the others wait. Raises LogUnusable for a schema of a newer program.
     """
     with failing("cannot be migrated"):
-        if version_of(connection) == to:
-            return to
+        if (before := revision_of(connection)) == to:
+            return before
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
-            before = version_of(connection)
-            if before > to:
-                raise LogUnusable(f"the database's schema is of version {before}, this program knows {to}: update it")
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            for script in MIGRATIONS[before:to]:
-                connection.execute(script.encode())
-            connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)")
-            connection.execute("DELETE FROM schema_version")
-            connection.execute("INSERT INTO schema_version VALUES (%s)", (to,))
+            if not revision_of(connection):
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+                for statement in from_nothing("postgresql", to):
+                    connection.execute(statement.encode())
+        if revision_of(connection) != to:
+            _upgrade(connection, to)
         return before
+
+
+def _upgrade(connection: Connection, to: str) -> None:
+    """Alembic wants the transaction to be its own."""
+    connection.autocommit = False
+    try:
+        with bound("postgresql+psycopg", connection) as alembic:
+            alembic.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            if (before := revision_of(connection)) != to:
+                upgrade(alembic, before, to, "the database", schema=SCHEMA)
+                alembic.exec_driver_sql("DROP TABLE IF EXISTS schema_version")
+    finally:
+        connection.autocommit = True

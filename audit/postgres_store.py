@@ -14,7 +14,8 @@ from uuid import UUID
 
 from audit.errors import AuditError, BatchRefused, LogInUse, LogUnusable
 from audit.log_store import LogStore
-from audit.postgres import MIGRATIONS, SCHEMA, failing, version_of
+from audit.postgres import SCHEMA, failing, revision_of
+from audit.schema import is_older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +81,7 @@ class PostgresStore(LogStore):
     def is_older(self) -> bool:
         """Whether an earlier version of this program wrote the database."""
         with failing("does not answer"):
-            return version_of(self.connection) < len(MIGRATIONS)
+            return is_older(revision_of(self.connection), "the database")
 
     def has_tables(self) -> bool:
         """Whether the table for them was made."""
@@ -117,7 +118,7 @@ class PostgresStore(LogStore):
         self._copy("rules_hit", ((rule, r.index) for r in rows for rule in set(map(storable, r.rules))))
         self._copy("connectors_hit", ((c, r.index) for r in rows for c in set(map(storable, r.connectors))))
         self._copy("sealed", ((r.index, r.subject, r.opening) for r in rows if r.opening))
-        self._copy("subjects", ((key.number, storable(key.subject), key.key) for key in batch.keys))
+        self._copy("subjects", map(self.wraps().wrapped, batch.keys))
         for change in batch.changes:
             self._take_away(change)
         tiles = "INSERT INTO tiles VALUES (%s, %s, %s) ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes"
@@ -141,10 +142,11 @@ class PostgresStore(LogStore):
             "INSERT INTO emptied SELECT unnest(%s::bigint[]), %s ON CONFLICT (idx) DO UPDATE SET by = excluded.by",
             (indexes, change.by),
         )
-        if change.subject:
+        if change.subject or change.wraps:
             # Deleting a row leaves its bytes in the table's file: a new table is made, and the old file goes.
+            kept = self._kept_subjects(change)
             run("CREATE TABLE new_subjects (LIKE subjects INCLUDING ALL)")
-            run("INSERT INTO new_subjects SELECT * FROM subjects WHERE subject <> %s", (storable(change.subject),))
+            self._copy("new_subjects", kept)
             run("DROP TABLE subjects")
             run("ALTER TABLE new_subjects RENAME TO subjects")
         if change.minimum:

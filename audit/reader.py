@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from array import array
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import LogTorn, LogUnusable
@@ -14,8 +15,10 @@ from audit.keys import SigningKey, load_or_make
 from audit.log_store import TILE_WIDTH, node_in
 from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.openings import Vault
+from audit.rotation import lineage, statement_of
 from audit.rows import Filter, columns_of
 from audit.store import Store, opening_failure
+from audit.subjects import Wraps
 from audit.tree import EMPTY_ROOT, Frontier, consistency_proof, inclusion_proof, leaf_hash
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from audit.log_store import LogStore
+    from audit.notes import VerifierKey
     from audit.postgres import Database
 
 COSIGNED = "cosigned"
@@ -69,6 +73,8 @@ class LogReader:
             except BaseException:
                 self._store.close()
                 raise
+        self._store.wraps = self._wraps
+        self._wrapped_by: tuple[SigningKey, Wraps] | None = None
         self._vault = Vault(self._store)
         self._lock = threading.Lock()
 
@@ -85,6 +91,12 @@ class LogReader:
         if stamp != self._key_stamp:
             self._key, self._key_stamp = load_or_make(self._key_file, self._origin, may_make=False), stamp
         return self._key
+
+    def _wraps(self) -> Wraps:
+        key = self.signing_key
+        if self._wrapped_by is None or self._wrapped_by[0] is not key:
+            self._wrapped_by = key, Wraps(key.seeds)
+        return self._wrapped_by[1]
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint; that of the empty log where nothing was written."""
@@ -103,8 +115,18 @@ class LogReader:
         return self.newest().size
 
     def size_of(self, note: str) -> int:
-        """Size that a checkpoint of this log states; raises BadNote where the log did not sign it."""
-        return self._verified(note).size
+        """Size that a checkpoint of this log states, of whichever time; raises BadNote where the log did not sign it."""
+        return parse_checkpoint(opened_by_any(note, self.keys())).size
+
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Every key that signed this log and leads to the present one, the newest first."""
+        found = lineage(self.signing_key.verifier, self.rotations())
+        return (*found, *(key for key in self.signing_key.verifiers if key not in found))
+
+    def rotations(self) -> list[dict[str, str]]:
+        """The steps from one signing key to the next, as auditors follow them."""
+        publics = [record["public"] for record in self.custody("key_rotation")]
+        return [statement_of(public) for public in publics if public.get("change") == "rotate"]
 
     def minimum(self) -> int:
         """Index of the first record that was not pruned."""
@@ -180,12 +202,16 @@ class LogReader:
         said = json.dumps([record["kind"], record["public"], record["opened"]], ensure_ascii=False)
         return wanted in said.casefold()
 
-    def custody(self, kind: str) -> Iterator[dict[str, Any]]:
+    def custody(self, kind: str, *, since: int = 0) -> Iterator[dict[str, Any]]:
         """Records of one kind that say what became of the log itself (`audit.store.CUSTODY`), oldest first."""
         with self._lock:
-            indexes = self._store.custody(kind)
+            indexes = [index for index in self._store.custody(kind) if index >= since]
         for index in indexes:
             yield self.record(index)
+
+    def took_away(self, since: int) -> bool:
+        """Whether a record from an index on says that content or leaves went."""
+        return any(True for kind in ("erasure", "prune") for _ in self.custody(kind, since=since))
 
     def has_opening(self, index: int) -> bool:
         """Whether sealed members are still stored for a record."""
@@ -321,7 +347,9 @@ def _embedded(folder: Path) -> LogStore:
         store = Store(folder / "log.db", read_only=True)
         if store.has_tables() and store.is_older():
             store.close()
-            raise LogUnusable(f"{folder}/log.db: of an older schema; export it with the version that wrote it")
+            raise LogUnusable(
+                f"{folder}/log.db: of an older schema; `governance audit migrate`, or a start of the service, changes it"
+            )
     except sqlite3.DatabaseError as error:
         raise opening_failure(error, folder / "log.db") from error
     return store
@@ -343,10 +371,11 @@ def _shared(database: Database) -> LogStore:
 def check_leaves(store: LogStore, start: int, size: int) -> None:
     """Leaves [start, size) are there and are what their hashes say; raises LogTorn naming the first that is not."""
     expected = start
+    tile = lru_cache(maxsize=2)(store.tile)  # read once for its 256 leaves: a query for each would hold up a take-over
     for index, leaf in store.leaves(start, size):
         if index != expected:
             break
-        if leaf_hash(leaf) != store.node(0, index):
+        if leaf_hash(leaf) != node_in(tile, 0, index):
             raise LogTorn(f"record {index} was changed after it was written: restore the database")
         expected += 1
     if expected != size:
@@ -355,7 +384,7 @@ def check_leaves(store: LogStore, start: int, size: int) -> None:
 
 def stated_minimum(store: LogStore) -> int:
     """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
-    for index in reversed(store.custody("prune") if store.size() and not store.is_older() else []):
+    for index in reversed(store.custody("prune") if store.size() else []):
         minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)
         if minimum:
             return int(minimum)

@@ -13,6 +13,8 @@ from audit.errors import BadFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from audit.subjects import Wraps
+
 NAMED = ("decision_id", "app", "tenant", "actor", "effect", "trace_id")
 """Public members by which a record is found."""
 # Ranges of indexes in one record: well below what a leaf may hold.
@@ -65,6 +67,8 @@ class Change(NamedTuple):
     """Whose key is destroyed; empty: nobody's."""
     minimum: int = 0
     """Leaves below this index go; 0: none."""
+    wraps: Wraps | None = None
+    """Under which the names and keys of all subjects are wrapped anew; None: they stay as they are."""
 
 
 class Batch(NamedTuple):
@@ -152,14 +156,17 @@ def ranges_text(indexes: Iterable[int]) -> list[str]:
 
 def in_ranges(text: str, index: int) -> bool:
     """Whether `ranges_text` named an index; False also for a text that is none."""
-    firsts, lasts = _bounds(text)
+    firsts, lasts = bounds(text)
     place = bisect_right(firsts, index) - 1
     return place >= 0 and index <= lasts[place]
 
 
 @lru_cache(maxsize=16)
-def _bounds(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where the ranges of a text begin and end; a self-audit asks the same text for each record that it names."""
+def bounds(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the ranges of a text begin and end, nothing where it is no such text.
+
+    A self-audit asks the same text for each record that it names.
+    """
     pairs = []
     for piece in text.split(","):
         first, _, last = piece.partition("-")

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError, LogInUse, LogTorn, LogUnusable
-from audit.log_store import CUSTODY, CUSTODY_SQL, TILE_HEIGHT, TILE_WIDTH, LogStore
+from audit.log_store import CUSTODY, TILE_HEIGHT, TILE_WIDTH, LogStore
 from audit.rows import Batch, Change, Filter, Row, SubjectKey, columns_of
+from audit.schema import is_older, migrate_sqlite, revision_of_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,33 +25,9 @@ __all__ = [
     "opening_failure",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 2
 _SCRUB_S = 20.0
 
 _SUBJECTS = "subjects (number INTEGER PRIMARY KEY, subject TEXT NOT NULL UNIQUE, key BLOB NOT NULL) STRICT"
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS leaves (
-    idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL, kind TEXT NOT NULL, time TEXT NOT NULL, decision_id TEXT NOT NULL,
-    app TEXT NOT NULL, app_sequence INTEGER NOT NULL, tenant TEXT NOT NULL, actor TEXT NOT NULL, effect TEXT NOT NULL,
-    trace_id TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS leaves_by_app ON leaves (app, app_sequence);
-CREATE INDEX IF NOT EXISTS leaves_by_decision ON leaves (decision_id);
-CREATE INDEX IF NOT EXISTS leaves_by_tenant ON leaves (tenant, idx);
-CREATE INDEX IF NOT EXISTS leaves_by_kind ON leaves (kind, idx) WHERE kind IN {CUSTODY_SQL};
-CREATE INDEX IF NOT EXISTS leaves_by_trace ON leaves (trace_id) WHERE trace_id <> '';
-CREATE TABLE IF NOT EXISTS rules_hit (rule TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (rule, idx)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS connectors_hit (
-    connector TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (connector, idx)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tiles (
-    level INTEGER NOT NULL, idx INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, idx)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sealed (idx INTEGER PRIMARY KEY, subject INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS sealed_by_subject ON sealed (subject, idx);
-CREATE TABLE IF NOT EXISTS emptied (idx INTEGER PRIMARY KEY, by INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS {_SUBJECTS};
-CREATE TABLE IF NOT EXISTS pruned_apps (app TEXT PRIMARY KEY, app_sequence INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, note TEXT NOT NULL);
-"""
 
 
 class Store(LogStore):
@@ -63,12 +40,7 @@ class Store(LogStore):
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
-            if self.has_tables() and self.is_older():
-                raise LogUnusable(
-                    f"{path}: written by a version before {SCHEMA_VERSION} of its schema; export it with that one"
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            migrate_sqlite(self._db, path)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -81,7 +53,7 @@ class Store(LogStore):
 
     def is_older(self) -> bool:
         """Whether an earlier version of this program wrote the database."""
-        return int(self._db.execute("PRAGMA user_version").fetchone()[0]) < SCHEMA_VERSION
+        return is_older(revision_of_sqlite(self._db), "log.db")
 
     def has_tables(self) -> bool:
         """Whether the table for them was made."""
@@ -105,7 +77,7 @@ class Store(LogStore):
             db.executemany(
                 "INSERT INTO sealed VALUES (?,?,?)", [(r.index, r.subject, r.opening) for r in rows if r.opening]
             )
-            db.executemany("INSERT INTO subjects VALUES (?,?,?)", batch.keys)
+            db.executemany("INSERT INTO subjects VALUES (?,?,?)", map(self.wraps().wrapped, batch.keys))
             for change in batch.changes:
                 self._take_away(change)
             db.executemany("INSERT OR REPLACE INTO tiles VALUES (?,?,?)", self._grown_tiles(batch.nodes))
@@ -120,11 +92,12 @@ class Store(LogStore):
         db = self._db
         db.executemany("DELETE FROM sealed WHERE idx = ?", [(index,) for index in change.emptied])
         db.executemany("INSERT OR REPLACE INTO emptied VALUES (?,?)", [(index, change.by) for index in change.emptied])
-        if change.subject:
+        if change.subject or change.wraps:
             # Deleting a row overwrites it, but not the copies that earlier splits of its page left behind: the table is
             # made anew, and dropping the old one overwrites its pages whole.
+            kept = self._kept_subjects(change)
             db.execute(f"CREATE TABLE new_{_SUBJECTS}")
-            db.execute("INSERT INTO new_subjects SELECT * FROM subjects WHERE subject <> ?", (change.subject,))
+            db.executemany("INSERT INTO new_subjects VALUES (?,?,?)", kept)
             db.execute("DROP TABLE subjects")
             db.execute("ALTER TABLE new_subjects RENAME TO subjects")
         if change.minimum:

@@ -17,7 +17,7 @@ from audit.cosignature import cosignatures
 from audit.errors import BadPackage
 from audit.exports.plain_views import PLAIN_VIEWS
 from audit.multiproof import rebuild
-from audit.notes import COSIGNATURE, BadNote, Checkpoint, opened, parse_checkpoint, parse_verifier_key
+from audit.notes import COSIGNATURE, BadNote, Checkpoint, opened_by_any, parse_checkpoint, parse_verifier_key
 from audit.packages import (
     CHECKPOINT,
     COSIGNED,
@@ -34,6 +34,7 @@ from audit.packages import (
     read_manifest,
     readable,
 )
+from audit.pruned import check_pruned
 from audit.walk import LEAF_ROW, records_of
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Verified(NamedTuple):
     """How many older records the log says it no longer has."""
     beside: tuple[str, ...] = ()
     """Names that lie in the package and that nobody signed."""
+    older_keys: tuple[str, ...] = ()
+    """Keys before this one, each of which signed the step to the next."""
 
 
 def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa: B008  a tuple does not change
@@ -84,6 +87,7 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
         if trusted.witnesses:
             older["what your witnesses cosigned"] = _witnessed(package, manifest, trusted.witnesses)
         _check_tree(package, manifest, checkpoint, older)
+        check_pruned(package, manifest, checkpoint)
         count = opened_fields = erased = 0
         with contextlib.ExitStack() as views:
             named = [name for name in PLAIN_VIEWS if name in manifest.files]
@@ -99,8 +103,9 @@ def verify_package(path: str, trusted: Trusted = Trusted()) -> Verified:  # noqa
         _check_files(package, manifest)
         beside = [name for name in package.names() if name not in {*manifest.files, MANIFEST, MANIFEST_NOTE}]
     return Verified(
-        count, opened_fields, erased, checkpoint, str(manifest.key), sum(manifest.pruned.values()), tuple(beside)
-    )
+        count, opened_fields, erased, checkpoint, str(manifest.key), sum(manifest.pruned.values()), tuple(beside),
+        tuple(map(str, manifest.keys[1:])),
+    )  # fmt: skip
 
 
 class _Compared:
@@ -148,7 +153,7 @@ def _checkpoint(package: Package, manifest: Manifest) -> Checkpoint:
     with Checked(package, CHECKPOINT, manifest.files[CHECKPOINT]) as file:
         file.finish()
     try:
-        checkpoint = parse_checkpoint(opened_note(package, CHECKPOINT, manifest.key))
+        checkpoint = parse_checkpoint(opened_note(package, CHECKPOINT, manifest.keys))
     except BadNote as error:
         raise BadPackage(f"{CHECKPOINT}: {error}") from error
     if checkpoint.origin != manifest.key.name:
@@ -162,7 +167,7 @@ def _witnessed(package: Package, manifest: Manifest, witnesses: Sequence[str]) -
     try:
         keys = [parse_verifier_key(witness, COSIGNATURE) for witness in witnesses]
         found = cosignatures(package.small(name).decode(), keys)
-        checkpoint = parse_checkpoint(opened_note(package, name, manifest.key))
+        checkpoint = parse_checkpoint(opened_note(package, name, manifest.keys))
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
     missing = [key.name for key in keys if key.name not in found]
@@ -210,7 +215,7 @@ def _check_continues(roots: dict[int, bytes], name: str, older: Checkpoint, chec
 
 def _pinned(text: str, manifest: Manifest, checkpoint: Checkpoint) -> Checkpoint:
     try:
-        older = parse_checkpoint(opened(text, manifest.key))
+        older = parse_checkpoint(opened_by_any(text, manifest.keys))
     except BadNote as error:
         raise BadPackage(f"the pinned checkpoint: {error}") from error
     if older.origin != checkpoint.origin:
@@ -271,8 +276,13 @@ def _tell(done: Verified, trusted: Trusted, write: Callable[[str], object]) -> N
         f"and in order; {done.opened} sealed fields readable as recorded, {done.erased} not included.\n"
     )
     write(f"signed by {done.key}\n")
+    if trusted.key.strip() in done.older_keys:
+        steps = done.older_keys.index(trusted.key.strip()) + 1
+        write(
+            f"The key you trust leads to this one by {steps} rotations, each signed by both keys: keep the newer one.\n"
+        )
     if done.pruned:
-        write(f"The log says that {done.pruned} older records were pruned; nothing here shows what they were.\n")
+        write(f"Records of the log say that {done.pruned} older ones were pruned; nothing here shows what they were.\n")
     if trusted.pinned:
         write("It continues the checkpoint that you kept.\n")
     if trusted.witnesses:

@@ -16,8 +16,12 @@ from audit.sealed_texts import Opening, split
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_DECODER = json.JSONDecoder()
 LEAF_ROW = 40
 """Bytes of a row of leaves.bin: the index (8, big-endian), the leaf hash (32)."""
+
+
+_INDEX, _TEXT = b'{"index":', b',"openings":'
 
 
 class Record(NamedTuple):
@@ -43,7 +47,7 @@ def records_of(package: Package, manifest: Manifest) -> Iterator[Record]:
             index = int.from_bytes(row[:8], "big")
             raw = line[:-1] if line.endswith(b"\n") else line
             leaf = _leaf(raw, row, number, is_whole=raw != line)
-            sequences.check(leaf, f"{RECORDS}:{number}: record {index}")
+            sequences.check(leaf, index, number)
             yield Record(raw, leaf, texts.of(index, leaf, number))
         if next(lines, b""):
             raise BadPackage(f"{RECORDS}: goes on after the last record that was signed")
@@ -54,15 +58,14 @@ def records_of(package: Package, manifest: Manifest) -> Iterator[Record]:
 
 def _leaf(raw: bytes, row: bytes, number: int, *, is_whole: bool) -> dict[str, Any]:
     index = int.from_bytes(row[:8], "big")
-    where = f"{RECORDS}:{number}"
     if not is_whole or hashlib.sha256(b"\x00" + raw).digest() != row[8:]:
-        raise BadPackage(f"{where}: {_unlike(raw, index)}")
+        raise BadPackage(f"{RECORDS}:{number}: {_unlike(raw, index)}")
     try:
-        leaf: dict[str, Any] = json.loads(raw)
+        leaf: dict[str, Any] = _DECODER.decode(raw.decode("utf-8", "surrogatepass"))
         if leaf["index"] != index or not isinstance(leaf["public"], dict) or not isinstance(leaf["commitments"], dict):
-            raise BadPackage(f"{where}: record {leaf['index']} stands at the place of {index}")
+            raise BadPackage(f"{RECORDS}:{number}: record {leaf['index']} stands at the place of {index}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadPackage(f"{where}: record {index} is not of the form a record has") from error
+        raise BadPackage(f"{RECORDS}:{number}: record {index} is not of the form a record has") from error
     return leaf
 
 
@@ -85,14 +88,15 @@ class _Sequences:
         self._promises_everything = promises_all(manifest.filter)
         self._last: dict[str, int] = dict(manifest.pruned)
 
-    def check(self, leaf: dict[str, Any], name: str) -> None:
+    def check(self, leaf: dict[str, Any], index: int, number: int) -> None:
         if not self._promises_everything:
             return
         app, sequence = str(leaf["public"].get("app", "")), leaf.get("app_sequence")
         last = self._last.get(app, 0)
         if sequence != last + 1:
             raise BadPackage(
-                f"{name}: app {app!r} goes from its record {last} to {sequence}; those between are missing"
+                f"{RECORDS}:{number}: record {index}: app {app!r} goes from its record {last} to {sequence}; "
+                "those between are missing"
             )
         self._last[app] = last + 1
 
@@ -126,10 +130,15 @@ class _Openings:
     def _advance(self) -> None:
         line = next(self._lines, b"")
         self._number += 1
-        digits, _, text = line.removeprefix(b'{"index":').partition(b',"openings":')
-        if line and (not digits.isdigit() or len(digits) > 15 or not text.endswith(b"}\n")):
+        if not line:
+            self._index, self._text = -1, b""
+            return
+        end = line.find(b",", len(_INDEX), len(_INDEX) + 16)
+        digits = line[len(_INDEX) : end]
+        is_line = line.startswith(_INDEX) and line.startswith(_TEXT, end) and line.endswith(b"}\n")
+        if not is_line or not digits.isdigit():
             raise BadPackage(f"{OPENINGS}:{self._number}: not a line of openings")
-        self._index, self._text = (int(digits) if line else -1), text[:-2]
+        self._index, self._text = int(digits), line[end + len(_TEXT) : -2]
 
 
 def promises_all(wanted: Any) -> bool:

@@ -1,7 +1,7 @@
 """One writer for several worker processes: owns the log, takes entries over a Unix socket, answers when they are durable.
 
-Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, sealed, subject]`, the
-sealed members as canonical JSON texts, and hears
+Frames both ways are one JSON array a line. A worker sends `[id, kind, time, public, [[name, length], …], subject]`, behind
+its line the sealed members as canonical JSON texts of those many bytes, and hears
 `[id, index, leaf_hash, app_sequence, size]` or `[id, code, message]`. `["act", id, verb, arguments]` is one of the verbs of
 `custody.py`, answered by `[id, {…}]`. Before it evaluates, a worker notes in its flight
 slot (a small file, written by memory copy, whose name ends in its process id) what it is about to decide; a worker that
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from audit.custody import Custody
@@ -34,6 +35,41 @@ SOCKET = "writer.sock"
 LONGEST_PATH = 107
 # A record is at most 64 KiB in public; the sealed part is bounded by the service's body limit.
 LONGEST_LINE = 16 << 20
+
+
+class _Answers:
+    """What one worker is told: the answers of one turn of the loop go out together."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+        self._outbox: list[bytes] = []
+        self._done: deque[tuple[int, Future[Receipt]]] = deque()
+        self._is_woken = False
+
+    def add(self, number: int, done: Future[Receipt]) -> None:
+        """From the log's thread. A batch is done at once: the loop is woken for the first of it, and finds the others."""
+        self._done.append((number, done))
+        if not self._is_woken:
+            self._is_woken = True
+            self._loop.call_soon_threadsafe(self._take)
+
+    def queue(self, answer: list[Any]) -> None:
+        """From the loop."""
+        if not self._outbox:
+            self._loop.call_soon(self._flush)
+        self._outbox.append(json.dumps(answer).encode() + b"\n")
+
+    def _take(self) -> None:
+        # In this order: what is added behind the last look wakes the loop again.
+        self._is_woken = False
+        while self._done:
+            self.queue(_answer(*self._done.popleft()))
+
+    def _flush(self) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(b"".join(self._outbox))
+        self._outbox.clear()
 
 
 class Writer:
@@ -64,25 +100,9 @@ class Writer:
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        loop = asyncio.get_running_loop()
-        outbox: list[bytes] = []
+        answers = _Answers(writer)
         slot = ""
         has_worker_gone = True
-
-        def flush() -> None:
-            if outbox and not writer.is_closing():
-                writer.write(b"".join(outbox))
-            outbox.clear()
-
-        def answered(number: int, done: Future[Receipt]) -> None:
-            line = json.dumps(_answer(number, done)).encode() + b"\n"
-            loop.call_soon_threadsafe(queue_line, line)
-
-        def queue_line(line: bytes) -> None:
-            if not outbox:
-                loop.call_soon(flush)
-            outbox.append(line)
-
         try:
             async for line in reader:
                 message = json.loads(line)
@@ -90,10 +110,11 @@ class Writer:
                     slot = self._slot(message[1])
                     continue
                 if message[0] == "act":
-                    await self._act(message, queue_line)
+                    await self._act(message, answers.queue)
                     continue
-                self._take(message, answered, queue_line)
-        except ConnectionError:
+                texts = await reader.readexactly(_length_of(message))
+                self._take(message, texts, answers)
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             # Not our protocol, or too long: this connection ends, the others do not notice. The worker lives, hears that
@@ -111,27 +132,30 @@ class Writer:
             raise ValueError(f"{name[:40]!r} is no flight slot")
         return str(self._path.parent / name)
 
-    def _take(self, message: list[Any], answered: Any, queue_line: Any) -> None:
-        number, kind, time, public, sealed, subject = message
-        texts = {name: Canonical(text) for name, text in sealed.items()}
+    def _take(self, message: list[Any], texts: bytes, answers: _Answers) -> None:
+        number, kind, time, public, lengths, subject = message
+        sealed, start = {}, 0
+        for name, length in lengths:
+            sealed[name] = Canonical(texts[start : start + length].decode("utf-8", "surrogatepass"))
+            start += length
         try:
-            future = self._log.submit(Entry(kind, time, public, texts, subject))
+            future = self._log.submit(Entry(kind, time, public, sealed, subject))
         except AuditError as error:
-            queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
+            answers.queue([number, error.code, str(error)])
             return
-        future.add_done_callback(lambda done: answered(number, done))
+        future.add_done_callback(lambda done: answers.add(number, done))
 
-    async def _act(self, message: list[Any], queue_line: Callable[[bytes], None]) -> None:
+    async def _act(self, message: list[Any], answer: Callable[[list[Any]], None]) -> None:
         """One after the other on a connection; others go on meanwhile."""
         _, number, verb, arguments = message
         try:
             result = await asyncio.get_running_loop().run_in_executor(None, self._carry_out, verb, arguments)
         except AuditError as error:
-            queue_line(json.dumps([number, error.code, str(error)]).encode() + b"\n")
+            answer([number, error.code, str(error)])
         except OSError as error:
-            queue_line(json.dumps([number, "record_not_durable", str(error)]).encode() + b"\n")
+            answer([number, "record_not_durable", str(error)])
         else:
-            queue_line(json.dumps([number, result]).encode() + b"\n")
+            answer([number, result])
 
     def _record_orphans(self) -> None:
         """Slots of workers that ended while no writer ran: nobody else will ever look at them."""
@@ -149,6 +173,14 @@ class Writer:
                 self._log.submit(Entry("refused", time, lost, sealed, str(public.get("actor", ""))))
             except AuditError:
                 return
+
+
+def _length_of(message: list[Any]) -> int:
+    """How many bytes stand behind a line. Raises ValueError or TypeError for lengths that are none."""
+    lengths = [int(length) for _, length in message[4]]
+    if min(lengths, default=0) < 0 or sum(lengths) > LONGEST_LINE:
+        raise ValueError("no lengths of sealed texts")
+    return sum(lengths)
 
 
 def _is_alive(process: int) -> bool:

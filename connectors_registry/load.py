@@ -11,12 +11,16 @@ ACCESS = ("read", "write", "admin")
 # Schemes, and what else each needs to know.
 AUTH: dict[str, tuple[str, ...]] = {
     "none": (), "bearer": (), "basic": (), "header": ("name",), "client_credentials": ("token_url",),
+    "person": (), "token_exchange": ("token_url", "audience"),
 }  # fmt: skip
-FLOWS = ("authorization_code", "client_credentials", "device_code")
+FLOWS = ("authorization_code", "client_credentials", "device_code", "token_exchange")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Formats whose records stand alone, so that each may be decided on before the next has come.
 STREAMS = ("ndjson", "sse", "csv")
 _SEGMENT = re.compile(r"[A-Za-z0-9._~:@$()=,'+-]+|\{[A-Za-z][A-Za-z0-9_]*\}")
+# What a flow in which a person consents needs to know.
+_FLOW_NEEDS = {"authorization_code": "authorization_url", "device_code": "device_authorization_url"}
+_OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_authorization_url")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
 _LIST, _TEXT, _MAP = list, str, dict
@@ -148,18 +152,29 @@ def _check_auth(document: dict[str, Any], path: str) -> None:
         raise BadEntry(f"{path}: auth.scheme {scheme!r} is not one of {', '.join(AUTH)}")
     if set(auth) != {"scheme", *AUTH[scheme]} or not all(isinstance(value, str) and value for value in auth.values()):
         raise BadEntry(f"{path}: auth of the scheme {scheme} has the members {', '.join(('scheme', *AUTH[scheme]))}")
-    if scheme == "client_credentials":
+    if "token_url" in auth:
         _check_url(auth["token_url"], document["hosts"], f"{path}: auth.token_url")
 
 
 def _check_oauth(document: dict[str, Any], path: str) -> None:
     oauth = document.get("oauth", {})
-    unknown = set(oauth) - {"flows", "authorization_url", "token_url", "revocation_url", "pkce"}
+    unknown = set(oauth) - {"flows", "pkce", "issuer", "dpop", "parameters", *_OAUTH_URLS}
     if unknown or set(oauth.get("flows", ())) - set(FLOWS):
         raise BadEntry(f"{path}: oauth has a member or a flow that nobody knows; flows are {', '.join(FLOWS)}")
-    for name in ("authorization_url", "token_url", "revocation_url"):
+    for name in _OAUTH_URLS:
         if name in oauth:
             _check_url(oauth[name], None, f"{path}: oauth.{name}")
+    if not isinstance(oauth.get("issuer", ""), str) or not isinstance(oauth.get("dpop", False), bool):
+        raise BadEntry(f"{path}: oauth.issuer is a text and oauth.dpop true or false")
+    parameters = oauth.get("parameters", {})
+    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+        raise BadEntry(f"{path}: oauth.parameters maps names to texts, for the vendor's authorization page alone")
+    if document.get("auth", {}).get("scheme") == "person":
+        needed = {_FLOW_NEEDS[flow] for flow in oauth.get("flows", ()) if flow in _FLOW_NEEDS}
+        if not needed or {"token_url", *needed} - set(oauth):
+            raise BadEntry(
+                f"{path}: auth.scheme person needs oauth with a flow in which a person consents, and its addresses"
+            )
 
 
 def _check_url(url: Any, hosts: list[str] | None, where: str) -> None:

@@ -6,66 +6,150 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from governance.errors import CallerError
+from governance.log_wiring import database_of, state_of
 from governance.wiring import directory_of, for_cli, registry_of, review_store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from governance.model.request import Json
     from governance.pipeline import Pipeline
+    from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
-    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.limits import Counters
+    from governance.platform.broker.secrets import Secrets
+    from governance.platform.broker.sending import Sender
     from governance.platform.broker.tokens import AppTokens
+    from governance.platform.oauth.consents import Consents
+    from governance.platform.oauth.grants import Grants
     from governance.platform.reviews import Reviews
+    from governance.policy.active import Active
     from governance.settings import Settings
     from runtime_adapters.port import Adapter
 
 
-def secrets_of(settings: Settings) -> EmbeddedSecrets:
-    """The credentials of this home."""
+def secrets_of(settings: Settings) -> Secrets:
+    """The credentials: of the vault that the settings name, else of this home."""
     from pathlib import Path
 
     from governance.platform.broker.secrets import EmbeddedSecrets
 
+    if settings.text("vault_url"):
+        return _vault_of(settings)
     key = settings.text("secrets_key")
     return EmbeddedSecrets(settings.home, Path(key) if key else None)
+
+
+def _vault_of(settings: Settings) -> Secrets:
+    from pathlib import Path
+
+    from governance.platform.broker.vault import METHODS, Place, VaultSecrets, read_dynamic
+
+    place = Place(
+        url=settings.text("vault_url"),
+        mount=settings.text("vault_mount").strip("/"),
+        prefix=settings.text("vault_prefix").strip("/"),
+        method=settings.choice("vault_auth", METHODS),
+        role=settings.text("vault_role"),
+        credential=Path(settings.text("vault_credential_file")),
+        auth_mount=settings.text("vault_auth_mount").strip("/"),
+        namespace=settings.text("vault_namespace"),
+        ca_file=settings.text("vault_ca_file"),
+    )
+    return VaultSecrets(place, read_dynamic(settings.text("vault_dynamic")))
 
 
 def app_tokens_of(settings: Settings) -> AppTokens:
     """The keys of app tokens of this home."""
     from governance.platform.broker.tokens import AppTokens
 
-    return AppTokens(settings.home)
+    return AppTokens(state_of(settings))
 
 
 def broker_of(settings: Settings, line: Pipeline) -> Broker:
     """The way out for apps whose calls `line` decides on; made and used in one event loop."""
-    from governance.platform.broker.addresses import Addresses, read_pins
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.calls import Parts as BrokerParts
-    from governance.platform.broker.credentials import Credentials
+    from governance.platform.broker.credentials import Credentials, Issuers
     from governance.platform.broker.limits import Meter
-    from governance.platform.broker.sending import Bounds, Sender
 
     registry = registry_of(settings)
-    bounds = Bounds(
-        settings.number("connector_deadline_ms") / 1000,
-        settings.number("max_body_bytes"),
-        settings.number("connector_max_bytes"),
-        settings.number("connector_stream_bytes"),
-    )
-    sender = Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+    sender, secrets = sender_of(settings), secrets_of(settings)
+    issuers = Issuers(grants_of(settings, sender, secrets), app_tokens_of(settings))
     return Broker(
         BrokerParts(
             line=line,
             connectors=registry.connectors,
             tenants=registry.tenants,
             spec_of=directory_of(settings).spec_of,
-            meter=Meter(settings.home),
-            credentials=Credentials(secrets_of(settings), sender),
+            meter=Meter(_counters_of(settings)),
+            credentials=Credentials(secrets, sender, issuers),
             sender=sender,
         )
     )
+
+
+def _counters_of(settings: Settings) -> Counters:
+    """Where calls are counted: in this home, or once for all replicas."""
+    from governance.platform.broker.limits import FileCounters
+
+    database = database_of(settings)
+    if database is None:
+        return FileCounters(settings.home)
+    from governance.state.counters import SharedCounters
+
+    return SharedCounters(database)
+
+
+def sender_of(settings: Settings) -> Sender:
+    """The guarded way out, to vendors and their authorization servers; belongs to one event loop."""
+    from governance.platform.broker.addresses import Addresses, read_pins
+    from governance.platform.broker.sending import Bounds, Sender
+
+    bounds = Bounds(
+        settings.number("connector_deadline_ms") / 1000,
+        settings.number("max_body_bytes"),
+        settings.number("connector_max_bytes"),
+        settings.number("connector_stream_bytes"),
+    )
+    return Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
+
+
+def consents_of(settings: Settings) -> Consents:
+    """The consents of people in this home."""
+    from governance.platform.oauth.consents import SqliteConsents
+
+    return SqliteConsents(settings.home)
+
+
+def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:
+    """Consents carried out at vendors, through `sender`."""
+    from governance.platform.oauth.grants import Grants
+    from governance.platform.oauth.vendor import Vendor
+
+    return Grants(consents_of(settings), secrets, Vendor(sender))
+
+
+def app_calls_of(settings: Settings, line: Pipeline, active: Callable[[], Active]) -> AppCalls:
+    """Decisions of `line` about requests to apps; made and used in one event loop."""
+    import json
+
+    from governance.enrich.attacks import Inspector
+    from governance.platform.app_calls import AppCalls, Parts
+    from governance.platform.broker.limits import Meter
+
+    known: tuple[Active, Json] | None = None
+
+    def policy() -> Json:
+        nonlocal known
+        now = active()
+        if known is None or known[0] is not now:
+            known = now, json.loads(now.compiled.data).get("platform", {}).get("gateway", {})
+        return known[1]
+
+    inspector = Inspector(settings.text("attack_rules"))
+    return AppCalls(Parts(line, directory_of(settings).spec_of, Meter(_counters_of(settings)), policy, inspector))
 
 
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:
@@ -91,10 +175,12 @@ def runtime_folder(settings: Settings) -> Path:
 def open_reviews(settings: Settings, say: Callable[[str], None]) -> Iterator[Reviews]:
     """Reviews by the configured models, recorded in this home's log. Raises CallerError where none is configured."""
     from governance.enrich.llm import Worker
+    from governance.platform.review_budget import Budget
     from governance.platform.reviews import Reviews
 
     store = review_store_of(settings)
     if store is None:
         raise CallerError("no model is configured", where="GOVERNANCE_REVIEW_MODEL", hint="`governance settings`")
     with for_cli(settings) as line, Worker() as worker:
-        yield Reviews(settings, line, store, worker, directory_of(settings).spec_of, say)
+        budget = Budget(settings, state_of(settings))
+        yield Reviews(settings, line, store, worker, budget, directory_of(settings).spec_of, say)

@@ -1,12 +1,14 @@
-"""Which log this home writes and reads: SQLite here or PostgreSQL elsewhere, its writer, its witnesses."""
+"""Which log this home writes and reads: SQLite here or PostgreSQL elsewhere, its writer, its witnesses; the state beside it."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from governance.errors import CallerError, DependencyError
+from governance.state.files import FileState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from audit.shared import SharedLog
     from governance.pipeline import Recorder
     from governance.settings import Settings
+    from governance.state.port import State
+    from governance.state.shared import SharedState
+
+
+# What a home remembers, for whoever moves it.
+_DOCUMENTS = ("keys.json", "app-tokens.json")
+_FOLDERS = ("apps", "templates", "waivers", "waivers/proposed", "reviews/done", "reviews/spent")
 
 
 class LogRecorder:
@@ -82,6 +91,48 @@ def database_of(settings: Settings) -> Database | None:
         return Database(settings.text("database"), settings.text("database_password_file")).checked()
     except AuditError as error:
         raise CallerError(str(error), where="GOVERNANCE_DATABASE") from error
+
+
+def state_of(settings: Settings) -> State:
+    """What is remembered beside the log: files of this home, or in the database that all replicas share.
+
+    Raises CallerError for a URL that is none; where the database is not reached, using the state does.
+    """
+    database = database_of(settings)
+    if database is None:
+        return FileState(settings.text("home"))
+    home = settings.home.absolute()
+    if not (home / "audit" / "key").exists():
+        with open_recorder(settings):  # makes the log's key, where the database holds no log of another
+            pass
+    return _shared_state(database, home / "audit" / "key", settings.text("log_origin"))
+
+
+@cache
+def _shared_state(database: Database, key_file: Path, origin: str) -> SharedState:
+    """One connection a process, whoever asks."""
+    from governance.state.shared import SharedState
+
+    return SharedState(database, key_file, origin)
+
+
+def move_state(here: Settings, there: Settings) -> int:
+    """Copy what this home remembers to where replicas share it; what is there stays. Gives how many documents there were."""
+    from governance.state.shared import SharedState
+
+    database, source = database_of(there), FileState(here.text("home"))
+    if database is None:
+        return 0
+    target = SharedState(database, here.home / "audit" / "key", here.text("log_origin"))
+    names = [*_DOCUMENTS, *(name for folder in _FOLDERS for name in source.names(folder))]
+    found = {name: raw for name in names if (raw := source.read(name)) is not None}
+    for name, raw in found.items():
+        target.change(name, partial(_first, raw))
+    return len(found)
+
+
+def _first(raw: bytes, held: bytes | None) -> bytes:
+    return raw if held is None else held
 
 
 def open_log(settings: Settings) -> AuditLog | SharedLog:

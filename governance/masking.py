@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.model.pointer import to_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from governance.model.request import Json
 
@@ -17,6 +17,7 @@ NOT_SCANNED = "[not scanned]"
 """What a record holds of content that nobody looked into."""
 # Header names and members whose values are credentials whatever they look like.
 _ALWAYS_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "password"})
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 # A record says which paths were masked, but not without end.
 _MOST_PATHS = 100
 
@@ -111,14 +112,36 @@ def masked(resource: Json, facts: Json) -> tuple[Json, tuple[str, ...]]:
     if "pii" in facts.get("unavailable", ()):
         return NOT_SCANNED, ()
     found = [finding for key in ("secrets", "pii") for finding in facts.get(key, ())]
-    places = {finding["pointer"]: finding["entity"] for finding in found if "member" not in finding}
+    places = _Place()
+    for finding in found:
+        if "member" not in finding:
+            places.add(to_segments(finding["pointer"]), finding["entity"])
     hidden: list[str] = []
     for finding in found:
         if "member" in finding:
             name = list(_at(resource, finding["pointer"]))[finding["member"]]
             hidden += [name, name.replace("~", "~0").replace("/", "~1")]
-    copy = _mask_at(resource, "", places, hidden)
+    copy = _mask_at(resource, places, hidden)
     return copy, searchable(hidden)
+
+
+class _Place:
+    """What is found at a place and below it: a tree beside the document, so that no pointer is made for each of its nodes."""
+
+    __slots__ = ("below", "entity")
+
+    def __init__(self) -> None:
+        self.entity: str | None = None
+        self.below: dict[str, _Place] = {}
+
+    def add(self, segments: Sequence[str], entity: str) -> None:
+        place = self
+        for segment in segments:
+            place = place.below.setdefault(segment, _Place())
+        place.entity = entity
+
+
+_NOWHERE = _Place()
 
 
 def searchable(hidden: list[str]) -> tuple[str, ...]:
@@ -132,23 +155,23 @@ def _at(value: Json, pointer: str) -> Json:
     return value
 
 
-def _mask_at(value: Json, pointer: str, places: dict[str, str], hidden: list[str]) -> Json:
-    if pointer in places:
+def _mask_at(value: Json, place: _Place, hidden: list[str]) -> Json:
+    if place.entity is not None:
         _collect(value, hidden)
-        return f"[{places[pointer]}]"
+        return f"[{place.entity}]"
+    below = place.below
     if isinstance(value, dict):
-        return {key: _mask_member(key, item, pointer, places, hidden) for key, item in value.items()}
+        return {key: _mask_member(key, item, below.get(key, _NOWHERE), hidden) for key, item in value.items()}
     if isinstance(value, list):
-        return [_mask_at(item, f"{pointer}/{i}", places, hidden) for i, item in enumerate(value)]
+        return [_mask_at(item, below.get(str(i), _NOWHERE), hidden) for i, item in enumerate(value)]
     return value
 
 
-def _mask_member(key: str, item: Json, pointer: str, places: dict[str, str], hidden: list[str]) -> Json:
+def _mask_member(key: str, item: Json, place: _Place, hidden: list[str]) -> Json:
     if key.lower() in _ALWAYS_SECRET and item not in (None, "", [], {}):
         _collect(item, hidden)
         return "[credential]"
-    escaped = key.replace("~", "~0").replace("/", "~1")
-    return _mask_at(item, f"{pointer}/{escaped}", places, hidden)
+    return _mask_at(item, place, hidden)
 
 
 def _collect(value: Json, hidden: list[str]) -> None:
@@ -164,14 +187,26 @@ def _collect(value: Json, hidden: list[str]) -> None:
         hidden.append(json.dumps(value))
 
 
+def holds_any(text: str, hidden: tuple[str, ...]) -> bool:
+    """Whether some text in JSON `text` (canonical, or written as that is) may hold something of what was hidden.
+
+    JSON writes each character by itself, so a text that holds a value holds it in writing as well.
+    """
+    return any(_ENCODER.encode(value)[1:-1] in text for value in hidden)
+
+
 def scrubbed(value: Json, hidden: tuple[str, ...]) -> Json:
     """A value without what was hidden, in texts and in names of members."""
+    return _scrubbed(value, hidden) if hidden else value
+
+
+def _scrubbed(value: Json, hidden: tuple[str, ...]) -> Json:
     if isinstance(value, str):
         return without(value, hidden)
     if isinstance(value, dict):
-        return {without(key, hidden): scrubbed(item, hidden) for key, item in value.items()}
+        return {without(key, hidden): _scrubbed(item, hidden) for key, item in value.items()}
     if isinstance(value, list):
-        return [scrubbed(item, hidden) for item in value]
+        return [_scrubbed(item, hidden) for item in value]
     return value
 
 

@@ -81,6 +81,10 @@ def _unwatched(_request: Request) -> AbstractContextManager[None]:
     return _NO_SPAN
 
 
+def _unfollowed(_request: Request, _facts: Facts, _decision: Decision) -> None:
+    """Where nobody waits for what was decided."""
+
+
 def _unkept(_active: Active) -> None:
     """Where nothing is recorded, nothing has to be kept."""
 
@@ -102,6 +106,8 @@ class Parts(NamedTuple):
     stage: Callable[[str], AbstractContextManager[None]] = _unobserved
     keep: Callable[[Active], None] = _unkept
     """Called before every record: the policy that decided has to be there when somebody decides again. May raise OSError."""
+    follow: Callable[[Request, Facts, Decision], None] = _unfollowed
+    """Called after every record of a decision, before the answer; changes nothing of it, and never raises."""
     watch: Callable[[Request], AbstractContextManager[None]] = _unwatched
     """Around every evaluation: a service bounds its time and notes what is in flight."""
 
@@ -156,6 +162,7 @@ class Pipeline:
         with self._parts.stage("record"):
             self._keep(assessed.active)
             self._append(self._entry(request, assessed))
+        self._parts.follow(request, assessed.facts, assessed.decision)
         return self._enforce(request, assessed.decision)
 
     async def adecide(self, request: Request) -> Decision:
@@ -164,6 +171,7 @@ class Pipeline:
         with self._parts.stage("record"):
             self._keep(assessed.active)
             await self._aappend(self._entry(request, assessed))
+        self._parts.follow(request, assessed.facts, assessed.decision)
         return self._enforce(request, assessed.decision)
 
     def assess(self, request: Request, *, is_proving: bool = True) -> Assessed:
@@ -293,10 +301,10 @@ class Pipeline:
         try:
             with self._parts.stage("enforce"):
                 enforcement.carry_out(request, decision)
-        except OSError as error:
+        except (OSError, DependencyError) as error:
             raise DependencyError(
                 f"decision {decision.decision_id} was recorded but could not be carried out: {error}",
-                hint="nothing was permitted; mend the disk and ask again",
+                hint="nothing was permitted; mend that and ask again",
             ) from error
         return decision
 

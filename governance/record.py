@@ -10,9 +10,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from audit.canonical import canonical_text
 from audit.record import Canonical, Entry
 from governance.errors import GovernanceError
-from governance.masking import NOT_SCANNED, masked, scrubbed, searchable, without, without_places
+from governance.masking import NOT_SCANNED, holds_any, masked, scrubbed, searchable, without, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request, Source
 
 _OLD = "old_object"
-_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize"})
+_HIDING = frozenset({"mask", "drop", "tokenize", "hash", "generalize", "refuse"})
 
 
 def entry_of(
@@ -71,7 +72,7 @@ def entry_of(
 
 
 def _recorded_facts(facts: Facts, hidden: tuple[str, ...]) -> Json:
-    return scrubbed(facts.values, hidden) if hidden else Canonical(facts.text)
+    return scrubbed(facts.values, hidden) if holds_any(facts.text, hidden) else Canonical(facts.text)
 
 
 def entry_of_query(
@@ -162,16 +163,20 @@ def _masked_request(request: Request, resource: Json, hidden: tuple[str, ...]) -
     """The request as it may be stored; a value that was hidden in the resource is hidden in its context as well."""
     if not hidden and resource == request.resource and not request.context.get(_OLD):
         return Canonical(request.text)
-    rest = {
+    kept = {
         "kind": request.kind,
         "action": request.action,
         "tenant": request.tenant,
         "subject": request.subject,
         "context": _context(request.context),
         "dry_run": request.dry_run,
+        "resource": resource,
     }
-    rest = {key: scrubbed(value, hidden) for key, value in rest.items()}
-    return {**rest, "resource": scrubbed(resource, hidden)}
+    text = canonical_text(kept)
+    # Most values that are hidden stand nowhere else: then nothing has to be walked.
+    if not holds_any(text, hidden):
+        return Canonical(text)
+    return {name: scrubbed(value, hidden) for name, value in kept.items()}
 
 
 def _context(context: Json) -> Json:

@@ -80,7 +80,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "ext_authz",
         "connector_call",
-        "what /ext-authz asks: connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
+        "what /ext-authz asks: app_call, connector_call, or the path of a rule for OPA's Envoy plugin (envoy/authz/allow)",
     ),
     Setting("ext_authz_scheme", "https", "scheme of the addresses that the gateway calls: https or http"),
     Setting(
@@ -88,11 +88,13 @@ TABLE: tuple[Setting, ...] = (
         "header,egress_allow",
         "obligations that the gateway carries out, comma-separated; a yes that needs another one is a no",
     ),
+    Setting("attack_rules", "/", "folder below which Debian's modsecurity-crs is unpacked, for requests to apps"),
     Setting("record_timeout_ms", "5000", "how long a decision waits for its record to be durable before it is refused"),
     Setting(
         "database",
         "",
-        "postgresql:// URL of an audit log that several replicas share, without a password; empty: SQLite in the home",
+        "postgresql:// URL of the audit log, keys, apps, waivers and counts that several replicas share, without a password; "
+        "empty: SQLite and files in the home",
     ),
     Setting(
         "database_password_file",
@@ -152,6 +154,53 @@ TABLE: tuple[Setting, ...] = (
     Setting("connector_stream_bytes", "67108864", "largest answer that is passed on record by record"),
     Setting(
         "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
+    ),
+    Setting(
+        "vault_url", "", "HashiCorp Vault or OpenBao that holds the credentials; empty: the store in the home folder"
+    ),
+    Setting("vault_ca_file", "", "file with the certificate authority of that vault; empty: the system's"),
+    Setting("vault_namespace", "", "namespace in it"),
+    Setting("vault_mount", "secret", "where its KV engine (version 2) is mounted"),
+    Setting("vault_prefix", "governance", "folder below that mount"),
+    Setting("vault_auth", "approle", "how the service signs in to it: approle, kubernetes, jwt or token"),
+    Setting("vault_auth_mount", "", "where that method is mounted; empty: under its own name"),
+    Setting("vault_role", "", "role to sign in as; for approle the role id"),
+    Setting(
+        "vault_credential_file",
+        "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "file with the secret id, the JWT or the token, read at each sign-in",
+    ),
+    Setting(
+        "vault_dynamic",
+        "",
+        'JSON file that says which credentials the vault makes for a while: {"tenant/connector": "database/creds/role"}',
+    ),
+    Setting(
+        "public_url",
+        "",
+        "where people's browsers reach this service, such as https://apps.example.com: vendors send them back to it; "
+        "empty: this machine alone",
+    ),
+    Setting(
+        "events",
+        "",
+        "nats://… or tls://… of a NATS JetStream for apps that read their events there; empty: none",
+    ),
+    Setting("events_credentials_file", "", "file with user:password, or a token, for it; empty: none is sent"),
+    Setting("event_attempts", "24", "attempts at a delivery of an event, about half a day, before it is a dead letter"),
+    Setting(
+        "event_pause_ms", "1000", "pause before the second attempt; it doubles from one to the next, up to an hour"
+    ),
+    Setting("event_lease_s", "60", "how long an app or a worker may take over a delivery before another gets it"),
+    Setting(
+        "event_keep_days",
+        "30",
+        "days that ids of events are remembered, and dead letters and events that nobody fetches kept",
+    ),
+    Setting(
+        "webhook_window_s",
+        "300",
+        "how far the time of a webhook's signature may be from ours: replays, clocks that differ",
     ),
     Setting("otlp_endpoint", "", "OTLP/HTTP endpoint for traces; empty: spans are not exported"),
 )

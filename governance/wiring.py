@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
+from governance.enrich.events.facts import EventFacts
 from governance.enrich.operation_facts import OperationFacts
 from governance.enrich.pii.policy import scan_policy
 from governance.enrich.presidio_worker import DeepScanner
@@ -18,7 +19,7 @@ from governance.enrich.schema import SchemaFacts
 from governance.enrich.scope_facts import ScopeFacts
 from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError, RuleError
-from governance.log_wiring import open_reader, open_recorder
+from governance.log_wiring import open_reader, open_recorder, state_of
 from governance.normalise.requests import changed
 from governance.pipeline import Parts, Pipeline
 from governance.platform.shipped_templates import shipped_templates
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
+    from governance.platform.review_queue import ReviewQueue
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
@@ -160,21 +162,18 @@ def extras_of(settings: Settings) -> list[Extra]:
 
 
 def waivers_of(settings: Settings, active: Active) -> tuple[Waiver, ...]:
-    """The waivers in the settings' folder and those that were made in this home. Raises RuleError for a file that is none."""
+    """The waivers in the settings' folder and those that were made here. Raises RuleError for one that must not count."""
+    from governance.platform.waivers import made_waivers
     from governance.policy.waivers import load_waivers
 
-    folders = (settings.text("waivers"), os.path.join(settings.text("home"), "waivers"))
-    return tuple(
-        waiver
-        for folder in folders
-        if folder and os.path.isdir(folder)
-        for waiver in load_waivers(folder, active.rules)
-    )
+    folder = settings.text("waivers")
+    named = load_waivers(folder, active.rules) if folder and os.path.isdir(folder) else ()
+    return named + made_waivers(state_of(settings), active.rules)
 
 
 def directory_of(settings: Settings) -> AppDirectory:
     """Apps and templates that decisions allowed, and the templates that come with the package."""
-    return AppDirectory(settings.text("home"), shipped_templates())
+    return AppDirectory(state_of(settings), shipped_templates())
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -209,7 +208,17 @@ def review_store_of(settings: Settings) -> ReviewStore | None:
     from governance.enrich.review_store import ReviewStore
 
     names = ("review_client", "review_api_base", "review_model", "review_fallbacks")
-    return ReviewStore(settings.text("home"), "\n".join(settings.text(name) for name in names))
+    return ReviewStore(state_of(settings), "\n".join(settings.text(name) for name in names))
+
+
+def review_queue_of(settings: Settings) -> ReviewQueue | None:
+    """Where designs wait for a review by a model; None where none is configured."""
+    store = review_store_of(settings)
+    if store is None:
+        return None
+    from governance.platform.review_queue import ReviewQueue
+
+    return ReviewQueue(settings.home, store.key)
 
 
 def enrichers_of(
@@ -224,6 +233,7 @@ def enrichers_of(
         UrlFacts(),
         OperationFacts(registry.connectors),
         ScopeFacts(lambda app: directory.app(app) is not None, lambda app: scope_use_of(settings, registry, app)),
+        EventFacts(directory.app),
         ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
         DesignReviewFacts(registry.connectors, review_store_of(settings)),
     ]
@@ -297,7 +307,7 @@ def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[W
     from audit.errors import AuditError
     from governance.platform.excuses import Excuses, recorded_waivers
 
-    excuses = Excuses(settings.home, settings.text("waivers"))
+    excuses = Excuses(state_of(settings), settings.home, settings.text("waivers"))
     problems = excuses.refresh(active.rules)
     if problems:
         raise RuleError(problems[0])

@@ -23,8 +23,9 @@ needs_postgres = pytest.mark.skipif(not FOUND, reason="no PostgreSQL server here
 
 
 class Server:
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    def __init__(self, preload: str = "") -> None:
+        """`preload`: C source of a library that the server runs under; `folder` is one that it may read."""
+        self.folder = self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._bin, self._databases = FOUND[-1].parent, 0
         self._as: list[str] = []
         if os.getuid() == 0:
@@ -33,7 +34,23 @@ class Server:
         self._run(
             "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"
         )
+        self._environment = {**os.environ, **(self._built(preload) if preload else {})}
         self.start()
+
+    def _built(self, source: str) -> dict[str, str]:
+        compiler = shutil.which("cc")
+        if compiler is None:
+            shutil.rmtree(self._folder)
+            pytest.skip("no C compiler: the library that makes the server's disk fail cannot be built")
+        (self._folder / "shim.c").write_text(source)
+        library = self._folder / "shim.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, self._folder / "shim.c"], check=True)
+        library.chmod(0o755)
+        return {"LD_PRELOAD": str(library), "FAULTS": str(self._folder)}
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     @property
     def _data(self) -> str:
@@ -49,7 +66,7 @@ class Server:
         self._process = subprocess.Popen(
             [*self._as, str(self._bin / "postgres"), "-D", self._data, "-k", str(self._folder),
              "-c", "listen_addresses=", "-c", "max_connections=60", "-c", "shared_buffers=16MB"],
-            cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment,
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not self._answers():

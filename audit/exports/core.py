@@ -6,15 +6,18 @@ cut back to the last whole batch and goes on from there, under the checkpoint it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+from collections import deque
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError, LogTorn
 from audit.multiproof import Rebuilt, blocks
-from audit.notes import opened, parse_checkpoint, parse_verifier_key
+from audit.notes import opened_by_any, parse_checkpoint
 from audit.packages import LEAVES, OPENINGS, PROOF, RECORDS
 from audit.sealed_texts import joined, parsed
 from audit.tree import leaf_hash
@@ -32,6 +35,8 @@ _FILES = (RECORDS, OPENINGS, LEAVES, PROOF)
 _BATCH = 500
 # Batches between two notes of how far it came.
 _NOTED_EVERY = 40
+# Batches of one file that wait to be written: a megabyte each.
+_MOST_PENDING = 2
 PROGRESS = "progress.json"
 _REVISION = re.compile(rb'"revision":("[^"\\]*(?:\\.[^"\\]*)*")')
 
@@ -54,7 +59,7 @@ class Core:
     def __init__(self, log: LogReader, folder: Path, note: str, stops: Sequence[int]) -> None:
         self._log = log
         self._folder = folder
-        checkpoint = parse_checkpoint(opened(note, parse_verifier_key(log.verifier_key)))
+        checkpoint = parse_checkpoint(opened_by_any(note, log.keys()))
         self._size, self._root = checkpoint.size, checkpoint.root
         self._stops = stops
 
@@ -63,8 +68,11 @@ class Core:
         limit = self._size if not wanted.before else min(wanted.before, self._size)
         indexes = self._log.indexes(wanted._replace(before=limit)) if limit else []
         done = self._restored()
-        files = [_Growing(self._folder / name) for name in _FILES]
-        try:
+        with contextlib.ExitStack() as opened_so_far:
+            hand = opened_so_far.enter_context(ThreadPoolExecutor(1, "export-files"))
+            files = [_Growing(self._folder / name, hand) for name in _FILES]
+            for file in files:
+                opened_so_far.callback(file.close)
             tree, revisions = self._walked(indexes[:done])
             for start in range(done, len(indexes), _BATCH):
                 chunk = indexes[start : start + _BATCH]
@@ -74,9 +82,6 @@ class Core:
                 tell(start + len(chunk), len(indexes))
             self._note(files, len(indexes))
             self._fill(files[3], tree, self._size)
-        finally:
-            for file in files:
-                file.close()
         if tree.root() != self._root:
             raise LogTorn("what the log gave does not lead to its own root; `governance audit check` says where")
         digests = {name: file.said() for name, file in zip(_FILES, files, strict=True)}
@@ -175,21 +180,35 @@ class Core:
 
 
 class _Growing:
-    """A file that is appended to and hashed while it grows; what it holds already is hashed first."""
+    """A file that is appended to and hashed while it grows; what it holds already is hashed first.
 
-    def __init__(self, path: Path) -> None:
+    Writing and hashing hold no interpreter lock: `hand`, a thread, does both while the next records are read.
+    """
+
+    def __init__(self, path: Path, hand: Executor) -> None:
         with path.open("rb") as old:
             self._digest = hashlib.file_digest(old, "sha256")
         self._file = path.open("ab")
         self._length = self._file.tell()
+        self._hand, self._pending = hand, deque[Future[None]]()
 
     def write(self, raw: bytes) -> None:
+        """Hand over some bytes; raises what went wrong with earlier ones."""
+        self._settle(_MOST_PENDING)
+        self._pending.append(self._hand.submit(self._put, raw))
+        self._length += len(raw)
+
+    def _put(self, raw: bytes) -> None:
         self._file.write(raw)
         self._digest.update(raw)
-        self._length += len(raw)
+
+    def _settle(self, most: int) -> None:
+        while len(self._pending) > most:
+            self._pending.popleft().result()
 
     def flushed(self) -> int:
         """Its length, once everything is with the system."""
+        self._settle(0)
         self._file.flush()
         return self._length
 
@@ -198,9 +217,11 @@ class _Growing:
         return self._digest.hexdigest(), self._length
 
     def close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Once everything is on the disk; raises what went wrong."""
+        with self._file:
+            self._settle(0)
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 def digest_of(path: Path) -> tuple[str, int]:

@@ -18,8 +18,9 @@ from audit.errors import AuditError
 from audit.exports.core import PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
-from audit.notes import BadNote, opened, parse_checkpoint, parse_verifier_key, signed
-from audit.packages import CHECKPOINT, COSIGNED, FORMAT, MANIFEST, MANIFEST_NOTE, manifest_text
+from audit.notes import BadNote, parse_checkpoint, parse_verifier_key, signed
+from audit.packages import CHECKPOINT, COSIGNED, FORMAT, KEYS, MANIFEST, MANIFEST_NOTE, PRUNED, manifest_text
+from audit.pruned import statement_lines, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
 
 FORMATS = tuple(VIEWS)
 _STATE = "unfinished.json"
+# An erasure while an export is written makes it begin anew.
+_MOST_BEGINNINGS = 10
 _README = """This is an export of an audit log.
 
   manifest.json   what was asked for, how many records, digests of the files; signed in manifest.note
   checkpoint      the log's signed statement of its size and root
   cosigned        the newest one that witnesses cosigned, if the log has any
+  keys.jsonl      the steps from each of the log's keys to the next, if it was changed, signed by both
+  pruned.jsonl    where older records are no longer kept, the log's own records that say so, with their proofs
   records.jsonl   the records, each line byte for byte as it stands in the log
   openings.jsonl  values and salts of their sealed members, as far as they may be read
   leaves.bin      each record's place in the log (8 bytes) and leaf hash (32 bytes)
@@ -95,8 +100,14 @@ def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Do
     work = out.with_name(f".{out.name}.unfinished")
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(work):
-        state = _state(log, wanted, work, created)
-        files, written = _files(log, wanted, work, state, doing)
+        for _ in range(_MOST_BEGINNINGS):
+            state = _state(log, wanted, work, created)
+            files, written = _files(log, wanted, work, state, doing)
+            if not log.took_away(log.size_of(state["checkpoint"])):
+                break
+        else:
+            _clear(work)
+            raise AuditError("again and again content was taken out of the log while it was exported; export again")
         _sign(log, work, _manifest(log, wanted, state, files, written))
         _put_in_place(work, out, doing)
     return Exported(out, written.records, parse_checkpoint(state["checkpoint"].partition("\n\n")[0] + "\n").size)
@@ -119,6 +130,8 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     """What an interrupted export had settled, or a new beginning. Another export in the same place is refused."""
     asked = json.loads(json.dumps([_said(wanted.filter), list(wanted.formats), wanted.fields, list(wanted.pinned)]))
     path = work / _STATE
+    if path.exists() and log.took_away(log.size_of(json.loads(path.read_bytes())["checkpoint"])):
+        _clear(work)  # what was written may hold what was erased since
     if path.exists():
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] != asked:
@@ -131,13 +144,17 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     return state
 
 
+def _clear(work: Path) -> None:
+    for path in work.iterdir():
+        path.unlink()
+
+
 def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:
     """Sizes at which older checkpoints are to be comparable: those that were brought, and those of earlier exports."""
-    key = parse_verifier_key(log.verifier_key)
-    size = parse_checkpoint(opened(note, key)).size
+    size = log.size_of(note)
     try:
         kept = [*wanted.pinned, *filter(None, [wanted.cosigned])]
-        brought = {parse_checkpoint(opened(text, key)).size for text in kept}
+        brought = {log.size_of(text) for text in kept}
     except BadNote as error:
         raise AuditError(f"the pinned checkpoint is not one of this log: {error}") from error
     return sorted(stop for stop in brought | log.exported_sizes() if 0 < stop < size)
@@ -161,10 +178,19 @@ def _files(
     more = {CHECKPOINT: state["checkpoint"].encode(), "README.txt": _README.encode(), "verify.py": standalone()}
     if state["cosigned"]:
         more[COSIGNED] = state["cosigned"].encode()
+    if rotations := log.rotations():
+        more[KEYS] = b"".join(json.dumps(one).encode() + b"\n" for one in rotations)
+    if written.pruned:
+        more[PRUNED] = _said_of_pruned(log, written.pruned, log.size_of(state["checkpoint"]))
     for name, raw in {**more, **doing.beside(written.revisions)}.items():
         _write(work / name, raw)
         files[name] = digest_of(work / name)
     return files, written
+
+
+def _said_of_pruned(log: LogReader, pruned: Mapping[str, int], size: int) -> bytes:
+    leaves = (log.leaf(record["index"]) for record in log.custody("prune") if record["index"] < size)
+    return statement_lines(statements(leaves, pruned), lambda index: log.proof(index, size))
 
 
 def _manifest(

@@ -91,9 +91,24 @@ def leaves_in_text(text: str, content_type: str, path: tuple[str | int, ...] = (
     return [Leaf(path, str(path[-1]) if path else "", text, (), (0, len(text)))] if text else []
 
 
+def json_of(text: str) -> Json:
+    """JSON without members that stand twice: a reader keeps one of them, and nobody would look at the other.
+
+    Raises ValueError or RecursionError for anything else.
+    """
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
 def _json(text: str, path: tuple[str | int, ...]) -> Iterator[Leaf]:
     try:
-        value = json.loads(text)
+        value = json_of(text)
     except (ValueError, RecursionError):
         yield Leaf(path, "", text, (), (0, len(text)))
         return

@@ -1,8 +1,8 @@
 """Fact `review`: what the checklist finds now, and what a model found before where one is configured.
 
-The line never waits for a model: `governance review run` asks it beforehand and keeps what it said. A model that has not
-reviewed this very design leaves the fact unavailable, and a rule sends the design to a person. Findings are only ever
-added: nothing here can make a decision milder than the checklist alone.
+The line never waits for a model: `governance review run`, or the service beside its decisions, asks it and keeps what it
+said. A model that has not reviewed this very design leaves the fact unavailable, and a rule sends the design to a person.
+Findings are only ever added: nothing here can make a decision milder than the checklist alone.
 """
 
 from __future__ import annotations

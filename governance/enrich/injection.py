@@ -14,9 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from governance.enrich.injection_stems import STEMS
+from governance.enrich.pii.matching import matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from governance.enrich.pii.matching import Matcher
 
 LONGEST_TEXT = 8_192
 """Characters of one text; nobody reads more in a manifest, so a longer one is a finding of its own."""
@@ -41,9 +44,10 @@ _NOT_LETTERS = re.compile(r"[^a-z]+")
 _SEPARATORS = re.compile("[_.-]")
 _BLANKS = re.compile(r"[^\S\n]+")
 
-_SUSPECT = re.compile(
-    r"[<{}\\]|&[#a-z]|%[0-9a-fA-F]{2}|[#=*~>%-]{2}|\[ ?[\]/a-zA-Z]"
-    r"|(?i:\b(?:ai|a\.i\.)(?!\w)|(?:system|assistant|human|developer) ?:)"
+# Of ASCII alone, so that one byte is one character.
+_SUSPECT = (
+    rb"[<{}\\]|&[#a-z]|%[0-9a-fA-F]{2}|[#=*~>%-]{2}|\[ ?[\]/a-zA-Z]"
+    rb"|(?i:\b(?:ai|a\.i\.)(?:\W|$)|(?:system|assistant|human|developer) ?:)"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){12,}")
@@ -51,6 +55,17 @@ _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 _ROT13 = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM"
 )
+# The same tables for bytes: (how a byte is read, which bytes say nothing).
+_LETTERS = bytes(range(ord("a"), ord("z") + 1))
+_ROT13_BYTES = bytes(_ROT13.get(code, code) for code in range(256))
+
+
+def _reading(table: dict[int, int]) -> tuple[bytes, bytes]:
+    read = bytes(table.get(code, code) for code in range(256))
+    return read, bytes(code for code in range(256) if read[code] not in _LETTERS)
+
+
+_READINGS = tuple(_reading(table) for table in ({}, _LEET, _LEET_I))
 
 
 @lru_cache(maxsize=256)  # a fix is proved by deciding again, up to sixteen times, on texts that are mostly the same
@@ -71,14 +86,23 @@ def is_suspect(text: str) -> bool:
 
     Every pattern needs one of the stems, whatever the spelling; a test holds the two together over the corpus.
     """
-    if not text.isascii() or _SUSPECT.search(text) or any(True for _ in _unpacked(text)):
+    if not text.isascii():
         return True
-    plain = text.lower()
-    letters = _NOT_LETTERS.sub("", plain)
-    views: tuple[str, ...] = (letters, letters.translate(_ROT13), letters[::-1])
-    if any(digit in plain for digit in "013457@$!|"):
-        views += tuple(_NOT_LETTERS.sub("", plain.translate(table)) for table in (_LEET, _LEET_I))
-    return any(stem in view for view in views for stem in STEMS)
+    suspect, packed, stems = _searches()
+    raw = text.encode()
+    if suspect.search(raw) or (packed.search(raw) and any(True for _ in _unpacked(text))):
+        return True
+    plain = raw.lower()
+    letters, *leet = (plain.translate(table, silent) for table, silent in _READINGS)
+    views = (letters, letters.translate(_ROT13_BYTES), letters[::-1], *leet)
+    return stems.search(b"\n".join(views)) is not None
+
+
+@lru_cache(maxsize=1)
+def _searches() -> tuple[Matcher, Matcher, Matcher]:
+    """Signs as such, runs that may be packed text, and stems: an automaton each, for every design is looked at once."""
+    runs = f"{_BASE64.pattern}|{_HEX.pattern}"
+    return matcher(_SUSPECT), matcher(runs.encode()), matcher("|".join(STEMS).encode())
 
 
 def hides(text: str) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING, Protocol
 
-from governance.model.facts import Facts
+from governance.model.facts import Facts, facts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,5 +44,5 @@ def enrich_all(request: Request, enrichers: Sequence[Enricher]) -> Facts:
         except Exception:  # noqa: BLE001  whatever it was, its absence is the fact; what that means is a rule's to say
             unavailable.append(enricher.name)
     values["unavailable"] = sorted(unavailable)
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = facts_text(values)
     return Facts(values, "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text)

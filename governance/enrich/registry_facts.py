@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from governance.model.facts import Written
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,8 +24,8 @@ class RegistryFacts:
         spec_of: Callable[[str], Json],
     ) -> None:
         """`connectors` and `tenants` by name as the registry has them; `spec_of` gives the last allowed deploy's spec."""
-        self._connectors = {name: _shaped(entry) for name, entry in connectors.items()}
-        self._tenants = tenants
+        self._connectors = {name: Written(_shaped(entry)) for name, entry in connectors.items()}
+        self._tenants = {name: Written({"known": True, **tenant}) for name, tenant in tenants.items()}
         self._spec_of = spec_of
 
     def facts(self, request: Request) -> dict[str, Json]:
@@ -34,7 +36,7 @@ class RegistryFacts:
         tenant = self._tenants.get(request.tenant)
         return {
             "connectors": found,
-            "tenant": {"known": False, "name": request.tenant} if tenant is None else {"known": True, **tenant},
+            "tenant": {"known": False, "name": request.tenant} if tenant is None else tenant,
         }
 
     def _named(self, request: Request) -> set[str]:
@@ -42,7 +44,9 @@ class RegistryFacts:
             return _names_in(request.app)
         names = _names_in(self._spec_of(str(request.app.get("name", ""))))
         resource = request.resource
-        for place in (resource.get("connector"), _member(resource.get("destination"), "connector")):
+        # Where data comes from says of which classes it is, whether the app was deployed with that connector or not.
+        source = resource.get("source") if request.kind == "data_flow" else None
+        for place in (resource.get("connector"), _member(resource.get("destination"), "connector"), source):
             if isinstance(place, str) and place:
                 names.add(place)
         return names
@@ -72,4 +76,8 @@ def _shaped(entry: Json) -> Json:
         {**{k: v for k, v in one.items() if k not in _SCHEMAS}, "shaped": [name for name in _SCHEMAS if name in one]}
         for one in entry["operations"]
     ]
-    return {**kept, "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()}}
+    return {
+        **kept,
+        "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()},
+        "acts_for_person": entry.get("auth", {}).get("scheme") == "person",
+    }

@@ -1,4 +1,4 @@
-"""What a model said about a design, kept by content: one file a design, prompt and model, whole or not there.
+"""What a model said about a design, kept by content: one document a design, prompt and model, whole or not there.
 
 Only a review that is on record is written here. The line reads it; it never asks a model itself, so a decision needs no
 network, and the same facts come out when it is made again.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from governance.enrich.review_answer import BadAnswer, validated
@@ -18,6 +16,7 @@ from governance.errors import DependencyError
 
 if TYPE_CHECKING:
     from governance.model.request import Json, Request
+    from governance.state.port import State
 
 
 # What the API server writes into an object: the same design comes from a file without it and from the webhook with it.
@@ -42,11 +41,11 @@ def design_in(resource: Json) -> Json:
 
 
 class ReviewStore:
-    """Reviews below `home`/reviews by one configuration of models."""
+    """Reviews below reviews/done/ in the state, by one configuration of models."""
 
-    def __init__(self, home: str, models: str) -> None:
+    def __init__(self, state: State, models: str) -> None:
         """`models`: text that names the models in force; another one has reviewed nothing yet."""
-        self._folder = os.path.join(home, "reviews", "done")
+        self._state = state
         self._models = models
 
     def key(self, request: Request) -> str:
@@ -59,12 +58,12 @@ class ReviewStore:
         """`{findings, model, review_id}`; None where no model has reviewed this design. Raises DependencyError."""
         path = self._path(request)
         try:
-            with open(path, encoding="utf-8") as file:
-                stored = json.load(file)
+            raw = self._state.read(path)
+            if raw is None:
+                return None
+            stored = json.loads(raw)
             findings = validated({"findings": [_said(finding) for finding in stored["findings"]]}, request.resource)
             return {"findings": findings, "model": str(stored["model"]), "review_id": str(stored["review_id"])}
-        except FileNotFoundError:
-            return None
         except (BadAnswer, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DependencyError(
                 "a stored review cannot be read", where=path, hint="remove it and have the design reviewed again"
@@ -75,19 +74,11 @@ class ReviewStore:
 
         The first one on record counts: a later one could only be there to find less.
         """
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        path = self._path(request)
-        temporary = f"{path}.{os.getpid()}.tmp"
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(review, file)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(temporary, path)
-        os.unlink(temporary)
+        raw = json.dumps(review).encode()
+        self._state.change(self._path(request), lambda held: raw if held is None else held)
 
     def _path(self, request: Request) -> str:
-        return os.path.join(self._folder, f"{self.key(request)}.json")
+        return f"reviews/done/{self.key(request)}.json"
 
 
 def _said(finding: Json) -> Json:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.documents.leaves import Leaf, leaves_in_text, leaves_of
+from governance.documents.leaves import Leaf, json_of, leaves_in_text, leaves_of
 from governance.enrich.pii.analyze import SECRET_ENTITIES, Finding, analyze
 from governance.enrich.pii.checksums import IBAN_LENGTHS, is_iban, luhn_digits
 from governance.enrich.pii.policy import ScanPolicy
 from governance.errors import DependencyError
-from governance.model.pointer import to_pointer
+from governance.model.pointer import to_pointer, to_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from governance.enrich.presidio_worker import DeepScanner
     from governance.model.request import Json, Request
 
-_DATA_KINDS = frozenset({"data_flow", "connector_call"})
+_DATA_KINDS = frozenset({"data_flow", "connector_call", "app_call"})
 _PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
 _DEFAULT = ScanPolicy()
 _SHORTEST_DEEP = 3
+_SHORTEST_TELLING_NAME, _SHORTEST_NUMBER = 15, 7
 _WHO = ("id", "actor")
 
 
@@ -88,6 +89,16 @@ def masked_texts(value: Json) -> Json:
     if isinstance(value, dict):
         return {without_findings(name): masked_texts(item) for name, item in value.items()}
     return [masked_texts(item) for item in value] if isinstance(value, list) else value
+
+
+def shown(pointer: str) -> str:
+    """A pointer as it may be printed: what the names on it hold of personal data and secrets is replaced by what it is."""
+    return to_pointer(s if _is_harmless(s) else without_findings(s) for s in to_segments(pointer))
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a name is too short to hold anything, as most are: nothing but letters, or the number of an item."""
+    return (name.isalpha() and len(name) < _SHORTEST_TELLING_NAME) or (name.isdigit() and len(name) < _SHORTEST_NUMBER)
 
 
 def with_deep(
@@ -196,12 +207,10 @@ def scan_document(
 
 
 def _leaves_of_document(text: str, content_type: str) -> tuple[list[Leaf], bool]:
-    import json
-
     media_type = _media_type(content_type)
     if media_type == "application/json" or media_type.endswith("+json"):
         try:
-            return list(leaves_of(json.loads(text), names=True)), True
+            return list(leaves_of(json_of(text), names=True)), True
         except (ValueError, RecursionError):
             return leaves_in_text(text, "text/plain"), False
     return leaves_in_text(text, media_type or "text/plain"), False

@@ -78,9 +78,8 @@ def schema(kind: str) -> Json:
 
 def violations(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
     """(path, what is wrong) for every place where `value` does not follow `rules`."""
-    unknown = set(rules) - _KNOWN
-    if unknown:
-        raise ValueError(f"schema keyword {min(unknown)!r} is not understood")
+    if not _KNOWN.issuperset(rules):
+        raise ValueError(f"schema keyword {min(set(rules) - _KNOWN)!r} is not understood")
     if "const" in rules and value != rules["const"]:
         yield path, f"has to be {json.dumps(rules['const'])}"
     if "enum" in rules and value not in rules["enum"]:
@@ -131,5 +130,11 @@ def _array(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, str]]
 def _string(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:
     if not rules.get("minLength", 0) <= len(value) <= rules.get("maxLength", len(value)):
         yield path, "is too short or too long"
-    if "pattern" in rules and not re.search(rules["pattern"].replace("$", r"\Z"), value):
+    if "pattern" in rules and not _pattern(rules["pattern"]).search(value):
         yield path, f"does not have the form {rules['pattern']}"
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern as JSON Schema reads it: `$` is the very end. There are as many as the schemas hold."""
+    return re.compile(text.replace("$", r"\Z"))

@@ -6,10 +6,36 @@ The keys are the contract between `enrich/` (which fills them) and `rules/` (whi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from governance.model.request import Json
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+class Written(dict[str, Any]):
+    """An object with its canonical text, for facts that are the same for many requests: nobody may change it any more."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, values: Mapping[str, Json]) -> None:
+        super().__init__(values)
+        self.text = _ENCODER.encode(values)
+
+
+def facts_text(values: Mapping[str, Json]) -> str:
+    """Canonical JSON of facts; what is `Written` in them, alone or in a list, is not written again. Raises ValueError."""
+    return f"{{{','.join(f'{_ENCODER.encode(name)}:{_text(values[name])}' for name in sorted(values))}}}"
+
+
+def _text(value: Json) -> str:
+    if type(value) is list:
+        return f"[{','.join(map(_text, value))}]"
+    return value.text if isinstance(value, Written) else _ENCODER.encode(value)
 
 
 class Facts(NamedTuple):
@@ -25,8 +51,8 @@ class Facts(NamedTuple):
       `[{name, method, paths[], scope, cost_microeur?, stream?, reserved[]?, shaped[]}]`, `paths` being templates
       (`/people/{id}`), `shaped` those of `request` and `response` that have a schema. `fields`:
       `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
-      `limits`: most calls a day by business area, `"*"` for others; `per_minute`: the same of one app
-      within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
+      `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
+      others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
       RFC 3339, absent when not planned
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
@@ -53,9 +79,23 @@ class Facts(NamedTuple):
       last_used}]}`: RFC 3339, `last_used` empty where no call since `looked_since` used the scope
     - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today,
       app_microeur, tenant_microeur}`: before this call: of the business area today, of the app within 60 s, of the app and
-      of the tenant today; millionths of a euro that both spent this month; absent where no meter runs
+      of the tenant today; millionths of a euro that both spent this month; absent where no
+      meter runs. For an app call `{requests{app{day, month}, tenant{day, month}}}`: those let through before it
+    - `attack`: `{engine, score, rules[]}`: what the OWASP core rule set says of an app call: anomaly score and the ids of the
+      rules that matched; absent where the audience does not ask for it
     - `credential`: `{known: bool, age_days}`: whether one is stored for the called connector and the tenant, and days since
       its last rotation (absent where the connector needs none); absent where no broker asks
+    - `consent`: `{known: bool, id, app, tenant, connector, person, scopes[], purpose, state, given_at, expires_at, ended_at,
+      ended_by}`: the consent that a call names; `state` is `asked`, `given` or `withdrawn`; absent where it names none or no
+      broker asks
+    - `events`: for deploys that declare any: `{problems[{path: [segments below app.events], message}], schedules[{index,
+      shortest_s}], subscriptions[{index, known, tenant, state, classes[], shared_with[], url?}]}`: what could not be carried
+      out; seconds between the two closest times of a schedule, absent where it cannot be read; the publisher's side of each
+      subscription, `url` as above for the address that events are sent to
+    - `event`: for flows of events. To the exchange: `{declared, classes[], schema_errors[{pointer, message}]}`. To a
+      subscriber: `{known, subscribed, published, tenant, state, classes[], shared_with[], subscriber{name, tenant, state,
+      classes[], pii[], residency[]}}`: whether its last deploy subscribes and the publisher's still publishes; the four that
+      follow are the publisher's
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_KINDS = ("template", "deploy", "connector_call", "data_flow", "publish", "lifecycle")
+_KINDS = ("template", "deploy", "connector_call", "data_flow", "app_call", "publish", "lifecycle", "consent")
 # What a repository holds besides manifests, and what wants into a cluster.
 _FILE_KINDS = ("workload", "infrastructure", "image_build", "pipeline", "registry_entry")
 KINDS: frozenset[str] = frozenset((*_KINDS, *_FILE_KINDS))

@@ -1,4 +1,4 @@
-"""A call that a gateway holds back while it asks: to a connector call of ours, or to the input of OPA's Envoy plugin.
+"""A call that a gateway holds back while it asks, as a connector call or app call of ours, or as OPA's Envoy plugin has it.
 
 Who calls is said by headers that the gateway sets (`GATEWAY_HEADERS`) and that it has to take off every call that comes in:
 nothing here can tell who wrote them. Sources: Envoy's ext_authz HTTP service; openpolicyagent.org, "Envoy: input document".
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from governance.model.request import Json
 
-GATEWAY_HEADERS = frozenset({"x-app", "x-tenant", "x-connector", "x-scopes", "x-subject"})
+GATEWAY_HEADERS = frozenset({"x-app", "x-tenant", "x-connector", "x-scopes", "x-subject", "x-role", "x-region"})
 # Between gateway and us alone: the key it asks with, and what it says about the question.
 _ENVELOPE = frozenset({"x-api-key", "host", "content-length", "transfer-encoding", "connection", "x-request-id"})
 _ENVELOPE_STARTS = ("x-envoy-", "x-forwarded-", ":")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# Of a request to an app; what else there is (cookies, tokens) is the app's and stands in no record.
+_DESCRIBING = frozenset({"accept", "content-type", "content-encoding", "user-agent", "origin", "referer"})
 PARTIAL = "x-envoy-auth-partial-body"
 _MOST_FIELDS = 100
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -52,19 +54,10 @@ def connector_call(held: Held, tenant: str, connector_of: Mapping[str, str], *, 
 
     Raises CallerError for a call whose body was not handed over whole: nobody could have looked at what was kept back.
     """
-    app = held.headers.get("x-app", "")
-    if not app:
-        raise CallerError(
-            "no app is named", where="header x-app", hint="the gateway sets it from the caller's key or token"
-        )
+    app = _app_of(held)
     if not _HOST.fullmatch(held.host):
         raise CallerError("is no host", where="header host")
-    if held.is_partial:
-        raise CallerError("only a part of the body was handed over", where="body", hint="raise max_request_bytes")
-    if held.method in _WITH_BODY and PARTIAL not in held.headers and not held.body:
-        raise CallerError(
-            "the body was not handed over", where="body", hint="with_request_body at the gateway's filter"
-        )
+    _check_whole(held)
     resource: dict[str, Json] = {
         "app": app,
         "connector": held.headers.get("x-connector") or connector_of.get(_host_alone(held.host), ""),
@@ -79,16 +72,63 @@ def connector_call(held: Held, tenant: str, connector_of: Mapping[str, str], *, 
     return {"kind": "connector_call", "tenant": tenant, "subject": subject, "resource": resource}
 
 
+def app_call(held: Held, tenant: str, *, max_depth: int) -> dict[str, Json]:
+    """A native request: what somebody wants of an app of `tenant`, as the gateway got it.
+
+    Raises CallerError as `connector_call` does. The path stays as it was sent; a name of the query has its value, or the
+    list of them where it is said more than once.
+    """
+    app = _app_of(held)
+    _check_whole(held)
+    path, _, query = held.target.partition("?")
+    resource: dict[str, Json] = {
+        "app": app,
+        "method": held.method,
+        "path": path,
+        "query": {name: values[0] if len(values) == 1 else values for name, values in _query(query).items()},
+        "region": held.headers.get("x-region", ""),
+        "headers": {name: value for name, value in held.headers.items() if name in _DESCRIBING},
+    }
+    if held.body:
+        resource["body"] = parsed_body(held, max_depth=max_depth)
+    about = {"id": "x-subject", "role": "x-role", "tenant": "x-tenant"}
+    subject = {name: held.headers.get(header, "") for name, header in about.items()}
+    return {"kind": "app_call", "tenant": tenant, "subject": subject, "resource": resource}
+
+
+def _app_of(held: Held) -> str:
+    app = held.headers.get("x-app", "")
+    if not app:
+        raise CallerError(
+            "no app is named", where="header x-app", hint="the gateway sets it from the caller's key or token"
+        )
+    return app
+
+
+def _check_whole(held: Held) -> None:
+    """Nobody could look at what was kept back."""
+    if held.is_partial:
+        raise CallerError("only a part of the body was handed over", where="body", hint="raise max_request_bytes")
+    if held.method in _WITH_BODY and PARTIAL not in held.headers and not held.body:
+        raise CallerError(
+            "the body was not handed over", where="body", hint="with_request_body at the gateway's filter"
+        )
+
+
+def _query(text: str) -> dict[str, list[str]]:
+    try:
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise CallerError(f"more than {_MOST_FIELDS} members", where="query string") from error
+    found: dict[str, list[str]] = {}
+    for name, value in fields:
+        found.setdefault(name, []).append(value)
+    return found
+
+
 def envoy_input(held: Held, *, max_depth: int) -> dict[str, Json]:
     """The input that policies for OPA's Envoy plugin read."""
     path, _, query = held.target.partition("?")
-    try:
-        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError as error:
-        raise CallerError(f"more than {_MOST_FIELDS} members", where="query string") from error
-    parsed_query: dict[str, list[str]] = {}
-    for name, value in fields:
-        parsed_query.setdefault(name, []).append(value)
     headers = _forwarded(held, keep_identity=True)
     http = {
         "method": held.method, "path": held.target, "host": held.host, "scheme": held.scheme, "headers": headers,
@@ -97,7 +137,7 @@ def envoy_input(held: Held, *, max_depth: int) -> dict[str, Json]:
     document: dict[str, Json] = {
         "attributes": {"request": {"http": http}},
         "parsed_path": [unquote(part) for part in path.lstrip("/").split("/")],
-        "parsed_query": parsed_query,
+        "parsed_query": _query(query),
         "truncated_body": held.is_partial,
     }
     if held.body and not held.is_partial and _is_json(held):

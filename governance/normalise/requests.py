@@ -28,8 +28,10 @@ _DEFAULT_ACTION = {
     "deploy": "create",
     "connector_call": "call",
     "data_flow": "send",
+    "app_call": "call",
     "publish": "publish",
     "lifecycle": "change",
+    "consent": "give",
     "workload": "create",
     "infrastructure": "apply",
     "image_build": "build",
@@ -42,6 +44,7 @@ _SAID_BY_CLUSTER = frozenset({
     "group_kind", "name", "namespace", "old_object", "operation", "profile", "pss_version", "sub_resource",
 })  # fmt: skip
 _WRITES = frozenset({"create", "update"})
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 63
 
@@ -242,7 +245,7 @@ def _check_said_by_cluster(request: Request) -> None:
 
 def canonical(value: Json) -> str:
     """Members sorted, no white space: the same value always gives the same text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def _app_of(kind: str, resource: Json, context: Json) -> Json:

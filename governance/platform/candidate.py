@@ -11,10 +11,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from governance.model.moment import utc_now
-from governance.platform.bundles.http_source import write_whole
 from governance.platform.impact.analysis import Tally, row_of
 from governance.platform.impact.compare import compare
 from governance.platform.impact.recorded import recorded_of
+from governance.state.files import write_whole
 
 if TYPE_CHECKING:
     import threading

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.enrich.scan import without_findings
 from governance.errors import GovernanceError
 from governance.model.moment import new_decision_id, utc_now
-from governance.platform.bundles.http_source import write_whole
-from governance.platform.waivers import HOME, digest_of, files_of, public_of, sealed_of
+from governance.platform.waivers import MADE, digest_of, files_of, public_of, sealed_of, texts_of
 from governance.policy.waivers import waiver_in
+from governance.state.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry
     from governance.policy.waivers import Waiver
+    from governance.state.port import State
 
-FOLDER = "folder"
-"""What records call the folder that the settings name."""
 ADDED, REVOKED = "waiver_added", "waiver_revoked"
 _KINDS = (ADDED, "waiver_approved", REVOKED)
 
@@ -58,12 +57,12 @@ class Change(NamedTuple):
 class Excuses:
     """The waivers of one home that count. One that does not read does not count, and holds up no other."""
 
-    def __init__(self, home: Path, folder: str) -> None:
-        self._folders = {**({FOLDER: folder} if folder else {}), HOME: str(home / "waivers")}
-        self._home = home
+    def __init__(self, state: State, home: Path, folder: str) -> None:
+        self._state, self._home, self._folder = state, home, folder
         self._ledger = home / "waivers.json"
         self._stamp: object = None
-        self._rules: object = None
+        self._pulse: object = None
+        self._rules: Collection[str] = ()
         self._found: dict[str, Found] = {}
         self._settled: dict[str, Found] = {}
         self._gone = set(_labels(self._ledger))
@@ -74,18 +73,24 @@ class Excuses:
         """Whether something has to be settled."""
         return self._found != self._settled or bool(self._gone)
 
+    def in_force(self) -> tuple[Waiver, ...]:
+        """Those that count now. Raises DependencyError where other replicas may have revoked one that nobody here heard of."""
+        if self._pulse != self._state.pulse():
+            self.refresh(self._rules)
+        return self.valid
+
     def refresh(self, rules: Collection[str]) -> tuple[str, ...]:
-        """Read what changed, files or rules. Returns the problems where it was read, and nothing where not."""
-        stamp = [_stamp(folder) for folder in self._folders.values()]
+        """Read what changed, waivers or rules. Returns the problems where it was read, and nothing where not."""
+        self._pulse = self._state.pulse()
+        stamp = [_stamp(self._folder), self._state.stamp(MADE)]
         if stamp == self._stamp and rules is self._rules:
             return ()
         found: dict[str, Found] = {}
         problems: list[str] = []
-        for name, path in ((name, path) for name, folder in self._folders.items() for path in files_of(folder)):
+        for text in texts_of(self._state, self._folder):
             try:
-                with open(path, "rb") as file:
-                    raw = file.read()
-                found[f"{name}/{os.path.basename(path)}"] = Found(waiver_in(raw, path, rules), digest_of(raw))
+                raw = text.read()
+                found[text.label] = Found(waiver_in(raw, text.where, rules), digest_of(raw))
             except (GovernanceError, OSError) as error:
                 problems.append(str(error))
         self._stamp, self._rules, self._found = stamp, rules, found

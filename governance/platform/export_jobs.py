@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.errors import CallerError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from governance.model.request import Json
@@ -29,6 +29,7 @@ QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 PACKAGE = "export.zip"
 # Packages that nobody fetches any more do not stay for good.
 _KEPT_S = 7 * 86_400
+_KEPT = "they are kept for a week, and no longer than everybody in them"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -80,7 +81,7 @@ class Jobs:
         """Raises NotFound."""
         path = self._folder / job_id / "job.json"
         if not _ID.fullmatch(job_id) or not path.exists():
-            raise NotFound(f"there is no export {job_id[:40]!r}", hint="they are kept for a week")
+            raise NotFound(f"there is no export {job_id[:40]!r}", hint=_KEPT)
         return Job(**json.loads(path.read_bytes()))
 
     def state(self, job_id: str) -> Json:
@@ -116,6 +117,15 @@ class Jobs:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def about(self, is_gone: Callable[[int], bool]) -> list[str]:
+        """Jobs whose package holds what was sealed in one of the records that went, or that may name the person."""
+        folders = list(self._folder.iterdir()) if self._folder.is_dir() else []
+        return [folder.name for folder in folders if _ID.fullmatch(folder.name) and _is_about(folder, is_gone)]
+
+    def remove(self, job_id: str) -> None:
+        """Whoever removes a job holds it."""
+        shutil.rmtree(self._folder / job_id)
+
     def _is_held(self, job_id: str) -> bool:
         with self.held(job_id) as is_free:
             return not is_free
@@ -127,6 +137,20 @@ class Jobs:
             is_old = time.time() - folder.stat().st_mtime > _KEPT_S
             if is_old and _ID.fullmatch(folder.name) and not self._is_held(folder.name):
                 shutil.rmtree(folder)
+
+
+def _is_about(folder: Path, is_gone: Callable[[int], bool]) -> bool:
+    from audit.exports.contents import indexes, opened_indexes
+
+    packages = (folder / PACKAGE, folder / f".{PACKAGE}.unfinished")
+    if any(is_gone(index) for package in packages for index in opened_indexes(package)):
+        return True
+    asked = json.loads((folder / "job.json").read_bytes())["asked"]["filter"]
+    if not {"subject", "text"} & asked.keys():
+        return False
+    # It names somebody: the erased one where it holds their records, and nobody can say whom where it holds none.
+    found = [index for package in packages for index in indexes(package)]
+    return not found or any(map(is_gone, found))
 
 
 def job_id(actor: str, idempotency_key: str) -> str:

@@ -8,19 +8,19 @@ their weights. An app without an address in it is not served, nor one whose stat
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from governance.errors import CallerError, DependencyError
+from governance.errors import CallerError
 from governance.policy.bundle_yaml import load_data
+from runtime_adapters.gateway.checks import is_socket
 from runtime_adapters.gateway.redaction import KINDS
 from runtime_adapters.gateway.state import (
     ApiKey,
     AppRoute,
     Backend,
     Cohort,
+    Collector,
     DecisionService,
     Endpoint,
     GatewayState,
@@ -72,7 +72,7 @@ def read_file(path: str) -> Json:
 
 def state_of(sources: Sources) -> GatewayState:
     """The state. Raises CallerError for a file that says something else than it may, naming the place."""
-    _only(sources.file, {"listeners", "apps", "issuers", "service", "sharedHosts", "accessLog"}, "")
+    _only(sources.file, {"listeners", "apps", "issuers", "service", "sharedHosts", "accessLog", "traces"}, "")
     try:
         return _translated(sources)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,6 +100,7 @@ def _translated(sources: Sources) -> GatewayState:
         service=_service(sources.file["service"]) if sources.file.get("service") else None,
         shared_hosts=tuple(map(str, sources.file.get("sharedHosts", []))),
         access_log=str(sources.file.get("accessLog", "/dev/stdout")),
+        collector=_collector(sources.file["traces"]) if sources.file.get("traces") else None,
     )
 
 
@@ -125,12 +126,17 @@ def _route(name: str, known: Json, about: Json, policy: Json) -> AppRoute | None
         grants=(Grant(tuple(audience["roles"]), tenants),),
         is_public=audience["anonymous"] is True,
         rate=RateLimit(int(wanted["calls_per_minute"]), 60),
-        limits=Limits(request_bytes=int(wanted["request_bytes"]), timeout_ms=int(caps.get("timeoutMs") or 15_000)),
+        limits=Limits(request_bytes=int(wanted["request_bytes"]), timeout_ms=_patience_ms(caps, wanted)),
         cohorts=tuple(_each(about, "cohorts", _cohort, where)),
         mirror=str(about.get("mirror", "")),
         redact=_redact(audience["redact"], spec, wanted["kinds"]),
         asks=about.get("asks") is True,
     )
+
+
+def _patience_ms(caps: Json, wanted: Json) -> int:
+    """Longer than the app may run, so that whoever calls it hears what stopped it."""
+    return int(caps.get("timeoutMs") or 15_000) + int(wanted["grace_ms"])
 
 
 def _redact(what: str, spec: Json, classes: Json) -> tuple[str, ...]:
@@ -198,13 +204,22 @@ def _cohort(about: Json, where: str) -> Cohort:
 
 def _service(about: Json) -> DecisionService:
     about = _object(about, "service")
-    _only(about, {"address", "keyFile", "caFile", "serverName"}, "service")
+    _only(about, {"address", "keyFile", "caFile", "serverName", "timeoutMs"}, "service")
     key = _content(_text(about, "keyFile", "service"), "service").decode("utf-8", "replace").strip()
     endpoint = _endpoint(_text(about, "address", "service"), "service")
-    return DecisionService(endpoint, key, str(about.get("caFile", "")), str(about.get("serverName", "")))
+    names = (str(about.get("caFile", "")), str(about.get("serverName", "")))
+    return DecisionService(endpoint, key, *names, int(about.get("timeoutMs", 2000)))
+
+
+def _collector(about: Json) -> Collector:
+    about = _object(about, "traces")
+    _only(about, {"address", "percent"}, "traces")
+    return Collector(_endpoint(_text(about, "address", "traces"), "traces"), int(about.get("percent", 100)))
 
 
 def _endpoint(text: str, where: str) -> Endpoint:
+    if is_socket(text):
+        return Endpoint(text, 0)
     host, _, port = text.rpartition(":")
     return Endpoint(host.strip("[]"), _port(int(port) if port.isdecimal() else None, where))
 
@@ -248,19 +263,3 @@ def _content(path: str, where: str) -> bytes:
             return file.read()
     except OSError as error:
         raise CallerError(f"{path} cannot be read: {error.strerror}", where=where, hint=_HINT) from error
-
-
-def apps_of(home: str) -> dict[str, Json]:
-    """The last allowed deploy of every app, by name. Raises DependencyError for a file that is damaged."""
-    folder = os.path.join(home, "apps")
-    found: dict[str, Json] = {}
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    for name in names:
-        if name.endswith(".json") and not name.startswith("."):
-            path = os.path.join(folder, name)
-            try:
-                with open(path, encoding="utf-8") as file:
-                    found[name.removesuffix(".json")] = json.load(file)
-            except (OSError, ValueError) as error:
-                raise DependencyError("the record of an app is damaged", where=path) from error
-    return found

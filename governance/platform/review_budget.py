@@ -1,25 +1,22 @@
-"""What a tenant's design reviews used this month: tokens and money, in one file a tenant that a crash cannot reset.
+"""What a tenant's design reviews used this month: tokens and money, in one document a tenant that a crash cannot reset.
 
 The most that a question can use is taken before it is sent and what it did not use is given back afterwards: a process
-that dies in between has spent it. A file that cannot be read refuses, it never counts as empty.
+that dies in between has spent it. One that cannot be read refuses, it never counts as empty.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import CallerError, DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from governance.settings import Settings
+    from governance.state.port import State
 
 _MICRO = 1_000_000
 
@@ -55,72 +52,65 @@ def prices_of(settings: Settings) -> Prices:
 
 
 class Budget:
-    """The counters below `home`/reviews/spent."""
+    """The counters below reviews/spent/ in the state."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._folder: Path = settings.home / "reviews" / "spent"
+    def __init__(self, settings: Settings, state: State) -> None:
+        self._state = state
         self._most = Spent(settings.number("review_budget_tokens"), settings.number("review_budget_cents") * _MICRO)
 
     def take(self, tenant: str, month: str, use: Spent) -> bool:
         """Take `use` out of the month's budget (`YYYY-MM`); False, and nothing taken, where it does not fit."""
-        with self._counter(tenant, month) as counter:
-            total = Spent(counter.spent.tokens + use.tokens, counter.spent.microcents + use.microcents)
+        fits = False
+
+        def taken(spent: Spent) -> Spent:
+            nonlocal fits
+            total = Spent(spent.tokens + use.tokens, spent.microcents + use.microcents)
             fits = total.tokens <= self._most.tokens and total.microcents <= self._most.microcents
-            if fits:
-                counter.spent = total
-            return fits
+            return total if fits else spent
+
+        self._changed(tenant, month, taken)
+        return fits
 
     def settle(self, tenant: str, month: str, taken: Spent, used: Spent) -> None:
         """Replace what was taken by what was used, which may be more: then the next question may not fit."""
-        with self._counter(tenant, month) as counter:
-            tokens = max(0, counter.spent.tokens - taken.tokens) + used.tokens
-            counter.spent = Spent(tokens, max(0, counter.spent.microcents - taken.microcents) + used.microcents)
+
+        def settled(spent: Spent) -> Spent:
+            tokens = max(0, spent.tokens - taken.tokens) + used.tokens
+            return Spent(tokens, max(0, spent.microcents - taken.microcents) + used.microcents)
+
+        self._changed(tenant, month, settled)
 
     def spent(self, tenant: str, month: str) -> Spent:
         """What the month has used so far."""
-        with self._counter(tenant, month) as counter:
-            return counter.spent
+        return self._changed(tenant, month, lambda spent: spent)
 
-    @contextmanager
-    def _counter(self, tenant: str, month: str) -> Iterator[_Counter]:
-        # The name of a file says nothing of the tenant's text, which may hold anything.
+    def _changed(self, tenant: str, month: str, edit: Callable[[Spent], Spent]) -> Spent:
+        """What the month has used after `edit`. Raises DependencyError."""
+        # The name of a document says nothing of the tenant's text, which may hold anything.
         name = hashlib.sha256(tenant.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        path = self._folder / f"{name}-{month}.json"
+        path = f"reviews/spent/{name}-{month}.json"
+        after = Spent(0, 0)
+
+        def change(held: bytes | None) -> bytes | None:
+            nonlocal after
+            before = _read(held)
+            after = edit(before)
+            return held if after == before else json.dumps({"tenant": tenant[:100], **after._asdict()}).encode()
+
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with (self._folder / ".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                counter = _Counter(_read(path))
-                before = counter.spent
-                yield counter
-                if counter.spent != before:
-                    _write(path, {"tenant": tenant[:100], **counter.spent._asdict()})
+            self._state.change(path, change)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DependencyError(
-                f"the review budget cannot be counted: {error}", where=str(path), hint="mend or remove the file"
+                f"the review budget cannot be counted: {error}", where=path, hint="mend or remove the file"
             ) from error
+        return after
 
 
-class _Counter:
-    def __init__(self, spent: Spent) -> None:
-        self.spent = spent
-
-
-def _read(path: Path) -> Spent:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def _read(raw: bytes | None) -> Spent:
+    if raw is None:
         return Spent(0, 0)
+    value = json.loads(raw)
     spent = Spent(value["tokens"], value["microcents"])
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in spent):
         raise ValueError("not counts")
     return spent
-
-
-def _write(path: Path, value: dict[str, str | int]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

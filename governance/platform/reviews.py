@@ -18,7 +18,7 @@ from governance.errors import CallerError
 from governance.masking import masked, scrubbed
 from governance.model.moment import new_decision_id, utc_now
 from governance.model.pointer import to_pointer, to_segments
-from governance.platform.review_budget import Budget, Spent, prices_of
+from governance.platform.review_budget import Spent, prices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from governance.enrich.review_store import ReviewStore
     from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
+    from governance.platform.review_budget import Budget
     from governance.settings import Settings
 
 _MOST_CHANGES = 50
@@ -77,6 +78,7 @@ class Reviews:
         line: Pipeline,
         store: ReviewStore,
         worker: Worker,
+        budget: Budget,
         spec_of: Callable[[str], Json],
         say: Callable[[str], None],
     ) -> None:
@@ -84,7 +86,7 @@ class Reviews:
         self._endpoint = endpoint_of(settings)
         self._most_bytes = settings.number("review_max_bytes")
         self._prices = prices_of(settings)
-        self._budget = Budget(settings)
+        self._budget = budget
         self._line, self._store, self._worker = line, store, worker
         self._spec_of = spec_of
         self._say = say

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from governance.errors import CallerError, DependencyError
 from governance.model.moment import utc_now
-from governance.platform.bundles.http_source import bearer, write_whole
+from governance.platform.bundles.http_source import bearer
 from governance.platform.bundles.sources import LOOPBACK
 from governance.platform.decision_events import event_of, without_contents
+from governance.state.files import write_whole
 
 if TYPE_CHECKING:
     import threading

@@ -1,12 +1,13 @@
-"""Waivers of one home: proposed by one, approved by another, in force until an instant, or revoked.
+"""Waivers of an installation: proposed by one, approved by another, in force until an instant, or revoked.
 
-<home>/waivers/<name>.yaml            in force; the same format as a file in the settings' folder
-<home>/waivers/proposed/<name>.json   waits for somebody else's approval, and excuses nothing
+In the state: waivers/<name>.yaml            in force; the same format as a file in the settings' folder
+              waivers/proposed/<name>.json   waits for somebody else's approval, and excuses nothing
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -16,21 +17,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from governance.enrich.scan import without_findings
 from governance.errors import CallerError, Forbidden, GovernanceError, NotFound, RuleError
 from governance.model.moment import utc_now
-from governance.platform.bundles.http_source import write_whole
-from governance.policy.waivers import is_expired, read_waiver, waiver_files, waiver_of
+from governance.policy.waivers import is_expired, waiver_files, waiver_in, waiver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
+    from collections.abc import Callable, Collection
 
     from governance.model.request import Json
     from governance.policy.waivers import Waiver
+    from governance.state.port import State
 
-HOME = "home"
-"""What records call the folder of waivers that were made in a home."""
+FOLDER, HOME = "folder", "home"
+"""What records call the folder that the settings name, and that of waivers that were made here."""
 API_VERSION = "microapps.internal/v1alpha1"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NOBODY = "(nobody yet)"
+MADE, _PROPOSED = "waivers", "waivers/proposed"
 
 
 class Conflict(CallerError):
@@ -50,12 +51,24 @@ class Proposal(NamedTuple):
     proposed_at: str
 
 
+class Text(NamedTuple):
+    """A waiver as it is written down."""
+
+    label: str
+    """Its name in records: the folder's, and that of the file in it."""
+    where: str
+    read: Callable[[], bytes]
+
+    def waiver(self, rules: Collection[str] | None) -> Waiver:
+        """As for `waiver_of`; also raises what reading it raises."""
+        return waiver_in(self.read(), self.where, rules)
+
+
 class WaiverStore:
     """Making and ending waivers. The caller records each step before it asks for it: `preview`, record, then the step."""
 
-    def __init__(self, home: Path) -> None:
-        self._folder = home / "waivers"
-        self._proposed = self._folder / "proposed"
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def check(self, name: str, spec: Json, rules: Collection[str]) -> Waiver:
         """The waiver that this would be; raises CallerError or RuleError for one that must not count."""
@@ -68,25 +81,30 @@ class WaiverStore:
 
     def check_free(self, name: str) -> None:
         """Raise Conflict where the name is taken."""
-        if self._path(name).exists() or self._place(name).exists():
-            raise Conflict(f"there is a waiver {name!r} already", hint="revoke it first, or choose another name")
+        if self._state.read(_path(name)) is not None or self._state.read(_place(name)) is not None:
+            raise _taken(name)
 
     def propose(self, proposal: Proposal) -> None:
         """Keep a proposal; raises Conflict."""
-        self._proposed.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.check_free(proposal.name)
-        write_whole(str(self._place(proposal.name)), json.dumps(proposal._asdict()).encode())
+
+        def first(held: bytes | None) -> bytes:
+            if held is not None:
+                raise _taken(proposal.name)
+            return json.dumps(proposal._asdict()).encode()
+
+        self._state.change(_place(proposal.name), first)
 
     def proposal(self, name: str) -> Proposal:
         """Raises NotFound."""
         try:
-            return Proposal(**json.loads(self._place(name).read_bytes()))
+            return Proposal(**json.loads(self._state.read(_place(name)) or b""))
         except (OSError, ValueError, TypeError) as error:
             raise NotFound(f"no waiver {name[:80]!r} waits for an approval") from error
 
     def approved_spec(self, proposal: Proposal, approver: str) -> dict[str, Json]:
         """The whole specification; raises Forbidden where the author approves their own, Conflict where the name is taken."""
-        if self._path(proposal.name).exists():
+        if self._state.read(_path(proposal.name)) is not None:
             raise Conflict(f"a waiver {proposal.name!r} is in force already", hint="revoke it first")
         if approver.casefold() in {proposal.author.casefold(), str(proposal.spec.get("owner", "")).strip().casefold()}:
             raise Forbidden("nobody approves their own waiver", hint="somebody else has to, with a key of their own")
@@ -94,10 +112,9 @@ class WaiverStore:
 
     def add(self, name: str, spec: dict[str, Json]) -> None:
         """Put a waiver in force; workers see it within a second."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(str(self._path(name)), _written(name, spec))
-        with contextlib.suppress(FileNotFoundError):
-            self._place(name).unlink()
+        raw = _written(name, spec)
+        self._state.change(_path(name), lambda _: raw)
+        self._state.change(_place(name), _gone)
 
     def held(self, name: str) -> dict[str, Any]:
         """A waiver or a proposal of this home, as it is shown; raises NotFound."""
@@ -108,40 +125,55 @@ class WaiverStore:
 
     def revoke(self, name: str) -> None:
         """End a waiver or a proposal."""
-        self._path(name).unlink(missing_ok=True)
-        self._place(name).unlink(missing_ok=True)
+        self._state.change(_path(name), _gone)
+        self._state.change(_place(name), _gone)
 
     def all(self) -> list[dict[str, Any]]:
-        """Everything that lies in this home, with its state: `in_force`, `expired`, `proposed` or `unreadable`."""
-        rows = [shown(path, "home") for path in files_of(str(self._folder))]
-        for path in sorted(self._proposed.glob("*.json")):
+        """Everything that was made here, with its state: `in_force`, `expired`, `proposed` or `unreadable`."""
+        rows = [_shown(text, "home") for text in _made(self._state)]
+        for document in self._state.names(_PROPOSED):
             with contextlib.suppress(NotFound):
-                found = self.proposal(path.stem)
+                found = self.proposal(document.removeprefix(f"{_PROPOSED}/").removesuffix(".json"))
                 row = {**found.spec, "name": found.name, "author": found.author, "proposed_at": found.proposed_at}
                 rows.append({**row, "state": "proposed", "source": "home"})
         return rows
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{_checked(name)}.yaml"
 
-    def _place(self, name: str) -> Path:
-        return self._proposed / f"{_checked(name)}.json"
+def _path(name: str) -> str:
+    return f"{MADE}/{_checked(name)}.yaml"
 
 
-def shown(path: str, source: str) -> dict[str, Any]:
-    """A waiver file as it is listed."""
+def _place(name: str) -> str:
+    return f"{_PROPOSED}/{_checked(name)}.json"
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"there is a waiver {name!r} already", hint="revoke it first, or choose another name")
+
+
+def _gone(_held: bytes | None) -> None:
+    """An edit that removes."""
+
+
+def _shown(text: Text, source: str) -> dict[str, Any]:
+    """A waiver as it is listed."""
     try:
-        waiver = read_waiver(path, None)
-    except (GovernanceError, OSError, UnicodeDecodeError) as error:
-        name = os.path.basename(path).rsplit(".", 1)[0]
+        waiver = text.waiver(None)
+    except (GovernanceError, OSError) as error:
+        name = os.path.basename(text.where).rsplit(".", 1)[0]
         return {"name": name, "state": "unreadable", "source": source, "problem": str(error)}
     state = "expired" if is_expired(waiver, utc_now()) else "in_force"
     return {**waiver._asdict(), "state": state, "source": source}
 
 
-def listed(home: Path, folder: str) -> list[dict[str, Any]]:
-    """Every waiver of the settings' folder and of this home."""
-    return [*(shown(path, "file") for path in (files_of(folder) if folder else ())), *WaiverStore(home).all()]
+def listed(state: State, folder: str) -> list[dict[str, Any]]:
+    """Every waiver of the settings' folder, and those that were made here."""
+    return [*(_shown(text, "file") for text in _in_folder(folder)), *WaiverStore(state).all()]
+
+
+def made_waivers(state: State, rules: Collection[str]) -> tuple[Waiver, ...]:
+    """Those that were made here; raises RuleError for one that must not count."""
+    return tuple(text.waiver(rules) for text in _made(state))
 
 
 def public_of(name: str, spec: dict[str, Json], **more: Json) -> dict[str, Json]:
@@ -199,9 +231,36 @@ def _checked(name: str) -> str:
     return name
 
 
+def texts_of(state: State, folder: str) -> list[Text]:
+    """Every waiver that is written down: those of the settings' folder, and those that were made here."""
+    return [*_in_folder(folder), *_made(state)]
+
+
+def _in_folder(folder: str) -> list[Text]:
+    return [Text(_label(FOLDER, path), path, functools.partial(_read, path)) for path in files_of(folder)]
+
+
+def _made(state: State) -> list[Text]:
+    names = (name for name in state.names(MADE) if name.endswith((".yaml", ".yml")))
+    return [Text(_label(HOME, name), name, functools.partial(_held, state, name)) for name in names]
+
+
+def _label(folder: str, path: str) -> str:
+    return f"{folder}/{os.path.basename(path)}"
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _held(state: State, name: str) -> bytes:
+    return state.read(name) or b""
+
+
 def files_of(folder: str) -> list[str]:
     """Paths of a folder's waiver files; none where there is no such folder."""
     try:
-        return waiver_files(folder)
+        return waiver_files(folder) if folder else []
     except OSError:
         return []

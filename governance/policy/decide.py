@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from governance.policy.metadata import RuleMeta
     from governance.policy.waivers import Waiver
 
-_COMPACT = (",", ":")
+# Made once: making an encoder costs as much as writing a small value.
+_COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_SORTED = json.JSONEncoder(sort_keys=True)
 
 
 class Verdict(NamedTuple):
@@ -63,7 +65,7 @@ def policy_input(request: Request, facts: Facts, now: str) -> str:
     parts = (
         request.text[:-1],
         ',"app":',
-        json.dumps(app, separators=_COMPACT, ensure_ascii=False),
+        _COMPACT.encode(app),
         ',"facts":',
         facts.text,
         ',"now":"',
@@ -121,7 +123,7 @@ def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], fou
     violations = tuple(violation for violation, _ in judged)
     obligations = sorted(
         (Obligation(raw["type"], raw["name"], raw["value"]) for raw in found["obligations"]),
-        key=lambda o: (o.type, o.rule, json.dumps(o.value, sort_keys=True)),
+        key=lambda o: (o.type, o.rule, _SORTED.encode(o.value)),
     )
     effect = max((v.effect for v in violations), key=EFFECTS.index, default=ALLOW)
     decision = Decision(

@@ -43,9 +43,16 @@ class Protection(NamedTuple):
 
 
 def edits_of(obligations: Iterable[Obligation]) -> tuple[Edit, ...]:
-    """Edits out of the obligations that change data. Raises InternalError for one that names no place."""
+    """Edits out of the obligations that change data. Raises InternalError for one that names no place.
+
+    So it does for `refuse`: such data does not go on, not even where the rule that denies it was waived or only warns.
+    """
     found = []
     for obligation in obligations:
+        if obligation.type == "refuse":
+            raise InternalError(
+                f"obligation {obligation.rule} keeps this payload from leaving", hint="leave out what it points at"
+            )
         if obligation.type not in METHODS:
             continue
         value = obligation.value

@@ -4,7 +4,7 @@
 # custom:
 #   id: CONN-001
 #   severity: high
-#   applies_to: [template, deploy, connector_call, data_flow]
+#   applies_to: [template, deploy, connector_call, data_flow, consent]
 #   controls: ["ISO-27001:A.5.19", "SOC2:CC9.2", "GDPR:Art.28", "NIST-SP-800-53:SA-9", "NIST-SP-800-53:CM-7"]
 #   remediation: Pick an approved connector from the catalog, or ask the platform team to review this one.
 package platform.rules.connectors.approved_only

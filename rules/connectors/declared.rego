@@ -4,7 +4,7 @@
 # custom:
 #   id: CONN-008
 #   severity: high
-#   applies_to: [connector_call, data_flow]
+#   applies_to: [connector_call, data_flow, consent]
 #   controls: ["ISO-27001:A.8.3", "SOC2:CC6.1", "GDPR:Art.25", "NIST-SP-800-53:CM-7"]
 #   remediation: Add the connector to the app's manifest and deploy it; then call it.
 package platform.rules.connectors.declared

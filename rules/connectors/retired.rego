@@ -4,7 +4,7 @@
 # custom:
 #   id: CONN-002
 #   severity: high
-#   applies_to: [template, deploy, connector_call, data_flow]
+#   applies_to: [template, deploy, connector_call, data_flow, consent]
 #   controls: ["ISO-27001:A.5.23", "SOC2:CC9.2", "GDPR:Art.28", "NIST-SP-800-53:SA-22"]
 #   remediation: Move to the connector that replaces it; the catalog names it.
 package platform.rules.connectors.retired

@@ -4,7 +4,7 @@
 # custom:
 #   id: CONN-004
 #   severity: high
-#   applies_to: [deploy, connector_call, data_flow]
+#   applies_to: [deploy, connector_call, data_flow, consent]
 #   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1", "GDPR:Art.28", "NIST-SP-800-53:AC-3"]
 #   remediation: Ask the connector's owner to open it for your business area.
 package platform.rules.connectors.tenant_may_use

@@ -11,6 +11,7 @@ package platform.rules.data.aggregation
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
 import data.platform.lib.protection
 
 deny contains v if {
@@ -35,3 +36,5 @@ _can_be_coarser(together) if {
 _is_known if count(destination.entries) > 0
 
 _is_known if answer.is_answer
+
+_is_known if event.is_event

@@ -6,7 +6,7 @@
 #   severity: medium
 #   applies_to: [template, deploy]
 #   controls: ["ISO-27001:A.5.12", "SOC2:CC6.7", "GDPR:Art.5", "NIST-SP-800-53:RA-2"]
-#   remediation: "Use the classes of the catalog: public, internal, confidential, personal, financial, special."
+#   remediation: "Use the classes of the catalog: public, internal, confidential, restricted, personal, financial, special."
 package platform.rules.data.classes_known
 
 import data.platform.lib.lists

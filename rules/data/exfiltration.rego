@@ -11,6 +11,7 @@ package platform.rules.data.exfiltration
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
 import data.platform.lib.findings
 
 deny contains v if {
@@ -18,6 +19,7 @@ deny contains v if {
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
 	not answer.clears(found)
+	not event.clears(found)
 	not _can_be_masked(found)
 	v := {
 		"path": array.concat(["resource"], found.segments),
@@ -48,4 +50,10 @@ _can_be_masked(found) if {
 	found.class in data.platform.classes.maskable
 	found.segments[0] == "payload"
 	answer.is_answer
+}
+
+_can_be_masked(found) if {
+	found.class in data.platform.classes.maskable
+	found.segments[0] == "payload"
+	event.is_event
 }

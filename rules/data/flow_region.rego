@@ -24,8 +24,7 @@ deny contains v if {
 # An address has no region of its own: what its connector keeps has to be within reach of the app's regions.
 deny contains v if {
 	object.get(input, ["resource", "destination", "connector"], "") == ""
-	some c in destination.entries
-	some region in c.regions
+	some region in _registered
 	some home in _homes
 	not region in object.get(data.platform.residency.reach, home, [])
 	v := {
@@ -37,6 +36,20 @@ deny contains v if {
 _registered contains region if {
 	some c in destination.entries
 	some region in c.regions
+	not _is_elsewhere(c, region)
+}
+
+# A region whose hosts are registered is where the flow goes only if its address is one of them.
+_is_elsewhere(c, region) if {
+	count(destination.urls) == 1
+	_is_placed(c)
+	not destination.host in lists.of(c.region_hosts, region)
+}
+
+# Whether the registry says in which region the address lies.
+_is_placed(c) if {
+	some region in c.regions
+	destination.host in lists.of(c.region_hosts, region)
 }
 
 # An app whose regions nobody knows is at home nowhere, and nothing is within reach of that.

@@ -1,6 +1,6 @@
 # METADATA
 # title: Data flows only to a known destination
-# description: A flow must name a connector, or an address that belongs to one which the app was deployed with, or bring the app an answer of one.
+# description: A flow must name a connector, or an address that belongs to one which the app was deployed with, bring the app an answer of one, or be an event.
 # custom:
 #   id: EGR-003
 #   severity: critical
@@ -11,6 +11,7 @@ package platform.rules.egress.known_destination
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
 import data.platform.lib.manifest
 import data.platform.lib.registry
 
@@ -35,3 +36,6 @@ _known contains name if {
 	some used in manifest.connectors
 	used.name == name
 }
+
+# Which app may have an event is EVT-006's and EVT-007's to say.
+_known contains "event" if event.is_event

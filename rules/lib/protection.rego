@@ -4,13 +4,17 @@ package platform.lib.protection
 
 import data.platform.lib.answer
 import data.platform.lib.destination
+import data.platform.lib.event
 import data.platform.lib.findings
+import data.platform.lib.lists
+import data.platform.lib.registry
 
 steps contains step if {
 	some found in findings.pii
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
 	not answer.clears(found)
+	not event.clears(found)
 	step := _step(found, _method(found))
 }
 
@@ -22,10 +26,15 @@ steps contains step if {
 	step := _step(found, "generalize")
 }
 
-# An answer is hidden from the app that asked; what could be turned back, or compared, is for flows.
-_method(found) := "mask" if answer.is_answer
+# An answer is hidden from the app that asked, and an event from who may not know; what could be turned back, or compared, is
+# for other flows.
+_method(found) := "mask" if _is_hidden
 
 else := object.get(data.platform.flows.methods, found.entity, "mask")
+
+_is_hidden if answer.is_answer
+
+_is_hidden if event.is_event
 
 _step(found, method) := step if {
 	input.kind == "data_flow"
@@ -41,6 +50,43 @@ _step(found, method) := step if {
 _span(found) := {"span": found.span} if count(found.span) == 2
 
 else := {}
+
+# Fields that the source itself says are sensitive and the payload has, whether anything was found in them or not.
+fields contains {"pointer": pointer, "class": class} if {
+	input.kind == "data_flow"
+	not answer.is_answer
+	some c in registry.entries
+	c.name == input.resource.source
+	some field in c.fields
+	class := object.get(field, "class", "unclassified")
+	not class in data.platform.classes.free
+	not class in destination.cleared
+	pointer := lists.of(field, "pointer")
+	_is_there(pointer)
+}
+
+# What is not changed on its way out but stays.
+refusals contains step.value if {
+	some step in steps
+	step.method == "refuse"
+}
+
+refusals contains field if {
+	some field in fields
+	field["class"] in data.platform.classes.refused
+}
+
+# Whether the payload has the shape of the source's answer: the first step of the pointer leads somewhere.
+_is_there(pointer) if {
+	payload := object.get(input, ["resource", "payload"], {})
+	is_object(payload)
+	pointer[0] in object.keys(payload)
+}
+
+_is_there(pointer) if {
+	pointer[0] == "*"
+	is_array(object.get(input, ["resource", "payload"], {}))
+}
 
 # Records in which so many harmless findings meet that they point at one person.
 identifying contains {"record": record, "findings": group} if {

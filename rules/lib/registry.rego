@@ -13,7 +13,7 @@ requested contains r if {
 }
 
 requested contains r if {
-	input.kind == "connector_call"
+	input.kind in {"connector_call", "consent"}
 	r := {"name": object.get(input, ["resource", "connector"], ""), "path": ["resource", "connector"]}
 }
 
@@ -42,6 +42,7 @@ entries contains c if {
 		"state": state,
 		"hosts": lists.of(known, "hosts"),
 		"regions": lists.of(known, "regions"),
+		"region_hosts": lists.object_of(known, "region_hosts"),
 		"scopes": lists.object_of(known, "scopes"),
 		"data_classes": lists.of(known, "data_classes"),
 		"operations": [operation | some operation in lists.of(known, "operations"); is_object(operation)],
@@ -49,6 +50,7 @@ entries contains c if {
 		"limits": lists.object_of(known, "limits"),
 		"per_minute": lists.object_of(known, "per_minute"),
 		"tenants": lists.of(known, "tenants"),
+		"acts_for_person": object.get(known, "acts_for_person", true),
 		"retires_at": object.get(known, "retires_at", null),
 		"replaced_by": lists.text_of(known, "replaced_by"),
 	}

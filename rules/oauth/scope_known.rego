@@ -4,7 +4,7 @@
 # custom:
 #   id: OAUTH-001
 #   severity: medium
-#   applies_to: [template, deploy, connector_call]
+#   applies_to: [template, deploy, connector_call, consent]
 #   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-6"]
 #   remediation: Use a scope from the connector's page of the catalog.
 package platform.rules.oauth.scope_known
@@ -28,7 +28,7 @@ _asked contains s if {
 }
 
 _asked contains s if {
-	input.kind == "connector_call"
+	input.kind in {"connector_call", "consent"}
 	some j, scope in lists.at(["resource", "scopes"])
 	connector := object.get(input, ["resource", "connector"], "")
 	s := {"connector": connector, "scope": scope, "path": ["resource", "scopes", j]}

@@ -1,10 +1,10 @@
 # METADATA
 # title: Calls use only scopes the app was granted
-# description: A call may hold only scopes that the app's last allowed deploy asked for.
+# description: A call may hold, and a person may be asked for, only scopes that the app's last allowed deploy asked for.
 # custom:
 #   id: OAUTH-006
 #   severity: high
-#   applies_to: [connector_call]
+#   applies_to: [connector_call, consent]
 #   controls: ["ISO-27001:A.5.15", "SOC2:CC6.3", "GDPR:Art.25", "NIST-SP-800-53:AC-3"]
 #   remediation: Add the scope to the manifest and deploy, or call with fewer scopes.
 package platform.rules.oauth.within_consent

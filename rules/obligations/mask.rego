@@ -20,18 +20,9 @@ oblige contains value if {
 }
 
 # What the source itself says is sensitive is hidden from a destination that is not cleared for it, found or not.
-oblige contains value if {
-	input.kind == "data_flow"
-	not answer.is_answer
-	some c in registry.entries
-	c.name == input.resource.source
-	some field in c.fields
-	class := object.get(field, "class", "unclassified")
-	not class in data.platform.classes.free
-	not class in destination.cleared
-	pointer := lists.of(field, "pointer")
-	_is_there(pointer)
-	value := {"pointer": pointer, "class": class}
+oblige contains field if {
+	some field in protection.fields
+	not field["class"] in data.platform.classes.refused
 }
 
 oblige contains value if {
@@ -41,18 +32,6 @@ oblige contains value if {
 	not manifest.declares(class, object.get(field, "pii", ""))
 	pointer := lists.of(field, "pointer")
 	value := {"pointer": pointer, "class": class}
-}
-
-# Whether the payload has the shape of the source's answer: the first step of the pointer leads somewhere.
-_is_there(pointer) if {
-	payload := object.get(input, ["resource", "payload"], {})
-	is_object(payload)
-	pointer[0] in object.keys(payload)
-}
-
-_is_there(pointer) if {
-	pointer[0] == "*"
-	is_array(object.get(input, ["resource", "payload"], {}))
 }
 
 # The connector that a call goes to, or that the answer of one comes from.

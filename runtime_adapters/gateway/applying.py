@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime_adapters.gateway.admin import statistics, taken
-from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, QUESTION, render, static_configuration
+from runtime_adapters.gateway.configuration import (
+    CLUSTERS,
+    ISSUERS,
+    KEYS,
+    QUESTION,
+    one_of_each,
+    render,
+    static_configuration,
+)
 from runtime_adapters.gateway.process import write_private
 from runtime_adapters.gateway.state import GatewayRefusal
 
@@ -54,8 +62,9 @@ class GatewayFolder:
         changed = [name for name, text in wanted.items() if standing[name] != text]
         if not changed:
             return Applied((), time.monotonic() - begun)
-        self._validate(static_configuration(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION})))
-        before = {path: statistics(path) for path in admin_sockets}
+        looked_at = one_of_each(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION}))
+        self._validate(static_configuration(looked_at))
+        before = {path: _told(path, time.monotonic() + _TAKEN_S) for path in admin_sockets}
         if CLUSTERS in changed and standing[CLUSTERS]:
             # While old and new routes follow each other, the clusters of both have to be there.
             write_private(self.path / CLUSTERS, _both(standing[CLUSTERS], wanted[CLUSTERS]))
@@ -103,7 +112,8 @@ class GatewayFolder:
         deadline = time.monotonic() + _TAKEN_S
         for path, old in before.items():
             while True:
-                now = statistics(path)
+                asked = time.monotonic()
+                now = _told(path, deadline)
                 refused = [name for name in versions if taken(now, name).rejected > taken(old, name).rejected]
                 if refused:
                     raise GatewayRefusal(f"a running gateway refuses {refused[0]}; its log says why ({path})")
@@ -114,7 +124,18 @@ class GatewayFolder:
                     raise GatewayRefusal(
                         f"a running gateway did not take {missing[0]} within {_TAKEN_S:.0f} s ({path})"
                     )
-                time.sleep(_LOOK_AGAIN_S)
+                # With many apps an answer is work for the thread that should be taking the change.
+                time.sleep(max(_LOOK_AGAIN_S, time.monotonic() - asked))
+
+
+def _told(path: str, deadline: float) -> dict[str, str | int]:
+    """The statistics; who is busy with a change answers later. Raises OSError where it ended, and at `deadline`."""
+    while True:
+        try:
+            return statistics(path)
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _without(names: Iterable[str], one: str) -> list[str]:

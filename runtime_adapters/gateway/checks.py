@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _PREFIX = re.compile(r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+# The kernel's limit for the path of a socket is 107 bytes (unix(7)).
+_SOCKET = re.compile(r"unix:/[A-Za-z0-9._/~-]{1,106}")
+_ALL = 100
 _HEX = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[0-9a-f]{1,32}")
 _WORD = re.compile(r"[a-z0-9._-]{1,63}|\*")
@@ -50,6 +53,10 @@ def check(state: GatewayState) -> None:
             _match(_WORD, word, f"key {key.id}", "role, tenant or app")
         if "*" in {key.role, key.tenant, *key.apps}:
             raise GatewayRefusal(f"key {key.id}: `*` is no role, tenant or app")
+    if state.collector is not None:
+        _check_endpoint(state.collector.endpoint, "collector")
+        if not 0 <= state.collector.percent <= _ALL:
+            raise GatewayRefusal(f"collector: {state.collector.percent} percent")
     _unique("token issuer", (provider.issuer for provider in state.providers))
     _unique("token provider", (provider.name for provider in state.providers))
     for provider in state.providers:
@@ -114,8 +121,8 @@ def _check_backends(app: AppRoute, where: str) -> None:
 
 
 def _check_same_sort(backend: Backend, where: str) -> None:
-    if len({is_address(endpoint.host) for endpoint in backend.endpoints}) > 1:
-        raise GatewayRefusal(f"{where}: backend {backend.name!r} mixes addresses and names")
+    if len({(is_address(endpoint.host), is_socket(endpoint.host)) for endpoint in backend.endpoints}) > 1:
+        raise GatewayRefusal(f"{where}: backend {backend.name!r} mixes addresses, names and sockets")
     if bool(backend.ca_file) != bool(backend.server_name):
         raise GatewayRefusal(f"{where}: backend {backend.name!r}: TLS needs both ca_file and server_name")
 
@@ -175,9 +182,17 @@ def _check_provider(provider: JwtProvider) -> None:
 
 
 def _check_endpoint(endpoint: Endpoint, where: str) -> None:
+    if is_socket(endpoint.host):
+        _match(_SOCKET, endpoint.host, where, "path of a socket")
+        return
     if not is_address(endpoint.host):
         _match(_HOST, endpoint.host, where, "endpoint")
     _check_port(endpoint.port, where)
+
+
+def is_socket(host: str) -> bool:
+    """Whether it is a socket on the gateway's own host."""
+    return host.startswith("unix:")
 
 
 def is_address(host: str) -> bool:

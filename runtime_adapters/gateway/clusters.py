@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.checks import is_address
-from runtime_adapters.gateway.filters import SERVICE_CLUSTER
+from runtime_adapters.gateway.checks import is_address, is_socket
+from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, SERVICE_CLUSTER
 from runtime_adapters.gateway.routes import cluster_name
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def clusters(state: GatewayState) -> list[Json]:
     if service is not None:
         found = _cluster(SERVICE_CLUSTER, (service.endpoint,), service.ca_file, service.server_name)
         made.append(found)
+    if state.collector is not None:
+        made.append(_cluster(COLLECTOR_CLUSTER, (state.collector.endpoint,), "", ""))
     return made
 
 
@@ -49,7 +51,7 @@ def _cluster(name: str, endpoints: tuple[Endpoint, ...], ca_file: str, server_na
     found: Json = {
         "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "name": name,
-        "type": "STATIC" if is_address(endpoints[0].host) else "STRICT_DNS",
+        "type": "STATIC" if is_address(endpoints[0].host) or is_socket(endpoints[0].host) else "STRICT_DNS",
         "connect_timeout": "2s",
         "per_connection_buffer_limit_bytes": 1_048_576,
         "load_assignment": {
@@ -76,4 +78,6 @@ def _cluster(name: str, endpoints: tuple[Endpoint, ...], ca_file: str, server_na
 
 
 def _address(endpoint: Endpoint) -> Json:
+    if is_socket(endpoint.host):
+        return {"pipe": {"path": endpoint.host.removeprefix("unix:")}}
     return {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}

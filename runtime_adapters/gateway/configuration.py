@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.checks import check
+from runtime_adapters.gateway.checks import check, is_address, is_socket
 from runtime_adapters.gateway.clusters import clusters
 from runtime_adapters.gateway.filters import ASK, IDENTITY, TOKENS, ask_filter, identity_filter, text_of, tokens_filter
 from runtime_adapters.gateway.listeners import listener_resource
 from runtime_adapters.gateway.routes import route_configuration
+from runtime_adapters.gateway.state import Backend
 
 if TYPE_CHECKING:
-    from runtime_adapters.gateway.state import GatewayState
+    from runtime_adapters.gateway.state import AppRoute, GatewayState
 
     Json = dict[str, Any]
 
@@ -72,27 +73,50 @@ def render(state: GatewayState, folder: str) -> dict[str, str]:
     return files
 
 
-def static_configuration(state: GatewayState, *, with_apps: bool = True) -> str:
-    """Everything in one file without discovery, which Envoy's `--mode validate` looks into as a whole.
-
-    Not `with_apps`: only what belongs to all of them, where they have been looked at before.
-    """
+def static_configuration(state: GatewayState) -> str:
+    """Everything in one file without discovery, which Envoy's `--mode validate` looks into as a whole."""
     check(state)
-    shown = state if with_apps else state._replace(apps=())
     named = {
         TOKENS: {"typed_config": tokens_filter(state)},
         IDENTITY: {"typed_config": identity_filter(state)},
         ASK: {"typed_config": ask_filter(state)},
     }
     found = [
-        listener_resource(shown, listener, named, {"route_config": _untyped(route_configuration(shown, listener))})
+        listener_resource(state, listener, named, {"route_config": _untyped(route_configuration(state, listener))})
         for listener in state.listeners
     ]
     resources = {
         "listeners": [_untyped(listener) for listener in found],
-        "clusters": [_untyped(cluster) for cluster in clusters(shown)],
+        "clusters": [_untyped(cluster) for cluster in clusters(state)],
     }
     return text_of({"static_resources": resources})
+
+
+def one_of_each(state: GatewayState, *, with_apps: bool = True) -> GatewayState:
+    """The state with one app of every sort, for Envoy to look at: a thousand alike would take it seconds to say the same.
+
+    Apps are of one sort when they differ in nothing but values of one type each, whose form `checks` has looked at, and which
+    Envoy takes or refuses alike; files, which it opens, are compared as they are. Not `with_apps`: none at all, where they
+    have been looked at before.
+    """
+    sorts: dict[object, AppRoute] = {}
+    for app in state.apps if with_apps else ():
+        sorts.setdefault(_sort_of(app), app)
+    return state._replace(apps=tuple(sorts.values()))
+
+
+def _sort_of(value: object) -> object:
+    """A value's shape: tuples member by member, texts by whether they mean all or nothing, numbers by whether there are any."""
+    if isinstance(value, Backend):
+        socket = is_socket(value.endpoints[0].host)
+        return value.ca_file, value.server_name, socket, is_address(value.endpoints[0].host), value.weight > 0
+    if isinstance(value, tuple):
+        return type(value).__name__, tuple(_sort_of(one) for one in value)
+    if isinstance(value, str):
+        return value if value in {"", "/", "*"} else "a text"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value > 0
+    return value
 
 
 def bootstrap(folder: str, admin_socket: str, node: str) -> str:

@@ -24,16 +24,18 @@ if TYPE_CHECKING:
 IDENTITY, TOKENS, ANSWERS = "identity", "envoy.filters.http.jwt_authn", "answers"
 RBAC, RATE, BUFFER = "envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.buffer"
 CORS, ASK = "envoy.filters.http.cors", "envoy.filters.http.ext_authz"
-SERVICE_CLUSTER = "decision-service"
+SERVICE_CLUSTER, COLLECTOR_CLUSTER = "decision-service", "collector"
 # Headers that say who calls, or what was decided: only the gateway writes them.
 OURS = (
-    "x-app", "x-tenant", "x-role", "x-subject", "x-connector", "x-scopes", "x-decision-id", "x-governance-obligations",
-    "x-forwarded-client-cert", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded",
+    "x-app", "x-tenant", "x-role", "x-subject", "x-region", "x-connector", "x-scopes", "x-decision-id",
+    "x-governance-obligations", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url", "x-http-method-override",
+    "forwarded",
 )  # fmt: skip
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
+# What a caller hears of a no.
+_TOLD = ("x-decision-id", "content-type", "retry-after")
 _NOBODY = DecisionService(Endpoint("127.0.0.1", 1), "")
-_ABOUT_A_CALL = ("accept", "content-type", "content-encoding", "user-agent", "x-app", "x-tenant", "x-role", "x-subject")
 
 
 def http_filters(named: Mapping[str, Json]) -> list[Json]:
@@ -120,14 +122,14 @@ def per_route(app: AppRoute) -> Json:
     return config
 
 
-def route_metadata(app: AppRoute) -> Json:
-    """What the two scripts and the access log read of a route."""
+def route_metadata(app: AppRoute, region: str) -> Json:
+    """`region`: of the listener. What the two scripts and the access log read of a route."""
     answers: Json = {}
     if app.redact:
         answers["redact"] = ",".join(app.redact)
     if app.limits.response_bytes:
         answers["most"] = app.limits.response_bytes
-    identity = {"app": app.app, "is_public": app.is_public, "has_cohorts": bool(app.cohorts)}
+    identity = {"app": app.app, "is_public": app.is_public, "has_cohorts": bool(app.cohorts), "region": region}
     about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
     return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
 
@@ -179,7 +181,10 @@ def ask_filter(state: GatewayState) -> Json:
         "failure_mode_allow": False,
         "status_on_error": {"code": "ServiceUnavailable"},
         "with_request_body": {"max_request_bytes": 1_048_576, "allow_partial_message": False},
-        "allowed_headers": {"patterns": [{"exact": name} for name in _ABOUT_A_CALL]},
+        # All of them: a rule set that looks for attacks has to see what the app would see.
+        "allowed_headers": {"patterns": [{"safe_regex": {"regex": ".+"}}]},
+        # What the caller's client can unpack says nothing about what we can.
+        "disallowed_headers": {"patterns": [{"exact": "accept-encoding"}]},
         "http_service": {
             "server_uri": {
                 "uri": f"{scheme}://{service.server_name or service.endpoint.host}",
@@ -190,7 +195,7 @@ def ask_filter(state: GatewayState) -> Json:
             "authorization_request": {"headers_to_add": [{"key": "x-api-key", "value": service.key}]},
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": "x-decision-id"}]},
-                "allowed_client_headers": {"patterns": [{"exact": "x-decision-id"}, {"exact": "content-type"}]},
+                "allowed_client_headers": {"patterns": [{"exact": name} for name in _TOLD]},
             },
         },
     }

@@ -134,10 +134,20 @@ local function identify(handle, headers, route)
   return who
 end
 
+-- One trace from here to the last call out (W3C Trace Context): the caller's, or one that begins with the request's id.
+local function trace(headers)
+  local named, span = (headers:get("traceparent") or ""):match("^[%da-f][%da-f]%-([%da-f]+)%-([%da-f]+)%-[%da-f][%da-f]$")
+  if named ~= nil and #named == 32 and #span == 16 then return end
+  local id = (headers:get("x-request-id") or ""):gsub("-", ""):lower()
+  if #id ~= 32 or id:find("%X") then return end
+  headers:replace("traceparent", "00-" .. id .. "-" .. id:sub(17) .. "-00")
+end
+
 function envoy_on_request(handle)
   local headers, route = handle:headers(), handle:metadata()
   -- A script that fails lets the call go on; so a failure here is a no.
   local is_done, who, status, code = pcall(identify, handle, headers, route)
+  pcall(trace, headers)
   if not is_done then return refuse(handle, "503", "not_identified") end
   if who == nil then return refuse(handle, status, code) end
   local metadata = handle:streamInfo():dynamicMetadata()
@@ -148,6 +158,9 @@ function envoy_on_request(handle)
     end
   end
   local app = route:get("app")
-  if app ~= nil then headers:replace("x-app", app) end
+  if app ~= nil then
+    headers:replace("x-app", app)
+    headers:replace("x-region", route:get("region"))
+  end
   if route:get("has_cohorts") then handle:clearRouteCache() end
 end

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.checks import check
+from runtime_adapters.gateway.checks import check, is_socket
 
 if TYPE_CHECKING:
     from runtime_adapters.gateway.state import AppRoute, GatewayState, Grant, JwtProvider
@@ -39,6 +39,8 @@ def manifests(state: GatewayState) -> str:
 def _beyond(app: AppRoute, state: GatewayState) -> str:
     if app.redact or app.limits.response_bytes:
         return "answers are not looked into there"
+    if any(is_socket(endpoint.host) for backend in app.backends for endpoint in backend.endpoints):
+        return "a socket of this host is no Service"
     if not any(listener.region in app.regions for listener in state.listeners):
         return "no listener is in one of its regions"
     is_wide = any("*" in grant.tenants for grant in app.grants)

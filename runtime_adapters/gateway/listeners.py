@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.filters import OURS, http_filters
+from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, OURS, http_filters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runtime_adapters.gateway.state import GatewayState, Listener, Tls
+    from runtime_adapters.gateway.state import Collector, GatewayState, Listener, Tls
 
     Json = dict[str, Any]
 
@@ -31,6 +31,7 @@ _LINE = {
     "tenant": "%METADATA(ROUTE:about:tenant)%",
     "deploy_decision": "%METADATA(ROUTE:about:decision_id)%",
     "decision": "%REQ(X-DECISION-ID)%",
+    "refusal": "%RESP(X-DECISION-ID)%",
     "caller": "%DYNAMIC_METADATA(gateway:subject)%",
     "caller_tenant": "%DYNAMIC_METADATA(gateway:tenant)%",
     "request_id": "%REQ(X-REQUEST-ID)%",
@@ -89,7 +90,29 @@ def _manager(state: GatewayState, named: Mapping[str, Json], routes: Json) -> Js
         "request_timeout": "60s",
         "http_filters": http_filters(named),
         "access_log": [_access_log(state.access_log)],
+        **({"tracing": _tracing(state.collector)} if state.collector else {}),
         **routes,
+    }
+
+
+def _tracing(collector: Collector) -> Json:
+    """A span a call, in the trace that the caller named, else in one of its own; it is handed on in `traceparent`."""
+    return {
+        "random_sampling": {"value": collector.percent},
+        "provider": {
+            "name": "envoy.tracers.opentelemetry",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                "service_name": "gateway",
+                "http_service": {
+                    "http_uri": {
+                        "uri": f"http://{collector.endpoint.host}/v1/traces",
+                        "cluster": COLLECTOR_CLUSTER,
+                        "timeout": "2s",
+                    }
+                },
+            },
+        },
     }
 
 

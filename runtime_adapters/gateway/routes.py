@@ -37,11 +37,11 @@ def route_configuration(state: GatewayState, listener: Listener) -> Json:
                 shared.setdefault(host, []).append(app)
         if own:
             # On the host: an app's bucket of requests is then one, however many routes lead to it.
-            config = per_route(app)
+            config, routes = per_route(app), _routes(app, listener.region)
             hosts.append(
-                {"name": app.app, "domains": _domains(own), "routes": _routes(app), "typed_per_filter_config": config}
+                {"name": app.app, "domains": _domains(own), "routes": routes, "typed_per_filter_config": config}
             )
-    hosts += [_shared_host(host, living) for host, living in shared.items()]
+    hosts += [_shared_host(host, living, listener.region) for host, living in shared.items()]
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
@@ -62,11 +62,11 @@ def _headers(listener: Listener) -> dict[str, str]:
     return {**_HARDENED, **secure}
 
 
-def _shared_host(host: str, apps: list[AppRoute]) -> Json:
+def _shared_host(host: str, apps: list[AppRoute], region: str) -> Json:
     routes: list[Json] = []
     for app in apps:
         config = per_route(app)
-        routes += [{**route, "typed_per_filter_config": config} for route in _routes(app)]
+        routes += [{**route, "typed_per_filter_config": config} for route in _routes(app, region)]
     return {"name": f"host-{host}", "domains": _domains([host]), "routes": routes}
 
 
@@ -74,10 +74,10 @@ def _domains(hosts: list[str]) -> list[str]:
     return [domain for host in hosts for domain in (host, f"{host}:*")]
 
 
-def _routes(app: AppRoute) -> list[Json]:
+def _routes(app: AppRoute, region: str) -> list[Json]:
     """Cohorts first, then everybody by weight."""
     routes = [
-        _route(app, {"cluster": cluster_name(app, cohort.backend)}, header=(cohort.header, cohort.value))
+        _route(app, region, {"cluster": cluster_name(app, cohort.backend)}, header=(cohort.header, cohort.value))
         for cohort in app.cohorts
     ]
     weighted = [
@@ -88,10 +88,10 @@ def _routes(app: AppRoute) -> list[Json]:
     target: Json = {"weighted_clusters": {"clusters": weighted}}
     if len(weighted) == 1:
         target = {"cluster": weighted[0]["name"]}
-    return [*routes, _route(app, target)]
+    return [*routes, _route(app, region, target)]
 
 
-def _route(app: AppRoute, target: Json, header: tuple[str, str] | None = None) -> Json:
+def _route(app: AppRoute, region: str, target: Json, header: tuple[str, str] | None = None) -> Json:
     match: Json = {"prefix": "/"} if app.prefix == "/" else {"path_separated_prefix": app.prefix}
     if header is not None:
         match["headers"] = [{"name": header[0], "string_match": {"exact": header[1]}}]
@@ -101,4 +101,4 @@ def _route(app: AppRoute, target: Json, header: tuple[str, str] | None = None) -
         action["retry_policy"] = {"retry_on": "connect-failure,refused-stream", "num_retries": app.limits.retries}
     if app.mirror:
         action["request_mirror_policies"] = [{"cluster": cluster_name(app, app.mirror)}]
-    return {"match": match, "route": action, "metadata": route_metadata(app)}
+    return {"match": match, "route": action, "metadata": route_metadata(app, region)}

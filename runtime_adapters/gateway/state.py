@@ -19,8 +19,9 @@ class Endpoint(NamedTuple):
     """One address that answers."""
 
     host: str
-    """A name or an address."""
+    """A name, an address, or `unix:/path` of a socket on the gateway's own host."""
     port: int
+    """0 for a socket."""
 
 
 class Backend(NamedTuple):
@@ -180,6 +181,14 @@ class DecisionService(NamedTuple):
     timeout_ms: int = 2000
 
 
+class Collector(NamedTuple):
+    """Where spans go: an OpenTelemetry collector over HTTP."""
+
+    endpoint: Endpoint
+    percent: int = 100
+    """Of the calls whose caller did not decide about sampling."""
+
+
 class GatewayState(NamedTuple):
     """Everything that a gateway knows."""
 
@@ -191,3 +200,4 @@ class GatewayState(NamedTuple):
     shared_hosts: tuple[str, ...] = ()
     """Hosts on which several apps live side by side, each below a prefix of its own."""
     access_log: str = "/dev/stdout"
+    collector: Collector | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -34,10 +35,20 @@ def key(key_id: str, role: str = "service", tenant: str = "marketing", **more) -
     return ApiKey(key_id, hashlib.sha256(SECRETS[key_id].encode()).hexdigest(), role, tenant, **more)
 
 
-class Upstream:
-    """Answers with its name and what arrived, or with what the test put into `says`."""
+class _SocketServer(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
 
-    def __init__(self, name: str) -> None:
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+
+    def get_request(self):
+        return self.socket.accept()[0], ("socket", 0)
+
+
+class Upstream:
+    """Answers with its name and what arrived, or with what the test put into `says`. `path`: on a Unix socket there."""
+
+    def __init__(self, name: str, path: str = "") -> None:
         self.calls: list[dict] = []
         self.says: tuple[int, dict[str, str], bytes] | None = None
         outer = self
@@ -46,8 +57,18 @@ class Upstream:
             protocol_version = "HTTP/1.1"
             wbufsize = 65536  # head and body in one packet: two wait 40 ms for each other
 
+            def whole_body(self) -> bytes:
+                if self.headers.get("transfer-encoding") != "chunked":
+                    return self.rfile.read(int(self.headers.get("content-length", 0)))
+                pieces = []
+                while size := int(self.rfile.readline(), 16):
+                    pieces.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(pieces)
+
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                body = self.whole_body()
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 heard = {"name": name, "method": self.command, "path": self.path, "headers": headers,
                          "body": body.decode("latin-1")}  # fmt: skip
@@ -65,9 +86,13 @@ class Upstream:
             def log_message(self, *_: object) -> None:
                 return None
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if path:
+            self._server: http.server.ThreadingHTTPServer = _SocketServer(path, Handler)
+            self.endpoint = Endpoint(f"unix:{path}", 0)
+        else:
+            self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+            self.endpoint = Endpoint("127.0.0.1", self._server.server_address[1])
         self._server.daemon_threads = True
-        self.endpoint = Endpoint("127.0.0.1", self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from runtime_adapters.gateway.state import (
     Backend,
     Cohort,
+    Collector,
     Cors,
     Grant,
     JwtProvider,
@@ -193,6 +194,51 @@ class TestVersions:
         gateway.apply()
         gateway.apply(gateway.app(regions=()))
         assert gateway.get().status_code in {403, 404}
+
+
+class TestOnTheWay:
+    def test_an_app_on_a_socket_of_this_host_is_reached(self, gateway, tmp_path):
+        local = Upstream("local", str(tmp_path / "app.sock"))
+        try:
+            gateway.apply(gateway.app(backends=(Backend("stable", (local.endpoint,)),)))
+            heard = gateway.get("/menu").json()
+        finally:
+            local.stop()
+        assert (heard["name"], heard["path"]) == ("local", "/menu")
+
+    def test_a_call_without_a_trace_begins_one_with_its_request_id_and_one_with_a_trace_keeps_it(self, gateway):
+        answer = gateway.get()
+        trace = answer.json()["headers"]["traceparent"].split("-")
+        assert trace[1] == answer.headers["x-request-id"].replace("-", "")
+        assert (trace[0], len(trace[2]), trace[3]) == ("00", 16, "00")
+        named = f"00-{'ab' * 16}-{'cd' * 8}-01"
+        assert gateway.get(traceparent=named).json()["headers"]["traceparent"] == named
+        assert gateway.get(traceparent="made up").json()["headers"]["traceparent"] != "made up"
+
+    def test_an_app_hears_in_which_region_it_is_called_from_the_gateway_alone(self, gateway):
+        assert gateway.get(x_region="us").json()["headers"]["x-region"] == "eu"
+
+
+class TestSpans:
+    def test_a_call_s_span_reaches_the_collector_under_the_trace_that_the_app_hears(self, gateway):
+        collector = Upstream("collector")
+        collector.says = (200, {"content-type": "application/x-protobuf"}, b"")
+        trace = "ab" * 16
+        try:
+            gateway.apply(collector=Collector(collector.endpoint))
+            heard = gateway.get(traceparent=f"00-{trace}-{'cd' * 8}-01").json()
+            assert heard["headers"]["traceparent"].split("-")[1] == trace
+            deadline = time.monotonic() + 60
+            while not collector.calls and time.monotonic() < deadline:
+                gateway.get(traceparent=f"00-{trace}-{'cd' * 8}-01")
+                time.sleep(0.1)
+            (sent, *_) = collector.calls
+        finally:
+            gateway.apply()
+            collector.stop()
+        assert sent["path"] == "/v1/traces"
+        assert bytes.fromhex(trace) in sent["body"].encode("latin-1")
+        assert presented("ab") not in sent["body"]
 
 
 class TestHeadersAndPaths:

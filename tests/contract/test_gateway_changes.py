@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import threading
 import time
 
 import httpx
 import pytest
 
 from runtime_adapters.gateway.applying import GatewayFolder
-from runtime_adapters.gateway.configuration import KEYS, LISTENERS, render, routes_file
+from runtime_adapters.gateway.configuration import KEYS, LISTENERS, one_of_each, render, routes_file
 from runtime_adapters.gateway.process import Envoy, write_private
 from runtime_adapters.gateway.state import (
     Backend,
@@ -312,6 +313,54 @@ def certificates(folder) -> tuple[str, tuple[str, str], tuple[str, str]]:
     server, _, _ = made("localhost", subject, private)
     client, _, _ = made("client", subject, private)
     return ca, server, client
+
+
+class TestOneOfEach:
+    """Envoy looks at one app of every sort; what could make it refuse one has to be a sort of its own."""
+
+    def test_apps_alike_are_one_sort_and_every_difference_that_envoy_sees_is_another(self, gateway):
+        plain = gateway.app()
+        alike = plain._replace(app="dinner", hosts=("dinner.example.com",), rate=None, decision_id="other")
+        (backend,) = plain.backends
+        others = [
+            plain._replace(app=f"app-{at}", hosts=(f"app-{at}.example.com",), **changes)
+            for at, changes in enumerate(
+                [
+                    {"rate": RateLimit(1, 1)},
+                    {"is_public": True},
+                    {"redact": ("email",)},
+                    {"cors": Cors(("https://a.example",))},
+                    {"backends": (backend, backend._replace(name="next"))},
+                    {"backends": (backend._replace(endpoints=(Endpoint("app.example.com", 80),)),)},
+                    {"backends": (backend._replace(ca_file="/one.pem", server_name="a.example"),)},
+                    {"backends": (backend._replace(ca_file="/two.pem", server_name="a.example"),)},
+                    {"backends": (backend._replace(endpoints=(Endpoint("unix:/tmp/a.sock", 0),)),)},
+                    {"prefix": "/lunch"},
+                    {"grants": (Grant(("service", "citizen"), ("*",)),)},
+                    {"limits": plain.limits._replace(retries=0)},
+                ]
+            )
+        ]
+        shown = one_of_each(gateway.state(plain, alike, *others)).apps
+        assert shown == (plain, *others)
+
+    def test_a_file_that_only_the_last_of_many_apps_names_is_looked_for(self, gateway):
+        (backend,) = gateway.app().backends
+        many = [gateway.app(app=f"app-{at}", hosts=(f"app-{at}.example.com",)) for at in range(5)]
+        broken = many[-1]._replace(backends=(backend._replace(ca_file="/nowhere/ca.pem", server_name="a.example"),))
+        before = files(gateway)
+        with pytest.raises(GatewayRefusal, match=r"Envoy refuses it: .*/nowhere"):
+            gateway.apply(*many[:-1], broken)
+        assert files(gateway) == before
+
+
+@pytest.mark.slow
+def test_a_gateway_that_is_busy_for_seconds_is_waited_for(gateway):
+    os.kill(gateway.envoy.pid, signal.SIGSTOP)
+    threading.Timer(7.0, os.kill, (gateway.envoy.pid, signal.SIGCONT)).start()
+    applied = gateway.apply(keys=(key("cd"),))
+    assert applied.files == (KEYS,)
+    assert gateway.get(key_id="ab").status_code == 401
 
 
 @pytest.mark.slow

@@ -219,6 +219,10 @@ def test_noise_on_the_socket_harms_nobody(writer):
             b"\xff\xfe\n",
             b"x" * 100_000,
             b"[1, 2, 3, 4, 5, 6]\n",
+            b'[1, "deploy", "t", {}, [["input", -1]], "s"]\n',
+            b'[1, "deploy", "t", {}, [["input", 99999999999]], "s"]\n',
+            b'[1, "deploy", "t", {}, [["input", 40]], "s"]\n{"cut',
+            b'[1, "deploy", "t", {}, [["input", 2]], "s"]\n\xff\xff',
         ):
             _, stream = await asyncio.open_unix_connection(writer.home / "audit" / "writer.sock")
             stream.write(noise)
@@ -229,6 +233,22 @@ def test_noise_on_the_socket_harms_nobody(writer):
         await client.close()
 
     asyncio.run(go())
+
+
+def test_texts_arrive_as_they_were_sent_whatever_stands_in_them(writer):
+    said = {"quotes": '"\\"', "lines": "a\nb\r\x00", "wide": "\U0001f600é\u2028", "half": "\ud800", "": []}
+
+    async def go() -> None:
+        client = client_of(writer.home)
+        sealed = {"input": said, "facts": {"n": 1}, "answer": ""}
+        await client.aappend(entry(1)._replace(sealed=sealed))
+        await client.aappend(entry(2)._replace(sealed={}))
+        await client.close()
+
+    asyncio.run(go())
+    first, second = records(writer.home)
+    assert first["opened"] == {"input": said, "facts": {"n": 1}, "answer": ""}
+    assert second["public"]["decision_id"] == "d2"
 
 
 def test_the_socket_is_for_this_account_alone(writer):

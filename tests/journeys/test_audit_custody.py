@@ -35,6 +35,19 @@ def audit(service: Service, *argv: str, code: int = 0) -> str:
     return (done.stdout if code == 0 else done.stderr).decode()
 
 
+def exported(service: Service, *asked: dict) -> list[str]:
+    """Where the export jobs are, once they are done."""
+    with service.client("auditor") as auditor:
+        places = [auditor.post("/v1/audit/exports", json=one).headers["location"] for one in asked]
+        service.wait_until(lambda: {auditor.get(place).json()["state"] for place in places} == {"done"})
+    return places
+
+
+def wrapped_keys(service: Service) -> set[bytes]:
+    with sqlite3.connect(service.home / "audit" / "log.db") as database:
+        return {key for (key,) in database.execute("SELECT key FROM subjects")}
+
+
 @pytest.fixture(scope="module")
 def decided(service) -> dict[str, str]:
     """A call about one person, a flow, and a query; their decision ids."""
@@ -136,15 +149,19 @@ class TestCustody:
         assert hold in audit(service, "hold", "list")
         assert "held_back" in audit(service, "erase", PERSON, "--reason", "request 17", code=3)
         audit(service, "hold", "release", hold, "--reason", "case closed")
-        with sqlite3.connect(service.home / "audit" / "log.db") as database:
-            key = database.execute("SELECT key FROM subjects WHERE subject = ?", (PERSON,)).fetchone()[0]
+        places = exported(service, {"subject": PERSON, "formats": ["csv"]}, {"formats": ["jsonl"]})
+        before = wrapped_keys(service)
         audit(service, "erase", PERSON, "--reason", "request 17", "--out", str(tmp_path / "certificate"))
+        (key,) = before - wrapped_keys(service)
         for path in service.home.rglob("*"):
             if path.is_file():
                 raw = path.read_bytes()
                 assert PERSON.encode() not in raw, path
                 assert MARK.encode() not in raw, path
                 assert key not in raw, path
+        with service.client("auditor") as auditor:
+            assert [auditor.get(place).status_code for place in places] == [404, 404]
+            assert len(service.records(kind="export_withdrawn")) == 2
         vkey = parse_verifier_key(audit(service, "key").strip())
         assert check_certificate((tmp_path / "certificate").read_text(), vkey, PERSON).indexes
         package = tmp_path / "package"

@@ -19,7 +19,7 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     said = []
     blocks = re.findall(r"```sh\n(.*?)```", WALK, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     lines = [line for block in blocks for line in block.splitlines()]
     script = ["set -e"] + [f"{line} || true" if line.startswith(MAY_BE_REFUSED) else line for line in lines]
     env = environment(tmp_path / "home", PATH=f"{BIN}:/usr/bin:/bin", PYTHONPATH=str(ROOT))
@@ -28,7 +28,12 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    assert said.count("VERIFIED: 4 records") == 4
+    assert said.count("VERIFIED: 4 records") == 5  # also after the erasure
+    assert (
+        len(re.findall(r"^VERIFIED: [5-9] records", said, re.MULTILINE)) == 2
+    )  # what came after it, with the exports' records
+    assert "leads to this one by 1 rotations" in said
+    assert (tmp_path / "certificate").read_text().count("\noutside ") == 3
     assert "It continues the checkpoint that you kept" in said
     assert "0 differently" in said
     assert re.search(r"RE-EVALUATED: [1-9]\d* decisions came out as recorded", said)

@@ -265,3 +265,12 @@ def test_what_the_scanner_says_of_a_flow_can_be_carried_out_on_its_payload():
     assert fact["pointer"] == "/payload"
     obliged = decision(step("mask", entity=fact["entity"], span=fact["span"]))
     assert masked_payload(payload, obliged) == "id,note\n1,write to ***@*******.***\n"
+
+
+def test_a_payload_that_is_refused_is_not_carried_on_in_any_form():
+    """Even where the rule that denies it only warns: the obligation stands in the decision."""
+    refused = decision(step("mask", "a", entity="EMAIL_ADDRESS"), step("refuse", "b", entity="CARD_SECURITY_CODE"))
+    with pytest.raises(InternalError, match="from leaving"):
+        masked_payload({"a": "ada@example.com", "b": "123"}, refused)
+    with pytest.raises(InternalError, match="from leaving"):
+        masked_document(b"a,b\n1,2\n", "text/csv", refused)

@@ -5,6 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.record import text_of
 from governance.enrich.scan import findings_beside, without_findings
 from governance.model.decision import DENY, Answer, Decision, Violation
 from governance.model.facts import Facts
@@ -31,6 +32,11 @@ def request(resource, **more):
     return Request(**{**values, **more})
 
 
+def recorded(entry, name):
+    """A sealed member as somebody reads it who may."""
+    return json.loads(text_of(entry.sealed[name]))
+
+
 def decision(message="no"):
     violation = Violation("DATA-001", "t", "high", "enforce", DENY, "/payload", message, "do", ())
     return Decision(
@@ -45,7 +51,28 @@ def test_a_value_that_a_finding_points_at_is_nowhere_in_the_entry():
     text = json.dumps([entry.public, entry.sealed])
     assert SECRET not in text
     assert "kept" in text
-    assert entry.sealed["input"]["resource"]["payload"]["note"] == "[API_KEY]"
+    assert recorded(entry, "input")["resource"]["payload"]["note"] == "[API_KEY]"
+
+
+@given(st.text(min_size=4, max_size=12), st.text(max_size=6), st.sampled_from(["facts", "context", "name", "nowhere"]))
+def test_a_hidden_value_is_nowhere_whatever_it_is_written_with(value, around, place):
+    """Quotes, backslashes and line ends are written differently in JSON: they hide no repetition."""
+    repeated = f"{around}{value}{around}"
+    resource = {"note": value, "kept": {repeated if place == "name" else "n": 1}}
+    values = {
+        "pii": [{"pointer": "/note", "entity": "NOTE", "score": 1.0}],
+        "app": repeated if place == "facts" else "",
+    }
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    context = {"said": repeated} if place == "context" else {}
+    entry = entry_of(request(resource, context=context), Facts(values, "sha256:f", text), decision())
+    told = {
+        "resource": {"note": "[NOTE]", "kept": {repeated.replace(value, "[masked]") if place == "name" else "n": 1}},
+        "context": {"said": repeated.replace(value, "[masked]")} if place == "context" else {},
+    }
+    assert {name: recorded(entry, "input")[name] for name in told} == told
+    assert recorded(entry, "facts")["app"] == (repeated.replace(value, "[masked]") if place == "facts" else "")
+    assert set(recorded(entry, "input")) == {"kind", "action", "tenant", "subject", "context", "dry_run", "resource"}
 
 
 def test_what_stands_beside_the_resource_is_looked_into_as_well():
@@ -57,7 +84,7 @@ def test_what_stands_beside_the_resource_is_looked_into_as_well():
     text = json.dumps([entry.public, entry.sealed])
     assert key not in text
     assert "somebody.else" not in text
-    assert entry.sealed["input"]["subject"]["id"] == "user-1@example.com"
+    assert recorded(entry, "input")["subject"]["id"] == "user-1@example.com"
 
 
 def test_a_reason_that_quotes_a_secret_is_kept_without_it():
@@ -83,7 +110,7 @@ def test_what_an_update_replaces_is_named_by_its_digest_since_nobody_looked_into
     )
     entry = entry_of(asked, Facts({}, "sha256:f", "{}"), decision())
     assert SECRET not in json.dumps([entry.public, entry.sealed])
-    context = entry.sealed["input"]["context"]
+    context = recorded(entry, "input")["context"]
     assert context["namespace"] == "shop"
     assert context["old_object"]["digest"].startswith("sha256:")
 
@@ -118,8 +145,8 @@ def test_what_nobody_could_look_into_is_not_kept():
         asked, Facts(values, "sha256:0", json.dumps(values)), decision(f"refused: {SECRET}")._replace(reason="no")
     )
     assert SECRET not in str(entry)
-    assert entry.sealed["input"]["resource"] == "[not scanned]"
-    assert entry.sealed["facts"] == {"unavailable": ["pii"]}
+    assert recorded(entry, "input")["resource"] == "[not scanned]"
+    assert recorded(entry, "facts") == {"unavailable": ["pii"]}
     assert entry.public["rules"] == ["DATA-001"]
 
 

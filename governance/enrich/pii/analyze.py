@@ -30,7 +30,7 @@ _RARE = (
     numbers.birth_dates, contacts.lettered_ids, contacts.network, contacts.wallets, contacts.places,
     contacts.travel_documents, credentials.secrets,
 )  # fmt: skip
-_HINT_SCORE, _LOOKS_SCORE = 0.6, 0.8
+_HINT_SCORE, _LOOKS_SCORE, _SURE = 0.6, 0.8, 0.9
 _SHORTEST_SECRET = 6
 _SHORTEST_WORTH = 12  # a shorter piece of nothing but letters is a word
 # What people write where nothing is, and what our own masks leave behind: neither is a value.
@@ -129,7 +129,7 @@ def _read_names(leaves: Sequence[Leaf], by_leaf: dict[int, list[Finding]], *, hi
     for number, leaf in enumerate(leaves):
         hint = _hint(number, leaf, by_leaf.get(number, ()), hints=hints) if leaf.name and leaf.text else None
         if hint is not None:
-            by_leaf.setdefault(number, []).append(hint)
+            by_leaf[number] = [f for f in by_leaf.get(number, ()) if not _is_another_reading(f, hint)] + [hint]
     if hints and by_leaf:
         from governance.enrich.pii.columns import name_columns
 
@@ -273,14 +273,31 @@ def _hint(number: int, leaf: Leaf, known: Sequence[Finding], *, hints: bool) -> 
     entity = said.entity
     if entity is None and said.is_name and names.is_about_people(place[:-1]):
         entity = "PERSON_NAME"
-    entity = entity or names.inherited(place, text)
+    if entity is None and names.is_employer(leaf.name) and names.is_about_people(place[:-1]):
+        entity = "ORGANIZATION"
+    # What our own hash or token left behind has digits, and is none of what a name further up says.
+    entity = entity or names.inherited(place, _REPLACED.sub("", text) if ":" in text else text)
     # What stands beside a value in a field of its kind belongs to it: the whole goes, not the part that has a form.
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    if entity is None or any(f.start <= begin and f.end >= end for f in known):
+    if entity is None or _is_no_value(text):
         return None
-    if _is_no_value(text):
-        return None
+    whole = [f for f in known if f.start <= begin and f.end >= end]
+    if entity == "NATIONAL_ID":
+        entity = names.national(leaf.name, text) or entity
     if entity == "BIRTH_DATE" and _YEAR.fullmatch(text):
         entity = "BIRTH_YEAR"
-    score = _LOOKS_SCORE if entity != "PERSON_NAME" and names.looks_like(entity, text) else _HINT_SCORE
+    score = (
+        _LOOKS_SCORE
+        if entity not in {"PERSON_NAME", "ORGANIZATION"} and names.looks_like(entity, text)
+        else _HINT_SCORE
+    )
+    if any(f.entity == entity or f.score >= (_SURE if score == _LOOKS_SCORE else 0) for f in whole):
+        return None
     return Finding(number, entity, score, "name", (), 0, len(text))
+
+
+def _is_another_reading(known: Finding, hint: Finding) -> bool:
+    """Whether a finding reads a whole value as something else than its name and its look agree on, without being sure."""
+    is_whole = known.start <= hint.start + 1 and known.end >= hint.end - 1
+    is_sure = known.is_secret or known.decode or known.score >= _SURE
+    return hint.score == _LOOKS_SCORE and is_whole and not is_sure

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from governance.enrich.pii.names import says_other
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -42,7 +44,11 @@ def name_columns(leaves: Sequence[Leaf], by_leaf: Mapping[int, Sequence[Finding]
         if not any(_is_about(by_leaf.get(number, ())) for column in columns.values() for number in column):
             continue
         for column in columns.values():
-            if not any(number in by_leaf for number in column) and _are_names([leaves[n].text for n in column]):
+            if (
+                not any(number in by_leaf for number in column)
+                and not says_other(leaves[column[0]].name)
+                and _are_names([leaves[n].text for n in column])
+            ):
                 for number in column:
                     yield Finding(number, "PERSON_NAME", _SCORE, "column", (), 0, len(leaves[number].text))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,9 @@ _SPELLED_SIGN = (
 )
 _IPV4 = rb"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
 _IPV6 = rb"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*"
-_MAC = rb"[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})"
+_MAC = (
+    rb"[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})|[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}"
+)
 _WALLET = (
     rb"([13][1-9A-HJ-NP-Za-km-z]{25,34})|((?:bc|tb)1[02-9ac-hj-np-z]{11,71}|BC1[02-9AC-HJ-NP-Z]{11,71})"
     rb"|(0x[0-9a-fA-F]{40})"
@@ -112,25 +115,35 @@ def _spelled(surface: Surface) -> Iterator[Hit]:
 
 def network(surface: Surface) -> Iterator[Hit]:
     """IPv4, IPv6 and MAC addresses."""
-    if surface.data.count(b".") >= 3:
-        for found in _patterns()["ipv4"].finditer(surface.data):
-            surface.work.spend(10)
-            if _is_whole(surface, found.start(), found.end(), b".") and _is_ipv4(surface, found.start(), found.group()):
-                yield Hit(found.start(), found.end(), "IP_ADDRESS", 0.9, "form")
+    starts, ends = [-1], [0]  # of the IPv6 addresses, in order
     if surface.data.count(b":") >= 2:
         for found in _patterns()["ipv6"].finditer(surface.data):
             surface.work.spend(80)
             start, end = found.start(), found.start() + len(found.group().rstrip(b".")[:46])
-            if surface.is_alphanumeric(start - 1):  # `value:2001:…`: the end of a word was taken for a part
-                start += found.group().index(b":") + 1
+            head = found.group().partition(b":")[0]
+            if (
+                surface.is_alphanumeric(start - 1) and head.isalpha()
+            ):  # `value:2001:…`: the end of a word taken for a part
+                start += len(head) + 1
             if _is_whole(surface, start, end, b"") and _is_ipv6(surface.text(start, end)):
+                starts.append(start)
+                ends.append(end)
                 yield Hit(start, end, "IP_ADDRESS", 0.9, "form")
-    if surface.data.count(b":") >= 5 or surface.data.count(b"-") >= 5:
+    if surface.data.count(b".") >= 3:
+        for found in _patterns()["ipv4"].finditer(surface.data):
+            surface.work.spend(10)
+            if found.start() < ends[bisect_right(starts, found.start()) - 1]:
+                continue  # the end of an IPv6 address
+            if _is_whole(surface, found.start(), found.end(), b".") and _is_ipv4(surface, found.start(), found.group()):
+                yield Hit(found.start(), found.end(), "IP_ADDRESS", 0.9, "form")
+    if surface.data.count(b":") >= 5 or surface.data.count(b"-") >= 5 or b"." in surface.data:
         for found in _patterns()["mac"].finditer(surface.data):
             surface.work.spend(10)
-            longer = re.search(rb"[0-9A-Fa-f]{2}[:-]$", surface.data[max(0, found.start() - 3) : found.start()])
+            goes_back = re.search(rb"[0-9A-Fa-f]{2}[:-]$", surface.data[max(0, found.start() - 3) : found.start()])
             goes_on = re.match(rb"[:-][0-9A-Fa-f]{2}", surface.data[found.end() : found.end() + 3])
-            if not longer and not goes_on and _is_whole(surface, found.start(), found.end(), b""):
+            plain = found.group().translate(None, b":-.").upper()
+            is_one = plain not in {b"0" * 12, b"F" * 12} and not (b"." in found.group() and plain.isdigit())
+            if is_one and not goes_back and not goes_on and _is_whole(surface, found.start(), found.end(), b"."):
                 yield Hit(found.start(), found.end(), "MAC_ADDRESS", 0.9, "form")
 
 
@@ -185,7 +198,7 @@ def wallets(surface: Surface) -> Iterator[Hit]:
 def places(surface: Surface) -> Iterator[Hit]:
     """Coordinates: a pair of decimal degrees precise to a hundred metres or better."""
     for found in _patterns()["geo"].finditer(surface.data):
-        surface.work.spend(10)
+        surface.work.spend(20)
         latitude, longitude = float(found.group(1)), float(found.group(2))
         whole = not surface.is_alphanumeric(found.start() - 1) and not surface.is_alphanumeric(found.end())
         if whole and abs(latitude) <= 90 and abs(longitude) <= 180:

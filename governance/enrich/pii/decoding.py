@@ -22,18 +22,28 @@ if TYPE_CHECKING:
     from governance.enrich.pii.matching import Matcher, Work
 
 _ESCAPED = (
-    rb"%[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
-    rb"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\})|=[0-9A-F]{2}"
+    rb"%(?:u[0-9A-Fa-f]{2})?[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8};)"
+    rb"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|u\{[0-9A-Fa-f]{1,6}\}|U000[0-9A-Fa-f]{5}|[0-3][0-7]{2}|\n)|=[0-9A-F]{2}"
+    rb"|</?(?:[abisu]|em|wbr|sub|sup|span|font|mark|small|strong)[ />]|<!--|[\"'] ?\+ ?[\"']"
+    rb"|[!-~](?:[ ._\n-][!-~]){8,}"
 )
-_PACKED = rb"[A-Za-z0-9+/_-]{12,}={0,2}|(?:[0-9A-Fa-f]{2}[ :,]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}"
-_BACKSLASH = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt\"/\\]))")
+_PACKED = (
+    rb"(?:[A-Za-z0-9+/_-]{8,}\r?\n)+[A-Za-z0-9+/_-]{2,}={0,2}|[A-Za-z0-9+/_-]{12,}={0,2}"
+    rb"|(?:[0-9A-Fa-f]{2}[ :,-]){7,}[0-9A-Fa-f]{2}|(?:\\x[0-9A-Fa-f]{2}){4,}|(?:0x[0-9A-Fa-f]{2}[ ,;]{1,2}){4,}0x[0-9A-Fa-f]{2}"
+    rb"|\d{2,3}(?:[ ,;]{1,2}\d{2,3}){7,}"
+)
+_BACKSLASH = re.compile(
+    r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|([nrt\"/\\\n]))"
+)
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
-_HEX_SEPARATED = re.compile(r"[ :,]")
+_HEX_SEPARATED = re.compile(r"[ :,;-]+(?:0x)?")
+_DECIMAL = re.compile(r"\d{2,3}(?:[ ,;]+\d{2,3})+")
 _PAIR = re.compile(r"(?:^|[?&;])([\w.%\[\]-]{1,64})=([^&#;\s]+)")
 # A run of twelve without a capital is no base64: of random characters of it, one such run in five hundred has none. Small
 # letters and digits can still be hexadecimal.
-_WORD = re.compile(rb"(?!0x)(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
+_WORD = re.compile(rb"(?!0x|(?:[0-9a-f]{2}-){7})(?=[^A-F]*[g-z/_+-])[a-z0-9/_+-]+")
 _SHORTEST = 4
+_SHORTEST_LINE = 12
 
 
 class Places(NamedTuple):
@@ -48,7 +58,7 @@ class Piece(NamedTuple):
 
     text: str
     how: str
-    """`url`, `html`, `backslash`, `quoted`, `base64`, `hex`, `query`, `json`."""
+    """`url`, `html`, `backslash`, `markup`, `spaced`, `quoted`, `base64`, `hex`, `decimal`, `query`, `json`."""
     start: int
     end: int
     places: Places | None = None
@@ -132,16 +142,31 @@ def _unescaped(text: str, how: str, pattern: re.Pattern[str], decode: Callable[[
 
 
 def _unslashed(found: re.Match[str]) -> str:
-    if found[4]:
-        return {"n": "\n", "r": "\r", "t": "\t"}.get(found[4], found[4])
-    number = int(found[1] or found[2] or found[3], 16)
+    if found[6]:
+        return {"n": "\n", "r": "\r", "t": "\t", "\n": ""}.get(found[6], found[6])
+    number = int(found[5], 8) if found[5] else int(found[1] or found[2] or found[3] or found[4], 16)
     return chr(number) if number <= 0x10FFFF else ""
 
 
 _ESCAPES: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = {
-    "url": (re.compile(r"(?:%[0-9A-Fa-f]{2})+"), lambda found: unquote(found[0], errors="replace")),
-    "html": (re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"), lambda found: html.unescape(found[0])),
+    "url": (
+        re.compile(r"(?:%[0-9A-Fa-f]{2})+|%u([0-9A-Fa-f]{4})"),
+        lambda found: chr(int(found[1], 16)) if found[1] else unquote(found[0], errors="replace"),
+    ),
+    "html": (
+        re.compile(r"&(?:#\d{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"),
+        lambda found: html.unescape(found[0]),
+    ),
     "backslash": (_BACKSLASH, _unslashed),
+    # What a page or a program puts together again: marks within a line, and texts that are joined.
+    "markup": (
+        re.compile(
+            r"</?(?:[abisu]|em|wbr|sub|sup|span|font|mark|small|strong)(?:[ /][^<>]{0,200})?>|<!--[^<>]{0,200}-->"
+            r"|[\"'] ?\+ ?[\"']"
+        ),
+        lambda _: "",
+    ),
+    "spaced": (re.compile(r"[!-~](?:[ ._\n-][!-~]){8,}"), lambda found: found[0][::2]),
     "quoted": (re.compile(r"=([0-9A-F]{2})|=\r?\n"), lambda found: chr(int(found[1], 16)) if found[1] else ""),
 }
 
@@ -150,19 +175,27 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
     if run.startswith("\\x"):
         yield from _piece(_hex(run.replace("\\x", "")), "hex", start, len(run))
         return
-    if _HEX_SEPARATED.search(run):
-        yield from _piece(_hex(_HEX_SEPARATED.sub("", run)), "hex", start, len(run))
+    length = len(run)
+    if _DECIMAL.fullmatch(run):
+        yield from _piece(_decimal(run), "decimal", start, length)
+    if "\n" in run:
+        yield from _line_by_line(run, start, work)
+        run = run.replace("\r", "").replace("\n", "")
+    elif _HEX_SEPARATED.search(run) and _HEX.fullmatch(plain := _HEX_SEPARATED.sub("", run)):
+        yield from _piece(_hex(plain.removeprefix("0x")), "hex", start, length)
         return
     plain = run.removeprefix("0x")
     if _HEX.fullmatch(run) and len(plain) % 2 == 0:
         decoded = _hex(plain)
         if decoded is not None:
-            yield from _piece(decoded, "hex", start, len(run))
+            yield from _piece(decoded, "hex", start, length)
             return
     whole = _base64(run)
     work.spend(len(run))
     if whole is not None:
-        yield from _piece(whole, "base64", start, len(run))
+        yield from _piece(whole, "base64", start, length)
+        return
+    if length != len(run):
         return
     # A path or a name with dashes may have one part that is: try its parts, each once.
     for part in re.finditer(r"[A-Za-z0-9+]{12,}={0,2}", run):
@@ -170,9 +203,22 @@ def _unpacked(run: str, start: int, work: Work) -> Iterator[Piece]:
             yield from _piece(_base64(part[0]), "base64", start + part.start(), len(part[0]))
 
 
+def _line_by_line(run: str, start: int, work: Work) -> Iterator[Piece]:
+    """One value may stand over several lines, but lines may have nothing to do with each other either: each is tried alone."""
+    for line in run.split("\n"):
+        if len(line) >= _SHORTEST_LINE:
+            yield from _unpacked(line.rstrip("\r"), start, work)
+        start += len(line) + 1
+
+
 def _piece(text: str | None, how: str, start: int, length: int) -> Iterator[Piece]:
     if text is not None and len(text) >= _SHORTEST:
         yield Piece(text, how, start, start + length)
+
+
+def _decimal(run: str) -> str | None:
+    numbers = [int(number) for number in re.findall(r"\d+", run)]
+    return _as_text(bytes(numbers)) if max(numbers) < 256 else None
 
 
 def _hex(digits: str) -> str | None:

@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.enrich.pii.national_ids import LETTERED, NUMERIC
 from governance.enrich.pii.numbers import is_date
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ _WORDS: dict[str, str] = {
         cellulare portable telefoon telefoonnummer mobiel numertelefonu puhelin msisdn whatsapp
     """,
     "BIRTH_DATE": """
-        birthdate dateofbirth birthday dob birth born bornon geburtsdatum geburtstag datedenaissance naissance
+        birthdate dateofbirth birthday dob birth born bornon birthdt dobdate bday datebirth geboren fechanac fecnac
+        datanasc datumnarozeni dogumtarihi fodselsdato szuletesidatum 出生日期 生年月日
+        датарождения geburtsdatum geburtstag datedenaissance naissance
         fechadenacimiento nacimiento fechanacimiento datadinascita nascita datadenascimento geboortedatum
         dataurodzenia fodelsedatum syntymaaika
     """,
@@ -57,7 +60,8 @@ _WORDS: dict[str, str] = {
         passport passportnumber passportno nationalid nationalidnumber identitynumber idcard idcardnumber
         driverslicense driverlicense drivinglicence personalausweis reisepass ausweisnummer passeport pasaporte dni
         nie nif cpf pesel bsn aadhaar nino nationalinsurancenumber nhsnumber steuerid steueridentifikationsnummer
-        taxid taxnumber codicefiscale personnummer hetu sozialversicherungsnummer numerosecuritesociale nir curp rfc
+        taxid taxnumber taxpayerid itin codicefiscale aadhaarnumber aadhaarno ninumber nhsno svnr ahvnumber ahvnr bsnnummer
+        personnummer hetu sozialversicherungsnummer numerosecuritesociale nir curp rfc
         passaporto passaporte
     """,
     "CREDIT_CARD": "creditcard creditcardnumber cardnumber ccnumber pan kreditkarte kartennummer numerodetarjeta cartecredit",
@@ -76,6 +80,7 @@ _WORDS: dict[str, str] = {
     "ETHNICITY": "ethnicity race ethnicorigin ethnie etnia raceethnicity",
     "SEXUAL_ORIENTATION": "sexualorientation orientation sexuelleorientierung",
     "TRADE_UNION": "tradeunion unionmembership gewerkschaft syndicat sindicato",
+    "ORGANIZATION": "employer employername arbeitgeber employeur empleador werkgever pracodawca arbetsgivare empregador",
     "SALARY": """
         salary salarygross grosssalary netsalary wage gehalt lohn salaire salario stipendio vencimento salaris
         wynagrodzenie lon
@@ -86,7 +91,7 @@ _ENTITY = {word: entity for entity, words in _WORDS.items() for word in words.sp
 _LAST_OF = ("EMAIL_ADDRESS", "PHONE_NUMBER", "BIRTH_DATE", "US_SSN", "CREDIT_CARD", "IBAN_CODE", "SALARY", "IP_ADDRESS")
 _LAST_TOO = """
     firstname lastname fullname surname familyname givenname passport passportnumber nationalid zipcode postcode postalcode
-    gender
+    gender cpf pesel bsn aadhaar aadhaarnumber nino nhsnumber personnummer hetu codicefiscale steuerid itin curp
 """
 # Words of one language that mean something else in another's field names.
 _TOO_COMMON = frozenset({
@@ -98,6 +103,16 @@ _SECRET_NAME = re.compile(
     r"(?i)(?:^|[_.-])(?:password|passwd|passphrase|pwd|passwort|kennwort|secret|api[_-]?key|access[_-]?key|client[_-]?secret"
     r"|private[_-]?key|signing[_-]?key|encryption[_-]?key|connection[_-]?string|auth(?:orization)?|token)$"
 )
+# Whose identifier a name says it is; a value that is valid as one is called by it.
+_NATIONAL = {
+    "cpf": "BR_CPF", "pesel": "PL_PESEL", "bsn": "NL_BSN", "bsnnummer": "NL_BSN", "aadhaar": "IN_AADHAAR",
+    "aadhaarnumber": "IN_AADHAAR", "aadhaarno": "IN_AADHAAR", "nino": "UK_NINO", "ninumber": "UK_NINO",
+    "nationalinsurancenumber": "UK_NINO", "nhsnumber": "UK_NHS", "nhsno": "UK_NHS", "steuerid": "DE_TAX_ID",
+    "steueridentifikationsnummer": "DE_TAX_ID", "codicefiscale": "IT_FISCAL_CODE", "personnummer": "SE_PERSONNUMMER",
+    "hetu": "FI_HETU", "nir": "FR_NIR", "numerosecuritesociale": "FR_NIR", "dni": "ES_DNI", "nif": "ES_DNI", "nie": "ES_NIE",
+    "ahvnumber": "CH_AHV", "ahvnr": "CH_AHV", "itin": "US_ITIN",
+}  # fmt: skip
+_NUMBER_SIGNS = re.compile(r"[\s./-]")
 # A plain "name" is a person's where the path says that it is about people.
 _PEOPLE = """
     people persons person employees employee users user members member contacts contact customers customer clients
@@ -106,6 +121,17 @@ _PEOPLE = """
     empleados personas dipendenti clienti funcionarios medewerkers klanten students student teachers applicants
     applicant candidates candidate passengers passenger holder
 """
+# Columns whose values look like people's names and are none.
+_FIRM_WORDS = """
+    company companyname organization organisation firma unternehmen entreprise societe empresa azienda bedrijf foretag
+"""
+_FIRMS = frozenset(_FIRM_WORDS.split())
+_OTHER_WORDS = """
+    city town place location country region state ort stadt ville ciudad citta stad product item article artikel produit
+    producto title job jobtitle role position profession beruf department team project brand model category status type
+    event venue restaurant hotel school university course book movie song street address note comment subject
+"""
+_NO_PEOPLE = frozenset(_OTHER_WORDS.split())
 _ABOUT_PEOPLE = frozenset(_PEOPLE.split())
 _NAME_BELOW = frozenset({"first", "last", "middle", "given", "family", "formatted", "full"})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9\x80-\uffff]+")
@@ -157,6 +183,17 @@ def _folded(word: str) -> str:
     return "".join(char for char in plain if char.isalnum()).rstrip("0123456789")
 
 
+def is_employer(name: str) -> bool:
+    """Whether a member of somebody's record names the firm they belong to."""
+    return _folded(name[:_LONGEST_NAME]) in _FIRMS
+
+
+def says_other(name: str) -> bool:
+    """Whether a column's name says that it holds something else than people, though its values look like names."""
+    words = [_folded(word) for word in _CAMEL.split(name[:_LONGEST_NAME])]
+    return any(word in _FIRMS or word in _NO_PEOPLE for word in words if word)
+
+
 def is_about_people(path: Sequence[str | int]) -> bool:
     """Whether one of the names on the way says that people are described below it."""
     return any(isinstance(segment, str) and _about(segment) for segment in path)
@@ -165,6 +202,19 @@ def is_about_people(path: Sequence[str | int]) -> bool:
 @lru_cache(maxsize=8192)
 def _about(segment: str) -> bool:
     return _folded(segment[:_LONGEST_NAME]) in _ABOUT_PEOPLE
+
+
+def national(name: str, text: str) -> str | None:
+    """The identifier that a name says a valid value is; None where the name does not say, or the value is none."""
+    words = [folded for word in _CAMEL.split(name[:_LONGEST_NAME]) if (folded := _folded(word))]
+    entity = next((_NATIONAL[last] for n in (len(words), 2, 1) if (last := "".join(words[-n:])) in _NATIONAL), None)
+    if entity is None:
+        return None
+    plain = _NUMBER_SIGNS.sub("", text)
+    if entity in LETTERED:
+        return entity if LETTERED[entity].is_valid(text.strip() if entity == "FI_HETU" else plain) else None
+    kinds = NUMERIC.get(len(plain), ()) if plain.isascii() and plain.isdigit() else ()
+    return entity if any(kind.entity == entity and kind.is_valid(plain) for kind in kinds) else None
 
 
 def inherited(path: Sequence[str | int], text: str) -> str | None:

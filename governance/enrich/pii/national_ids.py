@@ -23,6 +23,8 @@ class NationalId(NamedTuple):
     """What a text calls it, as a pattern: said before bare digits, it is evidence."""
     separators: str = "- ."
     """What may stand between its groups."""
+    most_separators: int = 1
+    """How many different ones: a Brazilian number has points and a dash."""
     is_strong: bool = False
     """Whether bare digits are enough: fewer than one in fifty numbers of that length pass."""
 
@@ -56,8 +58,8 @@ def de_tax_id(d: str) -> bool:
     if len(d) != 11 or d[0] == "0":
         return False
     counts = sorted((d[:10].count(digit) for digit in set(d[:10])), reverse=True)
-    if counts[0] not in {2, 3} or counts[1] > 1:
-        return False
+    if counts[0] > 3 or (counts[0] > 1 and counts[1] > 1):
+        return False  # since 2016 one digit may stand there three times; each once is not issued, but is what examples have
     product = 10
     for digit in d[:10]:
         total = (int(digit) + product) % 10 or 10
@@ -121,8 +123,8 @@ def pl_pesel(d: str) -> bool:
     if len(d) != 11:
         return False
     year, month, day = int(d[:2]), int(d[2:4]), int(d[4:6])
-    century = {0: 1900, 1: 2000, 2: 2100, 3: 2200, 4: 1800}[month // 20]
-    is_date = _is_date(century + year, month % 20, day)
+    century = {0: 1900, 1: 2000, 4: 1800}.get(month // 20, 0)
+    is_date = century > 0 and _is_date(century + year, month % 20, day)
     return is_date and (10 - _weighted(d[:10], (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10) % 10 == int(d[10])
 
 
@@ -189,7 +191,17 @@ def fi_hetu(text: str) -> bool:
     """Birth date, century sign, number, check character modulo 31."""
     plain = text.upper()
     number = plain[:6] + plain[7:10]
-    return len(plain) == 11 and number.isdigit() and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(number) % 31] == plain[10]
+    is_date = len(plain) == 11 and number.isdigit() and 1 <= int(plain[:2]) <= 31 and 1 <= int(plain[2:4]) <= 12
+    return (
+        is_date
+        and _is_date(_hetu_year(plain), int(plain[2:4]), int(plain[:2]))
+        and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(number) % 31] == plain[10]
+    )
+
+
+def _hetu_year(plain: str) -> int:
+    century = 1800 if plain[6] == "+" else 1900 if plain[6] in "-YXWVU" else 2000
+    return century + int(plain[4:6])
 
 
 def be_national(d: str) -> bool:
@@ -215,13 +227,16 @@ NUMERIC: dict[int, tuple[NationalId, ...]] = {
     ),
     10: (
         NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),), "nhs|patient", " "),
-        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+"),
+        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+", is_strong=True),
     ),
     11: (
-        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro"),
+        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro", most_separators=2),
         NationalId("PL", "PL_PESEL", pl_pesel, (), "pesel", is_strong=True),
         NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " "),
-        NationalId("BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), "rijks|insz|niss", is_strong=True),
+        NationalId(
+            "BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), "rijks|insz|niss", most_separators=2,
+            is_strong=True,
+        ),
     ),
     12: (
         NationalId("IN", "IN_AADHAAR", in_aadhaar, ((4, 4, 4),), "aadhaa?r|uid"),

@@ -21,29 +21,52 @@ if TYPE_CHECKING:
     from governance.enrich.pii.national_ids import NationalId
 
 _RUN = rb"\d(?:[ ().\t\n\r/_*|~-]{0,3}\d){6,}"
-_IBAN_HEAD = rb"(?i)(?:" + "|".join(checksums.IBAN_LENGTHS).encode() + rb")[ -]{0,2}\d[ -]{0,2}\d"
+_COUNTRIES = "|".join(f"{code[0]}[ -]?{code[1]}" for code in checksums.IBAN_LENGTHS).encode()
+_IBAN_HEAD = rb"(?i)(?:" + _COUNTRIES + rb")[ -]{0,2}\d[ -]{0,2}\d"
 _BIRTH_WORD = (
-    rb"(?i)birth|\bborn\b|\bdob\b|d\.o\.b|\bgeb(?:\.|oren|urts)|naissance|\bn\xe9e?\b|nacimiento|nacid[oa]|nascimento"
-    rb"|nascid[oa]|\bnat[oa] il|nascita|urodz|f\xf6delse|f\xf6dd|syntym"
+    rb"(?i)birth|\bborn\b|\bdob\b|d\.o\.b|\bgeb(?:\.|oren|oorte|urts)|naissance|\bn\xe9e? |nacimiento|nacid[oa]|nascimento"
+    rb"|nascid[oa]|\bnat[oa] (?:a [A-Za-z]{2,20} )?il|nascita|urodz|\bur\. |f\xf6delse|f\xf6dd|f\xf8dsel|f\xf8dt|synty[mn]"
+    rb"|dogum tarih|narozen|sz\xfclet"
 )
 FORMS = (_BIRTH_WORD,)
 _GROUPS = re.compile(rb"\d+")
+# Year first, year last, eight digits either way, a month by its name: what people write as a date, with or without a zero.
 _DATE = re.compile(
-    r"\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}(?!\d)|\d{1,2}[-/. ]{1,2}\d{1,2}[-/. ]{1,2}(?:\d{4}|\d{2})(?!\d)"
-    r"|(?<!\d)(?:19|20)\d{6}(?!\d)|\d{1,2}(?:st|nd|rd|th)?\.?[ -](?:of )?[^\W\d]{3,10}\.?,?[ -](?:\d{4}|\d{2})(?!\d)"
-    r"|[^\W\d]{3,10}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}(?!\d)"
+    r"\d{4}[-/. ]{1,2}\d{1,2}[-/. ]{1,2}\d{1,2}(?!\d)|\d{1,2}[-/. ]{1,2}\d{1,2}[-/. ]{1,2}(?:\d{4}|\d{2})(?!\d)"
+    r"|(?<!\d)(?:(?:19|20)\d{6}|\d{4}(?:19|20)\d\d)(?!\d)|\d{4}\xaa\d{1,2}\xaa\d{1,2}\xaa"
+    r"|\d{1,2}(?:st|nd|rd|th|er)?\.?[ -]{1,3}(?:of |de )?[^\W\d]{3,10}\.?,?[ -]{1,3}(?:de )?(?:\d{4}|\d{2})(?!\d)"
+    r"|[^\W\d]{3,10}\.? {1,3}\d{1,2}(?:st|nd|rd|th)?,? {1,3}\d{4}(?!\d)|\d{4} [^\W\d]{3,10} \d{1,2}(?!\d)"
 )
-_DATE_AHEAD = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)")
+# Birth, but not when.
+_OTHER_BIRTH = re.compile(r"(?i)[ _-]?(?:place|rate|weight|right|stone|mark|control|name|order|city|country|town)")
+# What may stand between a date and the word behind it that says whose it is: `1980-02-01 (DOB)`, `… is her date of birth`.
+_IS = re.compile(r"(?i)[ ,]{0,2}(?:(?:is|was) (?:my|his|her|their|the) |[(\[])(?:date of )?$")
+_DATE_AHEAD = re.compile(
+    r"(?:(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)"
+)
 _DECIMAL = re.compile(r"\d+\.\d+")
-_PHONE_WORD = re.compile(
-    rb"(?i)\b(?:tel(?:[.:e]|efon|\xe9fono|ephone)?|phone|fon|call|mobil[e]?|cell|fax|handy|m\xf3vil|whatsapp|sms|text|ring|reach"
-    rb"|contact|dial|number is)[^\d\x1e\n]{0,20}$"
+_PHONE_NOUN = (
+    rb"tel(?:[.:e]|efon|efoon|efone|\xe9fono|ephone)?|phone|fon|mobil[e]?|mob|cell|celular|cellulare|fax|handy|m\xf3vil"
+    rb"|whatsapp|sms|rufnummer|puhelin"
 )
+_PHONE_WORD = re.compile(
+    rb"(?i)\b(?:" + _PHONE_NOUN + rb"|call|text|ring|reach|contact|dial|number is)[^\d\x1e\n]{0,20}$"
+)
+# Says that it is one, where the words above could introduce any value.
+_SAYS_PHONE = re.compile(rb"(?i)\b(?:" + _PHONE_NOUN + rb")(?: ?(?:number|no|nr|n\xba)\b)?[ .:=#(+]{0,4}$")
 _NANP = re.compile(r"(?:1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}")
 # Ways in which a card number is written in groups.
 _CARD_GROUPS = frozenset(
     {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (8, 8), (4, 4, 5), (6, 10), (4, 12), (4, 4, 4, 1)}
 )
+# How numbers are written where they have no zero in front; other groupings could be amounts with a space in the thousands.
+_LOCAL_GROUPS: dict[str, set[tuple[int, ...]]] = {
+    "BR": {(2, 4, 4), (2, 5, 4)}, "DK": {(2, 2, 2, 2)}, "ES": {(3, 2, 2, 2)}, "IN": {(5, 5)}, "IT": {(3, 3, 4)},
+    "NO": {(3, 2, 3), (2, 2, 2, 2)}, "TR": {(3, 3, 2, 2), (3, 3, 4)},
+}  # fmt: skip
+_SURE_ID = 0.9  # said to be one, not only valid and grouped as one
+_SHORTEST_PHONE = 7
+_SPACED_HEAD = re.compile(rb"\w[ -]\w[ -]\d[ -]\d")  # spaced throughout, not a word that ends before a code
 _CARD_STARTS = frozenset(b"12345689")
 
 
@@ -74,14 +97,34 @@ def numbers(surface: Surface) -> Iterator[Hit]:
     """Everything in digits, each place once: a card is no telephone number as well."""
     for run in runs(surface):
         taken: list[Hit] = []
-        for hit in (*cards(surface, run), *_ids(surface, run)):
+        ids = list(_ids(surface, run))
+        if ids and ids[0].score < _SURE_ID and _SAYS_PHONE.search(_before(surface, run.start, 36)):
+            surface.work.spend(100)
+            called = _phone(surface, run)
+            ids = ids if called is None else [called]
+        for hit in sorted((*cards(surface, run), *ids), key=lambda hit: -hit.score):
             if not any(hit.start < other.end and other.start < hit.end for other in taken):
                 taken.append(hit)
         yield from taken
-        if not taken:
-            phone = _phone(surface, run)
+        for part in _lines(surface, run, taken):
+            phone = _phone(surface, part)
             if phone is not None:
                 yield phone
+
+
+def _lines(surface: Surface, run: Run, taken: list[Hit]) -> Iterator[Run]:
+    """What is left of a run beside what was found in it, line by line: a list of numbers to call is one run of digits."""
+    group: list[tuple[int, int]] = []
+    for start, end in run.groups:
+        is_apart = group and any(char in b"\n\r\t|" for char in surface.data[group[-1][1] : start])
+        is_taken = any(hit.start < end and start < hit.end for hit in taken)
+        if group and (is_apart or is_taken):
+            yield Run(group[0][0], group[-1][1], tuple(group))
+            group = []
+        if not is_taken:
+            group.append((start, end))
+    if group:
+        yield Run(group[0][0], group[-1][1], tuple(group))
 
 
 def _windows(surface: Surface, run: Run, least: int, most: int) -> Iterator[tuple[int, int, str, tuple[int, ...]]]:
@@ -123,7 +166,12 @@ def cards(surface: Surface, run: Run) -> Iterator[Hit]:
             continue
         if len(_separators(surface, start, end)) <= 1 and checksums.is_card(digits):
             reach = end
-            yield Hit(start, end, "CREDIT_CARD", 1.0 if len(digits) >= 14 else 0.9, "checksum")
+            yield Hit(start, end, "CREDIT_CARD", _card_score(digits), "checksum")
+
+
+def _card_score(digits: str) -> float:
+    """Short numbers, and fifteen digits from a 1 (cards of airlines, French identifiers), are cards less surely."""
+    return 0.6 if digits[0] == "1" and len(digits) == 15 else 1.0 if len(digits) >= 14 else 0.9
 
 
 def is_written_as_card(sizes: tuple[int, ...]) -> bool:
@@ -150,10 +198,16 @@ def _id_score(surface: Surface, run: Run, span: tuple[int, int], kind: NationalI
         return 0.0
     inside = _separators(surface, start, end)
     is_alone = len(sizes) == 1
-    is_grouped = sizes in kind.groups and all(sep.decode("latin-1") in kind.separators for sep in inside)
-    if (is_alone or is_grouped) and _says(kind.words).search(_before(surface, run.start, 48)) is not None:
+    is_grouped = (
+        sizes in kind.groups
+        and len(inside) <= kind.most_separators
+        and all(sep.decode("latin-1") in kind.separators for sep in inside)
+    )
+    if (is_alone or (sizes in kind.groups and len(inside) <= kind.most_separators)) and _says(kind.words).search(
+        _before(surface, run.start, 48)
+    ) is not None:
         return 0.95
-    if is_grouped and kind.entity != "US_ITIN" and not _goes_on(surface, span, inside):
+    if is_grouped and not _goes_on(surface, span, inside):
         return 0.85
     return 0.75 if is_alone and kind.is_strong else 0.0
 
@@ -176,6 +230,9 @@ def _goes_on(surface: Surface, span: tuple[int, int], inside: set[bytes]) -> boo
 
 def _phone(surface: Surface, run: Run) -> Hit | None:
     """A telephone number, if the run is one: by its country code, its grouping, or the word before it."""
+    if sum(end - start for start, end in run.groups) < _SHORTEST_PHONE:
+        return None
+    surface.work.spend(40)
     start, end = run.start, run.end
     while start and surface.data[start - 1] in b"+( " and start > run.start - 3:
         start -= 1
@@ -184,8 +241,10 @@ def _phone(surface: Surface, run: Run) -> Hit | None:
         surface.data[end : end + 1].isalpha() and surface.data[end : end + 1] not in b"xXeE"
     ):
         return None
+    if surface.data[start - 1 : start] == b"-" and surface.is_alphanumeric(start - 2):
+        return None  # digits of an identifier with dashes
     text = surface.text(start, end)
-    if _DATE_AHEAD.match(text) or _DECIMAL.fullmatch(text) or _is_piece(surface, run.start, end):
+    if _DATE_AHEAD.match(text.lstrip("(")) or _DECIMAL.fullmatch(text) or _is_piece(surface, run.start, end):
         return None
     score = _phone_score(surface, text, run)
     return Hit(start, end, "PHONE_NUMBER", score, "form") if score else None
@@ -202,12 +261,21 @@ def _phone_score(surface: Surface, text: str, run: Run) -> float:
     said = _PHONE_WORD.search(_before(surface, run.start, 36)) is not None
     # With a zero in front and no more zeros: a number padded to some width would have them.
     is_local = digits[0] == "0" and digits[1] != "0" and (len(run.groups) > 1 or 10 <= len(digits) <= 11)
-    if not 7 <= len(digits) <= 13 or not (said or is_local):
-        return 0.0
     regions = surface.policy.phone_regions
+    if 7 <= len(digits) <= 13 and not said and not is_local:
+        return _grouped_score(surface, text, run, regions)
+    if not 7 <= len(digits) <= 13:
+        return 0.0
     if said and any(_is_possible(surface, text, region) for region in regions):
         return 0.7
     return 0.6 if any(_is_valid(surface, text, region) for region in regions) else 0.0
+
+
+def _grouped_score(surface: Surface, text: str, run: Run, regions: tuple[str, ...]) -> float:
+    """A number without zero, country code or word: only where it is valid in a region and written as people there do."""
+    sizes = tuple(end - start for start, end in run.groups)
+    near = [region for region in regions if sizes in _LOCAL_GROUPS.get(region, ())]
+    return 0.55 if any(_is_valid(surface, text, region) for region in near) else 0.0
 
 
 def _is_possible(surface: Surface, text: str, region: str) -> bool:
@@ -234,11 +302,11 @@ def accounts(surface: Surface) -> Iterator[Hit]:
     """IBANs: the length of the country, the check digits, and nothing glued on behind."""
     reach = 0
     for found in _patterns()[1].finditer(surface.data):
-        surface.work.spend(50)
+        surface.work.spend(120)
         start = found.start()
-        if start < reach:
+        if start < reach or (found.group()[1:2] in b" -" and not _SPACED_HEAD.fullmatch(found.group())):
             continue
-        country = found.group()[:2].decode("ascii").upper()
+        country = re.sub(r"[ -]", "", found.group().decode("ascii"))[:2].upper()
         end = _end_of(surface, start, checksums.IBAN_LENGTHS[country])
         plain = re.sub(r"[\s._-]", "", surface.text(start, end)).upper()
         if end and not surface.is_alphanumeric(end) and checksums.is_iban(plain):
@@ -263,11 +331,28 @@ def _end_of(surface: Surface, start: int, count: int) -> int:
 def birth_dates(surface: Surface) -> Iterator[Hit]:
     """Dates behind a word that says birth."""
     for found in _patterns()[2].finditer(surface.data):
-        surface.work.spend(60)
+        surface.work.spend(120)
         behind = surface.text(found.end(), found.end() + 60).partition("\x1e")[0]
+        if _OTHER_BIRTH.match(behind):
+            continue
         date = _DATE.search(behind)
         if date is not None and date.start() <= 40:
             yield Hit(found.end() + date.start(), found.end() + date.end(), "BIRTH_DATE", 0.8, "context")
+        else:
+            yield from _dates_before(surface, found.start())
+
+
+def _dates_before(surface: Surface, place: int) -> Iterator[Hit]:
+    """A date that the word at `place` is said of afterwards."""
+    before = _before(surface, place, 60).decode("latin-1")
+    said = _IS.search(before)
+    if said is None:
+        return
+    surface.work.spend(60)
+    for date in _DATE.finditer(before):
+        if date.end() == said.start():
+            start = place - len(before) + date.start()
+            yield Hit(start, start + len(date[0]), "BIRTH_DATE", 0.8, "context")
 
 
 def is_date(text: str) -> bool:

@@ -19,16 +19,18 @@ _ODD = re.compile(r"[^\t\n\r -~]")
 _DROPPED = frozenset({"Cf", "Cc", "Mn", "Me", "Cs", "Co"})
 _LETTER = b"\xaa"  # a letter that NFKC never leaves, so it cannot be confused with one that was there
 
-# Letters that are drawn as Latin ones (Unicode TR 39, the pairs of Cyrillic and Greek that occur in Latin words).
+# Letters that are drawn as Latin ones (Unicode TR 39: the pairs of Cyrillic, Greek, Armenian, Cherokee and small capitals that
+# can stand in Latin words), and letters and signs that are drawn as nothing.
 _LOOK_ALIKE = dict(
     zip(
-        "авекмнорстухіјѕԁԛԝһАВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρνικγυ",
-        "aBeKMHopcTyxijsdqwhABEKMHOPCTYXIJSABEZHIKMNOPTYXoapviKyu",
+        "авекмнорстухіјѕԁԛԝһАВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαρνικγυϲϳՕՏՍօոսհցԼᎪᎬᏀᎻᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+        "aBeKMHopcTyxijsdqwhABEKMHOPCTYXIJSABEZHIKMNOPTYXoapviKyucjOSUonuhgLAEGHKLMPRSTVWZabcdefghijklmnoprstuvwyz",
         strict=True,
     )
 ) | {
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\ufe58", "-"),
     **dict.fromkeys("\u3002\uff61\u2024\u00b7\u2022\u2027\u06d4", "."),
+    **dict.fromkeys("\u115f\u1160\u2800\u3164\uffa0", ""),
     **dict.fromkeys("\u2028\u2029\u0085", "\n"),
     "\u2044": "/", "\u2215": "/", "\ua789": ":", "\u2236": ":", "\u0131": "i", "\u2032": "'", "\u2019": "'",
 }  # fmt: skip
@@ -79,7 +81,8 @@ def _folded(char: str) -> str:
         return str(digit)
     return "".join(
         _LOOK_ALIKE.get(one, " " if one.isspace() else one)
-        for one in unicodedata.normalize("NFKC", char)
+        # Letters beyond Latin-1 lose their accents; within, patterns know words that are written with them.
+        for one in unicodedata.normalize("NFKC" if char <= "\xff" else "NFKD", char)
         if unicodedata.category(one) not in _DROPPED
     )
 

@@ -166,18 +166,31 @@ def _row(record: dict[str, Any]) -> str:
 
 
 def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
-    from governance.log_wiring import database_of
+    from governance.log_wiring import database_of, move_state, open_log
     from governance.settings import Settings as Changed
 
-    database = database_of(Changed({**settings.values, "database": url}))
+    if not url:
+        from audit.schema import HEAD
+
+        if database_of(settings) is None and not (settings.home / "audit" / "log.db").exists():
+            raise CallerError("no audit log there yet", where=str(settings.home / "audit"))
+        open_log(settings).close()  # who opens the log for writing brings its schema up to date
+        stdout.write(f"the log's schema is revision {HEAD}\n")
+        return
+    moved = Changed({**settings.values, "database": url})
+    database = database_of(moved)
     if database is None:
         raise CallerError("--to needs a postgresql:// URL", where="--to")
     from audit.migrate import move
 
-    head = move(settings.home, settings.text("log_origin"), database)
+    folder = settings.home / "audit"
+    if (folder / "log.db").exists() or not (folder / "log.db.moved").exists():
+        head = move(settings.home, settings.text("log_origin"), database)
+        stdout.write(f"{head.size} records moved, the root is the same ({head.root.hex()})\n")
+    documents = move_state(settings, moved)
     stdout.write(
-        f"{head.size} records moved, the root is the same ({head.root.hex()}). From now on set GOVERNANCE_DATABASE; give "
-        f"further replicas this home's audit/key. The old file is {settings.home}/audit/log.db.moved\n"
+        f"{documents} keys, apps, waivers and the like are there as well; counts of calls begin anew. From now on set "
+        f"GOVERNANCE_DATABASE; give further replicas this home's audit/key. The old file is {folder}/log.db.moved\n"
     )
 
 
@@ -219,7 +232,9 @@ def _parser() -> argparse.ArgumentParser:
     who.add_argument("--app", default="", help="every yes that made this app what it is")
     asking.add_parser("data-of", help="what a person's data touched").add_argument("subject")
     custody.add_verbs(verbs)
-    migrating = verbs.add_parser("migrate", help="move the log from SQLite into PostgreSQL; its tree head stays")
-    migrating.add_argument("--to", required=True, metavar="URL", help="postgresql://user@host/name, without a password")
+    migrating = verbs.add_parser(
+        "migrate", help="bring the log's schema up to date, or move log, keys, apps and waivers into PostgreSQL"
+    )
+    migrating.add_argument("--to", default="", metavar="URL", help="move it: postgresql://user@host/name, no password")
     add_verify_options(verbs.add_parser("verify", help="check an export; needs no server and no trust in it"))
     return parser

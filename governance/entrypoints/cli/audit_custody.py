@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from audit.record import Entry
     from governance.settings import Settings
 
     Act = Callable[[str, dict[str, Any]], dict[str, Any]]
@@ -55,10 +56,11 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
             _hold(act, options, stdout)
         elif options.verb == "erase":
             _erase(act, options, stdout, stderr)
+            stderr.write(_withdraw(settings))
         elif options.verb == "prune":
             _prune(act, options, settings, stdout)
         else:
-            _rotate(act, options, stdout)
+            _rotate(act, options, settings, stdout)
 
 
 def record_reading(settings: Settings, what: dict[str, Any], private: dict[str, Any] | None = None) -> None:
@@ -122,6 +124,23 @@ def _erase(act: Act, options: argparse.Namespace, stdout: TextIO, stderr: TextIO
     stderr.write(f"{done['records']} records can no longer be read; keep the certificate, it is kept nowhere else\n")
 
 
+def _withdraw(settings: Settings) -> str:
+    """What this home kept of the person beside the log goes too; other replicas' services look after their own."""
+    from governance.log_wiring import open_reader, open_recorder
+    from governance.platform.withdrawals import Withdrawals
+
+    def record(entry: Entry) -> None:
+        with open_recorder(settings) as recorder:
+            recorder.append(entry)
+
+    reader = open_reader(settings)
+    try:
+        count = Withdrawals(settings.home, reader, record).step()
+    finally:
+        reader.close()
+    return f"{count} exports that were kept here held something of it, and are gone\n" if count else ""
+
+
 def _prune(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     retention = _retention(settings)
     records = minimum = held = 0
@@ -150,8 +169,12 @@ def _retention(settings: Settings) -> Any:
         raise CallerError(f"cannot be read: {error}", where=path) from error
 
 
-def _rotate(act: Act, options: argparse.Namespace, stdout: TextIO) -> None:
+def _rotate(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     if options.finish:
+        from governance.log_wiring import state_of
+
+        # Who reads the replicas' state wraps it for the new key; without that the old key would take it along.
+        state_of(settings).stamp("keys.json", newest=True)
         done = act("finish_rotation", _asked(""))
         stdout.write(f"only this key signs now:\n{done['new_key']}\n")
         return

@@ -61,6 +61,8 @@ def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout
         raise NotFound(f"no app {options.app[:63]!r} was deployed")
     caller = Caller(options.app, str(known["spec"].get("tenant", "")), f"cli-{os.getuid()}")
     asked: dict[str, Any] = {"method": options.method, "url": options.url, "scopes": options.scope}
+    if options.consent:
+        asked["consent"] = options.consent
     if options.body:
         asked["body"] = json.loads(stdin.read())
 
@@ -173,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--app", required=True)
     call.add_argument("--method", default="GET")
     call.add_argument("--scope", action="append", default=[])
+    call.add_argument("--consent", default="", help="the person's consent, where the connector acts for one")
     call.add_argument("--body", action="store_true", help="read a JSON body from standard input")
     imports = verbs.add_parser("import", help="print a proposed entry made from an OpenAPI 3.1 file")
     imports.add_argument("name")

@@ -6,6 +6,7 @@ that a separate Python process verifies with nothing but the audit room.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -18,17 +19,18 @@ from governance.model.request import Source
 from governance.settings import Settings, from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from governance.model.decision import Decision
     from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
-    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.calls import Broker, Called
     from governance.platform.broker.doubles import Double
 
 _LEAD = Source("cli.demo", "marketing-lead")
 _PLATFORM = Source("cli.demo", "platform-team")
 _HR = "api.hris.example.com"
+_PLAIN: Json = {"method": "GET", "url": f"https://{_HR}/scim/v2/Users", "scopes": ["employees:read"]}
 _A_MINUTE_S_CALLS = 60
 
 
@@ -50,7 +52,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
 
 
 class _Demo:
-    """Five scenes; each checks what it tells, so that the story cannot drift from the truth."""
+    """Scenes; each checks what it tells, so that the story cannot drift from the truth."""
 
     def __init__(self, folder: Path, out: TextIO) -> None:
         from governance.policy.locations import data_folder
@@ -59,6 +61,7 @@ class _Demo:
         self._out = out
         self._files = Path(data_folder("deploy")) / "examples" / "where2eat"
         chosen = from_environment(os.environ)
+        self._credential = os.urandom(16).hex()
         self._pins = folder / "pins.json"
         own = {"home": str(folder / "home"), "connector_pins": str(self._pins)}
         self._settings = Settings({**chosen.values, **own})
@@ -74,6 +77,9 @@ class _Demo:
             self._allowed(line, fixed)
             self._call(line)
             self._flow(line)
+        self._gateway()
+        with for_cli(self._settings) as line:
+            self._too_often(line)
         return self._evidence()
 
     # -- scenes ------------------------------------------------------------------------------------------------------
@@ -134,21 +140,34 @@ class _Demo:
         self._say(f"   Recorded as {decision.decision_id} under bundle {decision.revision[:19]}…\n")
 
     def _call(self, line: Pipeline) -> None:
-        import asyncio
-
-        from governance.broker_wiring import broker_of, secrets_of
-        from governance.platform.broker.doubles import Double, hris, write_pins
+        from governance.broker_wiring import secrets_of
 
         self._title("4  The running app asks the HR system who is in the team")
-        credential = os.urandom(16).hex()
-        secrets_of(self._settings).put("marketing/hris", credential)
-        double = Double(_HR, self._folder / "hr", hris(credential)).start()
+        secrets_of(self._settings).put("marketing/hris", self._credential)
+        self._at_the_hr_system(line, "hr", self._asked)
+        self._say("")
+
+    def _too_often(self, line: Pipeline) -> None:
+        """After the gateway, whose callers would find the minute used up."""
+        self._say("   The app goes on asking the HR system, until its minute holds no more:")
+        self._at_the_hr_system(line, "hr-again", self._asked_too_often)
+        self._say("")
+
+    def _at_the_hr_system(
+        self, line: Pipeline, folder: str, scene: Callable[[Broker, Double], Awaitable[None]]
+    ) -> None:
+        import asyncio
+
+        from governance.broker_wiring import broker_of
+        from governance.platform.broker.doubles import Double, hris, write_pins
+
+        double = Double(_HR, self._folder / folder, hris(self._credential)).start()
         write_pins(self._pins, double)
 
         async def ask() -> None:
             broker = broker_of(self._settings, line)
             try:
-                await self._asked(broker, double)
+                await scene(broker, double)
             finally:
                 await broker.close()
 
@@ -158,12 +177,8 @@ class _Demo:
             double.stop()
 
     async def _asked(self, broker: Broker, double: Double) -> None:
-        """One call that is allowed, those that never leave, and the one that a minute does not hold any more."""
-        from governance.platform.broker.tokens import Caller
-
-        app = Caller("where2eat", "marketing", "where2eat-1")
-        plain = {"method": "GET", "url": f"https://{_HR}/scim/v2/Users", "scopes": ["employees:read"]}
-        called = await broker.call(app, "hris", plain, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+        """One call that is allowed, and those that never leave."""
+        called = await _called(broker, _PLAIN)
         if called.answer_decision is None:
             raise InternalError(f"the demo expected an answer: {called.call.reason}")
         self._expect(called.answer_decision, "allow")
@@ -174,13 +189,13 @@ class _Demo:
         self._say("   double on this machine answers for the HR system). It decided on the answer as well:")
         for name in ("id", "name", "emails", "department", "dietaryPreference"):
             self._say(f"     {name:<18} {json.dumps(seen[name])}")
-        forged = {**plain, "headers": {"Host": "payroll.intranet.example.com"}}
-        computed = {**plain, "url": "https://hr-mirror.example.net/scim/v2/Users"}
-        unlisted = {**plain, "url": f"https://{_HR}/v1/salaries"}
-        broad = {**plain, "scopes": ["employees:read", "employees:write"]}
+        forged = {**_PLAIN, "headers": {"Host": "payroll.intranet.example.com"}}
+        computed = {**_PLAIN, "url": "https://hr-mirror.example.net/scim/v2/Users"}
+        unlisted = {**_PLAIN, "url": f"https://{_HR}/v1/salaries"}
+        broad = {**_PLAIN, "scopes": ["employees:read", "employees:write"]}
 
         async def refused(words: str, asked: Json) -> None:
-            called = await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+            called = await _called(broker, asked)
             self._expect(called.call, "deny")
             self._say(f"   The same call {words}: REFUSED")
             self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
@@ -191,12 +206,17 @@ class _Demo:
         await refused("with one scope more than it was granted", broad)
         if len(double.asked) != 1:
             raise InternalError(f"the HR system was asked {len(double.asked)} times; one call was allowed")
-        self._say("   The HR system heard of one call. The app goes on asking:")
-        for _ in range(_A_MINUTE_S_CALLS - 1):
-            again = await broker.call(app, "hris", plain, entry_point="cli.demo", trace_id=os.urandom(16).hex())
-            self._expect(again.call, "allow")
-        await refused(f"for the {_A_MINUTE_S_CALLS + 1}st time within a minute", plain)
-        self._say("")
+        self._say("   The HR system heard of one call.")
+
+    async def _asked_too_often(self, broker: Broker, double: Double) -> None:
+        """Calls until one is refused, of which the HR system hears nothing."""
+        allowed = 0
+        while (called := await _called(broker, _PLAIN)).call.is_allowed and allowed < _A_MINUTE_S_CALLS:
+            allowed += 1
+        self._expect(called.call, "deny")
+        if len(double.asked) != allowed:
+            raise InternalError(f"the HR system was asked {len(double.asked)} times; {allowed} calls were allowed")
+        self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
 
     def _flow(self, line: Pipeline) -> None:
         self._title("5  The app tries to send a list of people to a host nobody approved")
@@ -205,7 +225,30 @@ class _Demo:
         self._say("   REFUSED:")
         for message in dict.fromkeys(f"   {v.rule}: {v.message}" for v in decision.violations):
             self._say(message)
-        self._say("")
+        self._smuggled(line)
+
+    def _smuggled(self, line: Pipeline) -> None:
+        """An allowed call, and the same with a colleague's address hidden in its query string."""
+        call = json.loads((self._files / "recommender-call.json").read_bytes())
+        self._expect(line.decide(self._document(call)), "allow")
+        hidden = base64.b64encode(b"max.mustermann@example.com").decode()
+        call["resource"]["url"] += f"&ref={hidden}"
+        assessed = line.assess(self._document(call))
+        decision = line.decide(self._document(call))
+        self._expect(decision, "deny")
+        found = next(f for f in assessed.facts.values["pii"] if f.get("decode"))
+        self._say(
+            f"   It asks the recommendation engine, which it may (ALLOWED), but with &ref={hidden[:12]}… in the address:"
+        )
+        self._say("   REFUSED:")
+        self._say(f"   {decision.violations[0].rule}: {decision.violations[0].message}")
+        self._say(f"     found at {found['pointer']}, in {' in '.join(reversed(found['decode']))}\n")
+
+    def _gateway(self) -> None:
+        from governance.entrypoints.cli.demo_gateway import Scene, play
+
+        self._title("6  A person calls the app: gateway, sandbox, HR system, each a program of its own")
+        play(Scene(self._folder, self._settings, self._files, self._credential, self._say))
 
     def _evidence(self) -> int:
         from audit.exports.package import Wanted, export
@@ -213,7 +256,7 @@ class _Demo:
         from governance.log_wiring import open_reader
         from governance.model.moment import utc_now
 
-        self._title("6  The compliance officer exports the app's audit trail, and an auditor checks it offline")
+        self._title("7  The compliance officer exports the app's audit trail, and an auditor checks it offline")
         log = open_reader(self._settings)
         wanted = Wanted(Filter(app="where2eat"), ("csv",))
         done = export(log, wanted, self._folder / "export", created=utc_now())
@@ -226,9 +269,10 @@ class _Demo:
         records = done.path / "records.jsonl"
         records.write_bytes(records.read_bytes().replace(b"deny", b"denY", 1))
         second = self._verify(done.path, key)
-        leaked = [person for person in ("mustermann@example.com", "Erika", "DE8937") if person in kept]
+        told_apart = ("mustermann@example.com", "Erika", "DE8937", "bWF4Lm11c3Rlcm1hbm5A")
+        leaked = [person for person in told_apart if person in kept]
         told = f"LEAKED: {leaked}" if leaked else "confirmed"
-        self._say(f"\n   Nothing of the people in the refused list stands in the log, sealed or not: {told}.")
+        self._say(f"\n   Nothing of the people in the refused data stands in the log, sealed or not: {told}.")
         good = first == 0 and second == 1 and not leaked
         self._say(
             "\nThat was the main job: refused, fixed, allowed, masked, recorded, proved.\n"
@@ -259,9 +303,12 @@ class _Demo:
         return normalise_manifest(read_documents(path.read_bytes(), str(path))[0], source)
 
     def _native(self, name: str) -> Request:
-        from governance.normalise.requests import normalise_native
+        return self._document(json.loads((self._files / name).read_bytes()))
 
-        return normalise_native((self._files / name).read_bytes(), _LEAD)
+    def _document(self, document: Json) -> Request:
+        from governance.normalise.requests import normalise_document
+
+        return normalise_document(document, _LEAD)
 
     def _differences(self, before: list[str], after: list[str]) -> None:
         import difflib
@@ -282,3 +329,10 @@ class _Demo:
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
         self._out.flush()
+
+
+async def _called(broker: Broker, asked: Json) -> Called:
+    from governance.platform.broker.tokens import Caller
+
+    app = Caller("where2eat", "marketing", "where2eat-1")
+    return await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())

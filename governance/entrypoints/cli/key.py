@@ -24,22 +24,30 @@ _DAYS = re.compile(r"(\d{1,4})d")
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
     """Dispatch one verb; creating and revoking are recorded in the audit log."""
+    from governance.log_wiring import state_of
     from governance.platform.keys import KeyStore
 
     options = _parser().parse_args(argv)
     settings = from_environment(os.environ)
-    store = KeyStore(settings.home)
+    store = KeyStore(state_of(settings))
     if options.verb == "create":
-        expires = expiry(options.expires)
-        key, text = store.create(options.role, options.tenant, expires)
-        _record(settings, "key_created", key)
-        stdout.write(f"{text}\n")
+        stdout.write(f"{created(settings, options.role, options.tenant, expiry(options.expires))}\n")
     elif options.verb == "revoke":
         _record(settings, "key_revoked", store.revoke(options.id))
         stdout.write(f"{options.id} is revoked; a running service refuses it within a second\n")
     else:
         _list(store.all(), options.format, stdout)
     return 0
+
+
+def created(settings: Settings, role: str, tenant: str = "", expires: str = "") -> str:
+    """A new key's full text; that it was made is on record."""
+    from governance.log_wiring import state_of
+    from governance.platform.keys import KeyStore
+
+    key, text = KeyStore(state_of(settings)).create(role, tenant, expires)
+    _record(settings, "key_created", key)
+    return text
 
 
 def expiry(text: str) -> str:

@@ -41,9 +41,13 @@ COMMANDS: dict[str, Command] = {
     "key": Command("key", "create, list and revoke API keys"),
     "connector": Command("connector", "list, show, call, import and retire what apps may be connected to"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
+    "consent": Command("consent", "list, ask, withdraw: what people let apps do for them"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),
+    "events": Command("events", "status, dead, subscriptions, publish, try: events between apps, and webhooks"),
     "schema": Command("schema", "print the JSON Schema of a manifest kind"),
-    "runtime": Command("runtime", "doctor: which sandboxes this host really has; run: a deployed app, once"),
+    "runtime": Command(
+        "runtime", "doctor: which sandboxes this host really has; run: a deployed app, once; serve: for the gateway"
+    ),
     "gateway": Command("gateway", "render, run, status: the gateway in front of the apps"),
     "serve": Command("serve", "the HTTP service"),
     "settings": Command("settings", "every setting, its value and where it comes from"),

@@ -23,8 +23,9 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     parser = argparse.ArgumentParser(
         "governance review",
         description="Design review. The deterministic checklist runs with every decision; a model, where "
-        "GOVERNANCE_REVIEW_MODEL names one, reviews a design when `review run` asks it, and decisions then read what it "
-        "said. Its findings only add to the others; a model that fails or was not asked sends the design to a person.",
+        "GOVERNANCE_REVIEW_MODEL names one, reviews a design when `review run` asks it or, beside a running service, when "
+        "a decision found no review of it; later decisions read what it said. Its findings only add to the others; a model "
+        "that fails or was not asked sends the design to a person.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     one = verbs.add_parser(

@@ -1,4 +1,4 @@
-"""`governance runtime doctor|build-image|run`: which boundaries this host really has, found out by starting something."""
+"""`governance runtime doctor|build-image|run|serve`: which boundaries this host really has, found out by starting something."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         from governance.entrypoints.cli import runtime_run
 
         return runtime_run.run(options, stdin, stdout, stderr)
+    if options.command == "serve":
+        from governance.entrypoints.cli import runtime_serve
+
+        return runtime_serve.run(options, stderr)
     probes = {name: adapter.probe() for name, adapter in runtimes_of(from_environment(os.environ)).items()}
     if options.format == "json":
         stdout.write(json.dumps({name: probe._asdict() for name, probe in probes.items()}, indent=2) + "\n")
@@ -49,7 +53,7 @@ def _build_image(stdout: TextIO) -> int:
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="governance runtime", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image|run")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image|run|serve")
     doctor = commands.add_parser("doctor", help="start something small in every runtime and say what happened")
     doctor.add_argument("--format", choices=("text", "json"), default="text")
     commands.add_parser(
@@ -59,4 +63,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     run_.add_argument("name")
     run_.add_argument("--root", default=".", metavar="DIR", help="where the path of the app's module begins")
     run_.add_argument("--input", default="", metavar="FILE", help="the call's request; - reads standard input")
+    serving = commands.add_parser(
+        "serve", help="answer what the gateway hands over, beside a running service of this home"
+    )
+    serving.add_argument("--root", default=".", metavar="DIR", help="where the paths of the apps' modules begin")
+    serving.add_argument(
+        "--socket", default="", metavar="PATH", help="Unix socket for the gateway; left out: apps.sock in the home"
+    )
+    serving.add_argument("--threads", type=int, default=2, help="calls that run at the same time")
     return parser.parse_args(argv)

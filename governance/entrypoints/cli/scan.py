@@ -95,7 +95,7 @@ def _scanned(paths: Sequence[str], stdin: TextIO) -> _Scanned:
 
 def _in_part(part: Part, file: str) -> Iterator[Found]:
     """What the line's own scanner finds, in the strictness that it has for data on the move."""
-    from governance.enrich.scan import ScanFacts
+    from governance.enrich.scan import ScanFacts, shown
     from governance.model.request import Source
     from governance.normalise.requests import normalise_document
 
@@ -107,8 +107,8 @@ def _in_part(part: Part, file: str) -> Iterator[Found]:
         for finding in facts[key]:
             pointer = str(finding["pointer"]).removeprefix("/payload")
             line, column = part.place(pointer)
-            shown = pointer if part.is_document else ""
-            yield Found(file, line, column, shown, sort, str(finding["entity"]), float(finding["score"]))
+            told = shown(pointer) if part.is_document else ""
+            yield Found(file, line, column, told, sort, str(finding["entity"]), float(finding["score"]))
 
 
 def _text(scanned: _Scanned) -> str:

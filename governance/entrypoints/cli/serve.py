@@ -40,6 +40,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     for bundle in options.bundle:
         known = os.environ.get("GOVERNANCE_EXTRA_BUNDLES", "")
         os.environ["GOVERNANCE_EXTRA_BUNDLES"] = f"{known},{bundle}".lstrip(",")
+    from governance.events_wiring import stream_of
     from governance.wiring import keeper_of
 
     home = settings.home
@@ -50,6 +51,7 @@ def run(argv: Sequence[str], _stdin: TextIO, _stdout: TextIO, stderr: TextIO) ->
     keeper = keeper_of(settings, lambda text: _say(stderr, f"bundles: {text}"))
     release = keeper.first()
     _check_waivers(settings, keeper, release)
+    stream_of(settings)
     served = _with_certificate(options, home.resolve(), stderr)
     writer = WriterProcess(home.resolve())
     writer.start()
@@ -84,9 +86,11 @@ def _check_waivers(settings: Settings, keeper: Keeper, release: Release | None) 
 
 def companions_of(settings: Settings) -> list[str]:
     """Modules of the processes that work beside the workers."""
-    found = ["governance.entrypoints.http.keeper_main"]
+    found = ["governance.entrypoints.http.keeper_main", "governance.entrypoints.http.events_main"]
     if settings.text("candidate_bundle"):
         found.append("governance.entrypoints.http.candidate_main")
+    if settings.text("review_model"):
+        found.append("governance.entrypoints.http.review_main")
     if settings.text("decision_log_url"):
         found.append("governance.entrypoints.http.upload_main")
     return found

@@ -21,6 +21,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     """Exit 0 with the text on standard output; 1 where policy says no. Raises CallerError for a bad key or token."""
     import asyncio
 
+    from governance.log_wiring import state_of
     from governance.platform.keys import KeyStore
     from governance.protect.keys import data_keys
     from governance.protect.transforms import detokenize
@@ -31,7 +32,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     presented = stdin.readline(_LONGEST_KEY).strip()
     if not presented:
         raise CallerError("no key was presented", where="<stdin>", hint="the text of an API key on standard input")
-    identity = KeyStore(settings.home).identify(presented)
+    identity = KeyStore(state_of(settings)).identify(presented)
     question = {
         "roles": [identity.role],
         "key_tenant": identity.tenant,

@@ -32,6 +32,7 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
 
 def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     from governance.entrypoints.cli.key import expiry
+    from governance.log_wiring import state_of
     from governance.platform.waivers import WaiverStore, place_of
     from governance.wiring import active_of
 
@@ -40,7 +41,7 @@ def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> Non
         "rule": options.rule, "subject": options.subject, "owner": options.owner, "approver": options.approver,
         "reason": options.reason, "expires": expires, **({"ticket": options.ticket} if options.ticket else {}),
     }  # fmt: skip
-    store = WaiverStore(settings.home)
+    store = WaiverStore(state_of(settings))
     store.check(options.name, spec, active_of(settings).rules)
     store.check_free(options.name)
     _record(settings, "waiver_added", options.name, spec, **place_of(options.name, spec))
@@ -49,9 +50,10 @@ def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> Non
 
 
 def _revoke(name: str, settings: Settings, stdout: TextIO) -> None:
+    from governance.log_wiring import state_of
     from governance.platform.waivers import WaiverStore, place_of
 
-    store = WaiverStore(settings.home)
+    store = WaiverStore(state_of(settings))
     row = store.held(name)
     _record(settings, "waiver_revoked", name, row, **place_of(name, None))
     store.revoke(name)
@@ -59,12 +61,13 @@ def _revoke(name: str, settings: Settings, stdout: TextIO) -> None:
 
 
 def _list(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
+    from governance.log_wiring import state_of
     from governance.platform.waivers import listed
 
     folder = settings.text("waivers")
     if folder and not os.path.isdir(folder):
         raise CallerError("there is no such folder", where=folder, hint="GOVERNANCE_WAIVERS names it")
-    rows = listed(settings.home, folder)
+    rows = listed(state_of(settings), folder)
     if options.format == "json":
         stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
         return

@@ -41,7 +41,7 @@ _LINES = "application/x-ndjson"
 
 async def call(worker: Worker, call: Call, _: Identity) -> Answer:
     """One call of an app: a refusal is a 200 with `effect: "deny"` and no answer, as everywhere."""
-    caller = _caller(worker, call)
+    caller = caller_of(worker, call)
     asked = await body_of(worker, call)
     if call.header(b"accept").partition(";")[0].strip().lower() == _LINES:
         parts = worker.broker.stream(
@@ -175,7 +175,8 @@ async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:
     return json_answer({"app": name, **found})
 
 
-def _caller(worker: Worker, call: Call) -> Caller:
+def caller_of(worker: Worker, call: Call) -> Caller:
+    """The app whose token a call carries. Raises NotSignedIn, or Forbidden where an API key came along."""
     scheme, _, presented = call.header(b"authorization").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         raise NotSignedIn(

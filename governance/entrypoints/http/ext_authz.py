@@ -2,7 +2,8 @@
 
 The gateway asks with a key of its own in `x-api-key`, which it sets on each question (`headers_to_add`), so that what the
 caller sent under that name never counts; `authorization` is the caller's. `GOVERNANCE_EXT_AUTHZ` says what is asked: the
-line about a connector call, or a rule that answers as OPA's Envoy plugin expects it (true, false, or an object).
+line about a request to an app (`app_call`, for `governance gateway run`) or about a connector call, or a rule that answers
+as OPA's Envoy plugin expects it (true, false, or an object).
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 
 ENTRY_POINT = "http.ext_authz"
 PREFIX = "/ext-authz"
-CONNECTOR_CALL = "connector_call"
+CONNECTOR_CALL, APP_CALL = "connector_call", "app_call"
 # Envoy takes these off the call before it goes on.
 _TO_REMOVE = b"x-envoy-auth-headers-to-remove"
 _NAME = re.compile(r"[a-zA-Z0-9!#$%&'*+.^_`|~-]+")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host", "trailer", "upgrade", "te"})
 # A yes says this to Envoy, so a no must never.
 _YES, _NO = 200, 403
+# Only a no asks for it: when the quota that is used up begins again.
+_WAIT, _TOO_MANY = "retry_after", 429
 
 
 async def ask(worker: Worker, call: Call, identity: Identity) -> Answer:
@@ -47,6 +50,8 @@ async def ask(worker: Worker, call: Call, identity: Identity) -> Answer:
         raise CallerError("a call has a host and a path", where=call.path[:200])
     if worker.ext_authz == CONNECTOR_CALL:
         return await _asked_the_line(worker, call, identity, held)
+    if worker.ext_authz == APP_CALL:
+        return await _asked_about_an_app(worker, call, identity, held)
     return await _asked_a_rule(worker, call, identity, held)
 
 
@@ -54,6 +59,22 @@ async def _asked_the_line(worker: Worker, call: Call, identity: Identity, held: 
     tenant = identity.tenant or held.headers.get("x-tenant", "")
     document = connector_call(held, tenant, worker.connector_of, max_depth=worker.max_depth)
     decision = await decided(worker, document, identity, source_of(call, identity, ENTRY_POINT))
+    return _answered(worker, decision)
+
+
+async def _asked_about_an_app(worker: Worker, call: Call, identity: Identity, held: Held) -> Answer:
+    source = source_of(call, identity, ENTRY_POINT)
+    decision = await worker.app_calls.decide(held, source, tenant=identity.tenant, max_depth=worker.max_depth)
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    waits = [int(o.value) for o in decision.obligations if o.type == _WAIT]
+    if waits and not decision.is_allowed:
+        wait = (b"retry-after", str(max(waits)).encode())
+        return json_answer(decision_json(decision), _TOO_MANY, (*_id_of(decision.decision_id), wait))
+    # Where somebody is excused from the quota there is nothing to wait for.
+    return _answered(worker, decision._replace(obligations=tuple(o for o in decision.obligations if o.type != _WAIT)))
+
+
+def _answered(worker: Worker, decision: Decision) -> Answer:
     missing = sorted({o.type for o in decision.obligations} - worker.gateway_obligations)
     if not decision.is_allowed or missing:
         body = decision_json(decision)

@@ -41,10 +41,57 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
     if method == "POST":
         schema = {"$ref": "#/components/schemas/Request"} if path == "/v1/decisions" else {"type": "object"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if path == "/v1/scans":
+        operation |= _scan(operation["responses"])
     if path == "/v1/decisions":
         content = {"application/json": {"schema": {"$ref": "#/components/schemas/Decision"}}}
         operation["responses"]["200"] = {"description": "The decision", "content": content}
     return operation
+
+
+def _scan(responses: dict[str, Any]) -> dict[str, Any]:
+    """A scan takes a document of any format that can be looked into, not only JSON."""
+    from governance.entrypoints.http.scans import CONTENT_TYPES
+
+    deep = {"name": "deep", "in": "query", "schema": {"type": "boolean", "default": False}}
+    answer = {"application/json": {"schema": {"$ref": "#/components/schemas/Scan"}}}
+    return {
+        "parameters": [deep],
+        "requestBody": {"required": True, "content": {kind: {} for kind in CONTENT_TYPES}},
+        "responses": {**responses, "200": {"description": "What was found", "content": answer}},
+    }
+
+
+def _scan_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    finding = {
+        "pointer": {
+            **text,
+            "description": "JSON pointer; /row/column in CSV, /name/place in XML; telling names replaced",
+        },
+        "entity": text,
+        "kind": {"enum": ["pii", "secret"]},
+        "score": {"type": "number", "minimum": 0, "maximum": 1},
+        "reason": {"enum": ["checksum", "form", "prefix", "context", "name", "column", "deep"]},
+        "decode": {"type": "array", "items": text, "description": "How it was hidden, outermost first"},
+        "span": {
+            "type": ["array", "null"],
+            "items": {"type": "integer"},
+            "description": "Characters; null: the whole value",
+        },
+        "line": {"type": "integer", "minimum": 1},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "scan_id": text,
+            "content_type": text,
+            "bytes": {"type": "integer"},
+            "deep": {"type": "boolean"},
+            "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "findings": {"type": "array", "items": {"type": "object", "properties": finding}},
+        },
+    }
 
 
 def _schemas() -> dict[str, Any]:
@@ -90,4 +137,5 @@ def _schemas() -> dict[str, Any]:
         },
         "Decision": {"type": "object", "properties": decision},
         "Problem": {"type": "object", "properties": problem},
+        "Scan": _scan_schema(),
     }

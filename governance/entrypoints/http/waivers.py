@@ -33,13 +33,13 @@ _MEMBERS = frozenset({"apiVersion", "kind", "metadata", "spec", "name"})
 
 async def listing(worker: Worker, _call: Call, identity: Identity) -> Answer:
     """Every waiver with its state: `in_force`, `expired`, `proposed`, `unreadable`."""
-    rows = listed(worker.settings.home, worker.settings.text("waivers"))
+    rows = listed(worker.state, worker.settings.text("waivers"))
     return json_answer({"waivers": [row for row in rows if _concerns(identity, row)]})
 
 
 async def show(worker: Worker, call: Call, identity: Identity) -> Answer:
     """One waiver of this home."""
-    row = WaiverStore(worker.settings.home).held(call.params[0])
+    row = WaiverStore(worker.state).held(call.params[0])
     _check_tenant(identity, row)
     return json_answer(row)
 
@@ -53,7 +53,7 @@ async def propose(worker: Worker, call: Call, identity: Identity) -> Answer:
     name = metadata.get("name") if isinstance(metadata, dict) else document.get("name")
     if not isinstance(name, str):
         raise CallerError("has to be a name", where="/metadata/name")
-    store = WaiverStore(worker.settings.home)
+    store = WaiverStore(worker.state)
     spec = spec_without_approver(document.get("spec"), identity.actor, worker.active.rules, store, name)
     _check_tenant(identity, spec)
     store.check_free(name)
@@ -65,7 +65,7 @@ async def propose(worker: Worker, call: Call, identity: Identity) -> Answer:
 
 async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
     """Put a proposal of somebody else in force; every worker goes by it within a second."""
-    store = WaiverStore(worker.settings.home)
+    store = WaiverStore(worker.state)
     proposal = store.proposal(call.params[0])
     _check_tenant(identity, proposal.spec)
     spec = store.approved_spec(proposal, identity.actor)
@@ -78,7 +78,7 @@ async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
 
 async def revoke(worker: Worker, call: Call, identity: Identity) -> Answer:
     """End a waiver, or drop a proposal; it stops within a second."""
-    store = WaiverStore(worker.settings.home)
+    store = WaiverStore(worker.state)
     row = store.held(call.params[0])
     _check_tenant(identity, row)
     await _record(worker, identity, "waiver_revoked", row["name"], row, **place_of(row["name"], None))

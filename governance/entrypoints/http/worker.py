@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -12,23 +13,31 @@ from typing import TYPE_CHECKING
 
 from audit.client import Client
 from audit.errors import AuditError
-from governance.broker_wiring import app_tokens_of, broker_of
+from governance.broker_wiring import app_calls_of, app_tokens_of, broker_of, grants_of, secrets_of, sender_of
+from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.scan import without_findings
 from governance.errors import DependencyError
-from governance.log_wiring import open_reader
+from governance.events_wiring import exchange_of
+from governance.log_wiring import open_reader, state_of
 from governance.model.moment import new_decision_id, utc_now
 from governance.pipeline import Pipeline
 from governance.platform.bundles.releases import Shelf
 from governance.platform.excuses import Excuses, recorded_waivers
 from governance.platform.keys import KeyStore
+from governance.platform.oauth.sessions import Sessions
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import connectors_by_host, directory_of, parts_for, serving_of
+from governance.wiring import connectors_by_host, directory_of, parts_for, review_queue_of, scan_policy_of, serving_of
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
+    from governance.events_wiring import Exchange
     from governance.model.request import Request
+    from governance.pipeline import Recorder
+    from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
+    from governance.platform.broker.sending import Sender
+    from governance.platform.oauth.grants import Grants
     from governance.policy.active import Active
     from governance.settings import Settings
 
@@ -59,30 +68,42 @@ class Worker:
         self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
         self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
-        self.keys = KeyStore(settings.home)
+        self.state = state_of(settings)
+        self.keys = KeyStore(self.state)
         self.telemetry = Telemetry(
             tracer_of(settings.text("otlp_endpoint")), folder=settings.home / "metrics", name=str(os.getpid())
         )
         self._budget_s = settings.number("budget_ms") / 1000
         self.serving = serving_of(settings)
-        self.excuses = Excuses(settings.home, settings.text("waivers"))
+        self.excuses = Excuses(self.state, settings.home, settings.text("waivers"))
         self.refresh()
         self._reader: LogReader | None = None
         self._broker: Broker | None = None
+        self._sender: Sender | None = None
+        self._grants: Grants | None = None
+        self.sessions = Sessions(settings.home, self.keys)
+        self._app_calls: AppCalls | None = None
+        self._exchange: Exchange | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
+        self.scan_policy = scan_policy_of(lambda: self.serving.active)
+        self.scanning = asyncio.Lock()
+        """One document at a time: scans run in a thread, and decisions share the interpreter with them."""
+        self._deep: DeepScanner | None = None
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
         parts = parts_for(settings, lambda: self.serving.active)
-        self.line = Pipeline(
-            parts._replace(
-                recorder=self._recorder,
-                waivers=lambda: self.excuses.valid,
-                stage=self.telemetry.stage,
-                watch=self._watch,
-            )
+        queue = review_queue_of(settings)
+        if queue is not None:
+            parts = parts._replace(follow=queue.want)
+        self._parts = parts._replace(
+            recorder=self._recorder,
+            waivers=self.excuses.in_force,
+            stage=self.telemetry.stage,
+            watch=self._watch,
         )
+        self.line = Pipeline(self._parts)
 
     @property
     def broker(self) -> Broker:
@@ -90,6 +111,39 @@ class Worker:
         if self._broker is None:
             self._broker = broker_of(self.settings, self.line)
         return self._broker
+
+    def line_of_starts(self) -> tuple[Pipeline, Recorder]:
+        """A line that carries nothing out, and its recorder: starting again what was deployed changes nothing about it."""
+        return Pipeline(self._parts._replace(enforcement=None)), self._recorder
+
+    @property
+    def app_calls(self) -> AppCalls:
+        """Decisions about requests to apps that a gateway holds."""
+        if self._app_calls is None:
+            self._app_calls = app_calls_of(self.settings, self.line, lambda: self.serving.active)
+        return self._app_calls
+
+    @property
+    def deep_scanner(self) -> DeepScanner:
+        """The deep scan for documents that are handed in; its process starts with the first of them."""
+        if self._deep is None:
+            self._deep = DeepScanner()
+        return self._deep
+
+    @property
+    def grants(self) -> Grants:
+        """Consents of people, and what vendors gave for them."""
+        if self._grants is None:
+            self._sender = sender_of(self.settings)
+            self._grants = grants_of(self.settings, self._sender, secrets_of(self.settings))
+        return self._grants
+
+    @property
+    def exchange(self) -> Exchange:
+        """Events of apps; made on first use, as the broker is."""
+        if self._exchange is None:
+            self._exchange = exchange_of(self.settings, self.line, self.directory)
+        return self._exchange
 
     @property
     def active(self) -> Active:
@@ -107,10 +161,11 @@ class Worker:
             sys.stderr.write(f"worker {os.getpid()} {said}\n")
             sys.stderr.flush()
         rules = self.serving.active.rules
-        # Without rules everything is denied, and no waiver could name one.
-        for problem in self.excuses.refresh(rules) if rules else ():
-            sys.stderr.write(f"a waiver that does not count: {problem}\n")
-            sys.stderr.flush()
+        with contextlib.suppress(DependencyError):  # then `in_force` raises as well, and nothing is excused
+            # Without rules everything is denied, and no waiver could name one.
+            for problem in self.excuses.refresh(rules) if rules else ():
+                sys.stderr.write(f"a waiver that does not count: {problem}\n")
+                sys.stderr.flush()
 
     async def take_up(self) -> None:
         """Record waivers that came, changed or went, so that they count; what cannot be recorded is tried again."""
@@ -148,6 +203,10 @@ class Worker:
         missing = self.serving.missing()
         if missing:
             return f"no usable bundle: {', '.join(missing)}"
+        try:
+            self.state.pulse()
+        except DependencyError as error:
+            return error.message
         return "" if await self.is_ready() else "the audit log cannot be reached"
 
     async def look_after(self) -> None:
@@ -171,6 +230,14 @@ class Worker:
         self.telemetry.save()
         if self._broker is not None:
             await self._broker.close()
+        if self._deep is not None:
+            self._deep.close()
+        if self._sender is not None:
+            await self._sender.close()
+        if self._app_calls is not None:
+            self._app_calls.close()
+        if self._exchange is not None:
+            await self._exchange.close()
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:

@@ -9,11 +9,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from audit.care import Care
 from audit.errors import AuditError
 from audit.writer import Writer
 from governance.errors import GovernanceError
 from governance.log_wiring import database_of, open_log
+from governance.platform.withdrawals import Withdrawals
 from governance.platform.witnesses import log_witnesses
 from governance.settings import from_environment
 
@@ -48,17 +51,19 @@ async def _serve() -> None:
 
 def _care(log: AuditLog | SharedLog, settings: Settings) -> Care:
     """Witnesses and self-audit; raises AuditError for a log that its witnesses disown."""
+    withdrawals = Withdrawals(settings.home, log.reader, log.append)
     return Care(
         log, settings.home, origin=settings.text("log_origin"), witnesses=log_witnesses(settings),
         self_audit_s=settings.number("self_audit_s"), complain=sys.stderr.write,
-        database=database_of(settings),
+        database=database_of(settings), follow=withdrawals.step,
     )  # fmt: skip
 
 
 def main() -> int:
     """Run until a signal; exit 1 with the reason where the log cannot be trusted."""
     try:
-        asyncio.run(_serve())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve())
     except (AuditError, GovernanceError, OSError) as error:
         sys.stderr.write(f"audit writer: {error}\n")
         return 1

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from governance.enforce import masked_payload
+from governance.enrich.port import Incomplete
 from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
+from governance.platform.broker.credentials import Use
 from governance.platform.broker.limits import Call
 from governance.platform.broker.records import TYPES, cutter
 from governance.platform.broker.sending import SendFailed, Sent
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from governance.platform.broker.sending import Opened, Received, Sender
     from governance.platform.broker.tokens import Caller
 
-_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body"})
+_MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "consent"})
+_NONCE = "dpop-nonce"
 _SHORTEST_SECRET = 8
 
 
@@ -96,17 +99,17 @@ class _Flow(NamedTuple):
 
 
 class _Known:
-    """Facts `usage` and `credential` of one call. What could not be found out is named as unavailable."""
+    """Facts `usage`, `credential` and `consent` of one call. What could not be found out is named as unavailable."""
 
-    name = "usage"
-
-    def __init__(self, facts: Json | None) -> None:
-        self._facts = facts
+    def __init__(self, facts: Json, missing: str = "") -> None:
+        """`missing`: `usage` where the meter failed, `secrets` or `consents` where that store did."""
+        self.name = missing or "usage"
+        self._facts, self._is_whole = facts, not missing
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """Raises where the meter or the store of secrets failed."""
-        if self._facts is None or request.kind != "connector_call":
-            raise DependencyError("the call could not be counted")
+        """Raises Incomplete where a part failed."""
+        if not self._is_whole or request.kind != "connector_call":
+            raise Incomplete(dict(self._facts))
         return dict(self._facts)
 
 
@@ -128,7 +131,7 @@ class Broker:
     ) -> Called:
         """One call. Raises CallerError for a question that is none, DependencyError where the vendor or a part failed.
 
-        `asked`: `{method, url, operation?, scopes?, headers?, body?}`. `deadline_s`: less than the broker's own.
+        `asked`: `{method, url, operation?, scopes?, headers?, body?, consent?}`. `deadline_s`: less than the broker's own.
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
@@ -136,8 +139,8 @@ class Broker:
         if not decision.is_allowed:
             return Called(decision, None)
         async with self._failures(request):
-            credential, sent = await self._ready(request, decision)
-            received = await self._parts.sender.send(sent, deadline_s)
+            credential = await self._credential(request, caller)
+            received = await self._sent(request, decision, credential, deadline_s)
             return await self._whole(request, decision, credential, received)
 
     async def stream(
@@ -156,8 +159,8 @@ class Broker:
             yield Called(decision, None)
             return
         async with self._failures(request):
-            credential, sent = await self._ready(request, decision)
-            opened = await self._parts.sender.open(sent)
+            credential = await self._credential(request, caller)
+            opened = await self._opened(request, decision, credential)
             try:
                 form = _form(decision, opened)
                 if not form:
@@ -174,6 +177,7 @@ class Broker:
     async def close(self) -> None:
         """Close connections and the meter's file."""
         await self._parts.sender.close()
+        await asyncio.to_thread(self._parts.credentials.close)
         self._parts.meter.close()
 
     def _request(self, caller: Caller, connector: str, asked: Json, source: Source) -> Request:
@@ -192,8 +196,8 @@ class Broker:
         taken = await self._counted(request, caller, connector)
         costs: int | None = None
         try:
-            facts = None if taken is None else await self._facts(taken, caller.tenant, connector)
-            decision = await self._parts.line.knowing(_Known(facts)).adecide(request)
+            known = _Known({}, "usage") if taken is None else await self._known(taken, request)
+            decision = await self._parts.line.knowing(known).adecide(request)
             if decision.is_allowed:
                 costs = max(
                     (o.value["cost_microeur"] for o in decision.obligations if o.type == "operation"), default=0
@@ -218,23 +222,48 @@ class Broker:
         except DependencyError:
             return None
 
-    async def _facts(self, taken: Taken, tenant: str, connector: str) -> Json | None:
-        known = self._parts.connectors.get(connector)
+    async def _known(self, taken: Taken, request: Request) -> _Known:
+        entry = self._parts.connectors.get(request.resource["connector"])
+        credentials, consent = self._parts.credentials, request.resource.get("consent")
+        facts = {"usage": taken.usage, "credential": {"known": False}}
         try:
-            found = (
-                await asyncio.to_thread(self._parts.credentials.fact, tenant, known, utc_now())
-                if known
-                else {"known": False}
-            )
+            if entry:
+                facts["credential"] = await asyncio.to_thread(credentials.fact, request.tenant, entry, utc_now())
         except DependencyError:
-            return None
-        return {"usage": taken.usage, "credential": found}
+            return _Known(facts, "secrets")
+        try:
+            if isinstance(consent, str):
+                facts["consent"] = await asyncio.to_thread(credentials.consent_fact, consent)
+        except DependencyError:
+            return _Known(facts, "consents")
+        return _Known(facts)
 
-    async def _ready(self, request: Request, decision: Decision) -> tuple[Credential, Sent]:
-        """The request as it leaves, with the tenant's credential."""
-        connector = self._parts.connectors[request.resource["connector"]]
-        credential = await self._parts.credentials.of(request.tenant, connector, request.resource.get("scopes", []))
-        return credential, _sent(request.resource, decision, credential)
+    async def _credential(self, request: Request, caller: Caller) -> Credential:
+        """The tenant's, or that of the person whose consent the call names."""
+        resource = request.resource
+        connector, scopes = self._parts.connectors[resource["connector"]], tuple(resource.get("scopes", []))
+        return await self._parts.credentials.of(Use(caller, connector, scopes, resource.get("consent", "")))
+
+    async def _sent(
+        self, request: Request, decision: Decision, credential: Credential, deadline_s: float | None
+    ) -> Received:
+        sender, resource = self._parts.sender, request.resource
+        received = await sender.send(_sent(resource, decision, credential), deadline_s)
+        nonce = _nonce_for(credential, received)
+        if nonce:
+            received = await sender.send(_sent(resource, decision, credential, nonce), deadline_s)
+        return _without_nonce(received)
+
+    async def _opened(self, request: Request, decision: Decision, credential: Credential) -> Opened:
+        """As `_sent`, for an answer of which nothing was read yet; whoever gets it closes it."""
+        sender, resource = self._parts.sender, request.resource
+        opened = await sender.open(_sent(resource, decision, credential))
+        nonce = _nonce_for(credential, opened.head)
+        if nonce:
+            await opened.close()
+            opened = await sender.open(_sent(resource, decision, credential, nonce))
+        opened.head = _without_nonce(opened.head)
+        return opened
 
     @asynccontextmanager
     async def _failures(self, request: Request) -> AsyncIterator[None]:
@@ -300,7 +329,17 @@ class Broker:
         return normalise_document(document, request.source)
 
 
-def _sent(resource: Json, decision: Decision, credential: Credential) -> Sent:
+def _nonce_for(credential: Credential, head: Received) -> str:
+    """RFC 9449, section 9: refused before anything was done, because the proof lacks the server's nonce. Else empty."""
+    return head.headers.get(_NONCE, "") if head.status == 401 and credential.key is not None else ""
+
+
+def _without_nonce(head: Received) -> Received:
+    """As an app may see it: the nonce is between the vendor and whoever holds the token's key."""
+    return head._replace(headers={name: text for name, text in head.headers.items() if name != _NONCE})
+
+
+def _sent(resource: Json, decision: Decision, credential: Credential, nonce: str = "") -> Sent:
     """The request as it leaves; raises InternalError where the decision does not name its host."""
     parts = urlsplit(resource["url"])
     host = (parts.hostname or "").removesuffix(".")
@@ -315,7 +354,8 @@ def _sent(resource: Json, decision: Decision, credential: Credential) -> Sent:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not target.isascii():
         raise CallerError("the address has letters that are not ASCII", where="/url", hint="percent-encode them")
-    return Sent(resource["method"], host, target, {**headers, **credential.headers}, raw)
+    shown = credential.headers_for(resource["method"], f"https://{parts.netloc}{parts.path or '/'}", nonce)
+    return Sent(resource["method"], host, target, {**headers, **shown}, raw)
 
 
 def _payload(received: Received, credential: Credential) -> Json:

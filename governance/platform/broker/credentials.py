@@ -3,19 +3,21 @@
 The registry says how (`auth`), the store of secrets holds what, under `tenant/connector`. Schemes: `none`; `bearer`
 (RFC 6750); `basic` (RFC 7617, the secret is `user:password`); `header` (the secret is the value of the named header);
 `client_credentials` (RFC 6749, section 4.4: the secret is `client_id:client_secret`, and the token it buys lives here until
-shortly before its end).
+shortly before its end); `token_exchange` (RFC 8693: an app token of ours is exchanged for one of the vendor's, which trusts our
+published keys, so no secret of the vendor's lies here); `person` (the tokens of a person's consent, renewed as needed).
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import json
 import time
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote_plus, urlencode, urlsplit
 
+from governance.errors import NotFound
 from governance.platform.broker.secrets import age_days
-from governance.platform.broker.sending import SendFailed, Sent
+from governance.platform.oauth.dpop import ProofKey
+from governance.platform.oauth.vendor import Client, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +25,24 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.platform.broker.secrets import Secrets
     from governance.platform.broker.sending import Sender
+    from governance.platform.broker.tokens import AppTokens, Caller
+    from governance.platform.oauth.grants import Grants
 
-SCHEMES = ("none", "bearer", "basic", "header", "client_credentials")
 # A token is bought anew this long before it ends.
 _EARLY_S = 30
 _LONGEST_S = 3600
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_JWT = "urn:ietf:params:oauth:token-type:jwt"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name of RFC 8693
+
+
+class Use(NamedTuple):
+    """What a credential is for: one call of an app, by itself or for the person whose consent it names."""
+
+    caller: Caller
+    connector: Json
+    scopes: tuple[str, ...]
+    consent: str = ""
 
 
 class Credential(NamedTuple):
@@ -35,78 +50,109 @@ class Credential(NamedTuple):
 
     headers: dict[str, str]
     hidden: tuple[str, ...]
+    key: ProofKey | None = None
+    """Of a bound token (RFC 9449)."""
+
+    def headers_for(self, method: str, url: str, nonce: str = "") -> dict[str, str]:
+        """The headers of one request; a proof is good for this one alone."""
+        if self.key is None:
+            return self.headers
+        token = self.headers["Authorization"].partition(" ")[2]
+        return {**self.headers, "DPoP": self.key.proof(method, url, token=token, nonce=nonce)}
 
     def __repr__(self) -> str:
         return "Credential(***)"
 
 
+class Issuers(NamedTuple):
+    """What some schemes need beside the store of secrets."""
+
+    grants: Grants
+    app_tokens: AppTokens
+
+
 class Credentials:
     """Credentials of all connectors; belongs to one event loop, like its sender."""
 
-    def __init__(self, secrets: Secrets, sender: Sender, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, secrets: Secrets, sender: Sender, issuers: Issuers, clock: Callable[[], float] = time.time
+    ) -> None:
         self._secrets = secrets
-        self._sender = sender
+        self._vendor = Vendor(sender, clock)
+        self._issuers = issuers
         self._clock = clock
         self._bought: dict[tuple[str, int, str], tuple[str, float]] = {}
 
     def fact(self, tenant: str, connector: Json, now: str) -> Json:
         """Fact `credential`. Raises DependencyError where the store cannot say."""
-        if _scheme(connector) == "none":
+        if _scheme(connector) in {"none", "token_exchange"}:
             return {"known": True}
         about = self._secrets.about(f"{tenant}/{connector['name']}")
         return {"known": False} if about is None else {"known": True, "age_days": age_days(about, now)}
 
-    async def of(self, tenant: str, connector: Json, scopes: list[str]) -> Credential:
+    def consent_fact(self, consent_id: str) -> Json:
+        """Fact `consent`, as it is now. Raises DependencyError where the store cannot say."""
+        found = self._issuers.grants.consents.get(consent_id)
+        return {"known": False} if found is None else found.fact
+
+    def close(self) -> None:
+        """Give back what the store of secrets only lent."""
+        self._secrets.close()
+
+    async def of(self, use: Use) -> Credential:
         """The credential for one call. Raises NotFound, DependencyError or SendFailed."""
-        scheme, auth = _scheme(connector), connector.get("auth", {})
+        scheme, auth = _scheme(use.connector), use.connector.get("auth", {})
         if scheme == "none":
             return Credential({}, ())
-        name = f"{tenant}/{connector['name']}"
-        value = self._secrets.get(name).reveal()
+        if scheme == "person":
+            return await self._of_person(use)
+        if scheme == "token_exchange":
+            return await self._exchanged(use, auth)
+        name = f"{use.caller.tenant}/{use.connector['name']}"
+        value = (await asyncio.to_thread(self._secrets.get, name)).reveal()
         if scheme == "header":
             return Credential({str(auth["name"]): value}, (value,))
         if scheme == "basic":
             encoded = base64.b64encode(value.encode()).decode()
             return Credential({"Authorization": f"Basic {encoded}"}, (value, encoded, value.partition(":")[2]))
         if scheme == "client_credentials":
-            value = await self._token(name, value, auth, scopes)
+            about = await asyncio.to_thread(self._secrets.about, name)
+            version = about.version if about is not None else 0
+            form = {"grant_type": "client_credentials"}
+            value = await self._token((name, version), str(auth["token_url"]), Client.read(value), form, use.scopes)
         return Credential({"Authorization": f"Bearer {value}"}, (value,))
 
-    async def _token(self, name: str, client: str, auth: Json, scopes: list[str]) -> str:
-        about = self._secrets.about(name)
-        key = name, about.version if about is not None else 0, " ".join(sorted(scopes))
+    async def _of_person(self, use: Use) -> Credential:
+        if not use.consent:
+            raise NotFound("the call names no person's consent")
+        held = await self._issuers.grants.held(use.consent, use.connector)
+        key = ProofKey(held.key, self._clock) if held.key is not None else None
+        tokens = held.tokens
+        hidden = (tokens.access, *([tokens.refresh] if tokens.refresh else []))
+        return Credential({"Authorization": f"{tokens.kind} {tokens.access}"}, hidden, key)
+
+    async def _exchanged(self, use: Use, auth: Json) -> Credential:
+        """A token of the vendor's for a token of ours that is good at its authorization server alone, for a minute."""
+        form = {
+            "grant_type": _EXCHANGE, "subject_token_type": _JWT, "requested_token_type": _ACCESS_TOKEN,
+            "subject_token": self._issuers.app_tokens.issue(use.caller, 60, str(auth["audience"])),
+            "audience": str(auth["audience"]),
+        }  # fmt: skip
+        name = f"{use.caller.tenant}/{use.connector['name']} {use.caller.actor}"
+        value = await self._token((name, 0), str(auth["token_url"]), Client("", ""), form, use.scopes)
+        return Credential({"Authorization": f"Bearer {value}"}, (value,))
+
+    async def _token(
+        self, name: tuple[str, int], url: str, client: Client, form: dict[str, str], scopes: tuple[str, ...]
+    ) -> str:
+        scope = " ".join(sorted(scopes))
+        key = *name, scope
         token, ends = self._bought.get(key, ("", 0.0))
         if token and self._clock() < ends:
             return token
-        token, lives = await self._buy(client, str(auth["token_url"]), key[2])
-        self._bought[key] = token, self._clock() + max(0, min(lives, _LONGEST_S) - _EARLY_S)
-        return token
-
-    async def _buy(self, client: str, url: str, scope: str) -> tuple[str, int]:
-        user, _, password = client.partition(":")
-        # RFC 6749, section 2.3.1: both are form-encoded before they become Basic credentials.
-        basic = base64.b64encode(f"{quote_plus(user)}:{quote_plus(password)}".encode()).decode()
-        parts = urlsplit(url)
-        headers = {
-            "Authorization": f"Basic {basic}", "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
-        }  # fmt: skip
-        body = urlencode({"grant_type": "client_credentials", "scope": scope}).encode()
-        answer = await self._sender.send(Sent("POST", parts.hostname or "", parts.path or "/", headers, body))
-        try:
-            said = json.loads(answer.body)
-            token, lives = said["access_token"], int(said.get("expires_in", 300))
-            is_good = answer.status == 200 and isinstance(token, str) and str(said["token_type"]).lower() == "bearer"
-            granted = said.get("scope", scope).split()
-        except (ValueError, KeyError, TypeError, AttributeError):
-            is_good, token, lives, granted = False, "", 0, []
-        if not is_good or not token.isprintable() or not token.isascii():
-            raise SendFailed(
-                f"{parts.hostname} gave no token (status {answer.status})", hint="is the credential right?"
-            )
-        if set(granted) - set(scope.split()):
-            raise SendFailed(f"{parts.hostname} gave a token for more scopes than were asked for")
-        return token, lives
+        bought = await self._vendor.tokens(url, client, {**form, "scope": scope}, scopes)
+        self._bought[key] = bought.access, min(bought.ends, self._clock() + _LONGEST_S) - _EARLY_S
+        return bought.access
 
 
 def _scheme(connector: Json) -> str:

@@ -50,14 +50,15 @@ class Ran(NamedTuple):
     outcome: Outcome | None
 
 
-async def run(host: Host, name: str, app: Json | None, body: bytes) -> Ran:
+async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: str = "") -> Ran:
     """Call the app `name` with `body`. `app`: its last allowed deploy, as `AppDirectory.app` gives it.
 
-    Raises NotFound for an app nobody deployed, DependencyError where the boundary or the artifact is not what was decided on.
+    Raises NotFound for an app nobody deployed, DependencyError where the boundary or the artifact is not what was decided on,
+    Busy where the pool has no room. Whatever ended it is on record, under `trace_id`; empty: one of its own.
     """
     if app is None:
         raise NotFound(f"no app {name[:63]!r} was deployed")
-    trace_id = new_trace()
+    trace_id = trace_id or new_trace()
     caller = Caller(name, str(app["spec"].get("tenant", "")), f"{name[:50]}-{os.getpid()}")
     request = _deploy(name, app["spec"], source_of_runtime(caller, trace_id))
     decision = await host.line.adecide(request)
@@ -75,9 +76,11 @@ async def run(host: Host, name: str, app: Json | None, body: bytes) -> Ran:
         waiting = host.pool.call(plan.tenant, name, decision.decision_id, lambda: prepared.start(ask), body)
         outcome = await asyncio.wrap_future(waiting)
     except RuntimeRefusal as error:
-        raise DependencyError(
-            f"{error.code}: {error}", hint="nothing was started; governance runtime doctor"
-        ) from error
+        refused = DependencyError(f"{error.code}: {error}", hint="nothing was started; governance runtime doctor")
+        await host.line.arefuse(request.source, refused, request.digest)
+        raise refused from error
+    if outcome.status != "done":
+        await host.recorder.aappend(_stopped(plan.decision_id, outcome, caller, trace_id))
     return Ran(decision, outcome)
 
 
@@ -95,3 +98,12 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
         "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
     }  # fmt: skip
     return Entry("runtime_started", utc_now(), public, {})
+
+
+def _stopped(decision_id: str, outcome: Outcome, caller: Caller, trace_id: str) -> Entry:
+    """The record of a call that did not come to its end, and of the limit that stopped it."""
+    public = {
+        "decision_id": decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "deny",
+        "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id, "status": outcome.status,
+    }  # fmt: skip
+    return Entry("runtime_stopped", utc_now(), public, {"answer": {"reason": outcome.detail}})

@@ -67,6 +67,21 @@ class Secrets(Protocol):
     def get(self, name: str) -> Secret:
         """Raises NotFound or DependencyError."""
 
+    def put(self, name: str, value: str) -> About:
+        """Store a new value; raises CallerError where the name is taken."""
+
+    def rotate(self, name: str, value: str) -> About:
+        """Replace a value. Raises NotFound."""
+
+    def drop(self, name: str) -> None:
+        """Forget a value for good; nothing where there is none."""
+
+    def all(self) -> list[About]:
+        """Every secret by name, none with its value."""
+
+    def close(self) -> None:
+        """Give back what was only lent."""
+
 
 class EmbeddedSecrets:
     """The store of this installation: `secrets.db` and, elsewhere if wanted, the key that opens it."""
@@ -114,11 +129,16 @@ class EmbeddedSecrets:
                 f"the secret {name} does not open with this key", where=str(self._key_file)
             ) from error
 
+    def drop(self, name: str) -> None:
+        """Forget a value, and the key that alone opened it; nothing where there is none."""
+        for _ in self._rows("DELETE FROM secrets WHERE name = ?", name):
+            pass
+
+    def close(self) -> None:
+        """Nothing is lent here."""
+
     def _write(self, name: str, value: str, version: int) -> About:
-        if not _NAME.fullmatch(name):
-            raise CallerError(f"{name[:130]!r} is not a name for a secret", hint="tenant/handle, in lower case")
-        if not value or len(value) > LONGEST or not value.isprintable() or not value.isascii():
-            raise CallerError(f"the value of {name} is empty, too long or not plain text")
+        check_secret(name, value)
         inner = os.urandom(_KEY_BYTES)
         bound = f"{name}\0{version}".encode()
         about = About(name, version, utc_now())
@@ -164,6 +184,14 @@ class EmbeddedSecrets:
                 database.close()
         except (sqlite3.Error, OSError) as error:
             raise DependencyError(f"the store of secrets: {error}", where=str(self._path)) from error
+
+
+def check_secret(name: str, value: str) -> None:
+    """Raise CallerError for a name or a value that no store takes."""
+    if not _NAME.fullmatch(name):
+        raise CallerError(f"{name[:130]!r} is not a name for a secret", hint="tenant/handle, in lower case")
+    if not value or len(value) > LONGEST or not value.isprintable() or not value.isascii():
+        raise CallerError(f"the value of {name} is empty, too long or not plain text")
 
 
 def age_days(about: About, now: str) -> int:

@@ -33,7 +33,7 @@ _FAILURES_TO_OPEN, _OPEN_S = 5, 30.0
 # A connection that stands idle longer may have been closed at the other end.
 _KEEP_S = 20.0
 _DEADLINES_OF_A_STREAM = 20
-_PASSED_BACK = ("etag", "last-modified", "retry-after")
+_PASSED_BACK = ("etag", "last-modified", "retry-after", "dpop-nonce")
 _OWN_HEADERS = (("Accept-Encoding", "identity"), ("User-Agent", "microapp-broker"))
 _STEPS = ("connect", "read", "write", "pool")
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}

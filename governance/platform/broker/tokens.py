@@ -2,25 +2,24 @@
 
 A token is bound to app, tenant, runtime instance and audience, and lives fifteen minutes at most. The public keys are a JWK
 set (RFC 7517); after a rotation the old one verifies until the last token it signed has ended. What is revoked, a token or
-an instance, is looked up at every call: the file is read again whenever it changed.
+an instance, is looked up at every call, on other replicas after a second at most.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from governance.errors import CallerError, DependencyError, NotSignedIn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from joserfc.jwk import OKPKey
+
+    from governance.state.port import State
 
 LONGEST_S = 900
 AUDIENCE = "connectors"
@@ -29,6 +28,8 @@ _ALGORITHM = "Ed25519"
 # Between two machines of one installation; more would stretch the fifteen minutes.
 _LEEWAY_S = 5
 _LONGEST_TOKEN = 4096
+_DOCUMENT = "app-tokens.json"
+_NOTHING: dict[str, Any] = {"keys": [], "revoked": {}}
 
 
 class Caller(NamedTuple):
@@ -45,14 +46,14 @@ class Caller(NamedTuple):
 
 
 class AppTokens:
-    """Signs and verifies. `folder` belongs to this account alone; `clock` gives seconds since 1970."""
+    """Signs and verifies. `state` is for this service's eyes alone; `clock` gives seconds since 1970."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._path = folder / "app-tokens.json"
+    def __init__(self, state: State, clock: Callable[[], float] = time.time) -> None:
+        self._state = state
         self._clock = clock
-        self._kept: dict[str, Any] = {}
+        self._kept: dict[str, Any] = _NOTHING
         self._keys: dict[str, OKPKey] = {}
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: object = None
 
     def issue(self, caller: Caller, ttl_s: int = LONGEST_S, audience: str = AUDIENCE) -> str:
         """A signed token. Raises CallerError for a life of no seconds or of more than `LONGEST_S`."""
@@ -60,8 +61,8 @@ class AppTokens:
 
         if not 0 < ttl_s <= LONGEST_S:
             raise CallerError(f"a token lives for 1 to {LONGEST_S} seconds", where="/ttl_s")
-        with self._alone() as kept:
-            signing = kept["keys"][-1]["kid"]
+        self._change(lambda _: None)  # makes the first key, drops those that are over
+        signing = self._kept["keys"][-1]["kid"]
         now = int(self._clock())
         claims = {
             "iss": _ISSUER, "sub": caller.app, "aud": audience, "tenant": caller.tenant, "instance": caller.instance,
@@ -89,14 +90,14 @@ class AppTokens:
 
     def revoke(self, name: str) -> None:
         """End a token (`token:<jti>`) or all tokens of an instance (`app:<app>/<instance>`), from the next call on."""
-        with self._alone() as kept:
-            kept["revoked"][name] = int(self._clock()) + LONGEST_S + _LEEWAY_S
+        until = int(self._clock()) + LONGEST_S + _LEEWAY_S
+        self._change(lambda kept: kept["revoked"].update({name: until}))
 
     def rotate(self) -> str:
         """Sign with a new key from now on; gives its id."""
-        with self._alone() as kept:
-            kept["keys"].append(_made(self._clock()))
-            return str(kept["keys"][-1]["kid"])
+        made = _made(self._clock())
+        self._change(lambda kept: kept["keys"].append(made))
+        return str(made["kid"])
 
     def jwks(self) -> dict[str, Any]:
         """The public keys that verify now, as a JWK set."""
@@ -117,48 +118,32 @@ class AppTokens:
         return Caller(*names[:3]), names[3]
 
     def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._take({"keys": [], "revoked": {}}, None)
-            return
-        stamp = status.st_mtime_ns, status.st_ino
+        stamp = self._state.stamp(_DOCUMENT)
         if stamp != self._stamp:
-            self._take(self._load(), stamp)
+            self._take(_loaded(self._state.read(_DOCUMENT)))
+            self._stamp = stamp
 
-    def _take(self, kept: dict[str, Any], stamp: tuple[int, int] | None) -> None:
+    def _take(self, kept: dict[str, Any]) -> None:
         from joserfc.jwk import OKPKey
 
-        self._kept, self._stamp = kept, stamp
+        self._kept = kept
         self._keys = {row["kid"]: OKPKey.import_key(row) for row in map(_jwk_of, kept["keys"])}
 
-    def _load(self) -> dict[str, Any]:
-        try:
-            kept = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise DependencyError(
-                "the keys of app tokens cannot be read; no app calls", where=str(self._path)
-            ) from error
-        return dict(kept)
+    def _change(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """What is kept, changed and written while no other process does; the first use makes the first key."""
+        taken: list[dict[str, Any]] = []
 
-    @contextmanager
-    def _alone(self) -> Iterator[dict[str, Any]]:
-        """What is kept, to be changed and written while no other process does; the first use makes the first key."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            kept = self._load() if self._path.exists() else {"keys": [], "revoked": {}}
-            before = json.dumps(kept)
+        def changed(held: bytes | None) -> bytes:
+            kept = _loaded(held)
             if not kept["keys"]:
                 kept["keys"].append(_made(self._clock()))
-            yield kept
+            edit(kept)
             self._tidy(kept)
-            if json.dumps(kept) != before:
-                self._save(kept)
-            self._refresh()
-        finally:
-            os.close(handle)
+            taken.append(kept)
+            return json.dumps(kept).encode()
+
+        self._state.change(_DOCUMENT, changed)
+        self._take(taken[-1])
 
     def _tidy(self, kept: dict[str, Any]) -> None:
         """A key is dropped once nothing that it signed can be valid, a revocation once its tokens have ended."""
@@ -168,13 +153,13 @@ class AppTokens:
         kept["keys"] = [row for row, is_over in zip(rows, [*ended, False], strict=True) if not is_over]
         kept["revoked"] = {name: until for name, until in kept["revoked"].items() if until > now}
 
-    def _save(self, kept: dict[str, Any]) -> None:
-        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(kept, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+
+def _loaded(raw: bytes | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(raw) if raw is not None else {"keys": [], "revoked": {}}
+        return {"keys": list(kept["keys"]), "revoked": dict(kept["revoked"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DependencyError("the keys of app tokens cannot be read; no app calls", where=_DOCUMENT) from error
 
 
 def _made(now: float) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import os
 import sys
 
 from governance.errors import GovernanceError
-from governance.platform.bundles.http_source import write_whole
 from governance.policy.active import Extra, compiled_bytes
+from governance.state.files import write_whole
 
 
 def main() -> int:

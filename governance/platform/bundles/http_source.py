@@ -5,7 +5,6 @@ Source: https://www.openpolicyagent.org/docs/management-bundles#bundle-service-a
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -93,18 +92,3 @@ def _read(answer: httpx.Response, url: str, most: int, deadline: float) -> Fetch
     if expected is not None and expected != str(size):
         raise FetchFailed(f"{size} bytes of {expected[:20]}", where=url, http_code=200)
     return Fetched(b"".join(pieces), answer.headers.get("etag", ""), "", is_long_poll, 200)
-
-
-def write_whole(path: str, content: bytes) -> None:
-    """Write a file so that it is there whole, on disk, or not at all; readable by this account alone."""
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from governance.errors import BadBundle, GovernanceError
 from governance.model.moment import utc_now
 from governance.platform.bundles.git_source import fetch_git
-from governance.platform.bundles.http_source import Fetched, fetch_http, write_whole
+from governance.platform.bundles.http_source import Fetched, fetch_http
 from governance.platform.bundles.releases import Part, Release, Shelf
 from governance.platform.bundles.sources import FetchFailed, Source, Terms, config_digest
+from governance.state.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

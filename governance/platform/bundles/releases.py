@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from governance.errors import NotFound
 from governance.model.moment import utc_now
-from governance.platform.bundles.http_source import write_whole
 from governance.policy.active import is_private, rules_in
+from governance.state.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

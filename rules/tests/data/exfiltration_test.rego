@@ -107,3 +107,34 @@ test_an_answer_s_finding_outside_the_payload_cannot_be_masked if {
 test_what_nobody_can_name_is_not_declared if {
 	_places(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/x", "entity": "MEMBER_NAME"}])) == {["resource", "payload", "x"]}
 }
+
+_with_finding(request, entity) := requests.changed(request, "/facts/pii", [{"pointer": "/payload/x", "entity": entity}])
+
+test_an_event_s_finding_that_can_be_masked_passes_and_another_does_not if {
+	_places(_with_finding(requests.event_published, "EMAIL_ADDRESS")) == set()
+	_places(_with_finding(requests.event_delivered, "EMAIL_ADDRESS")) == set()
+	_places(_with_finding(requests.event_published, "IBAN_CODE")) == {["resource", "payload", "x"]}
+	_places(_with_finding(requests.event_delivered, "IBAN_CODE")) == {["resource", "payload", "x"]}
+}
+
+test_a_subscriber_gets_what_it_declares_by_class_and_kind if {
+	by_class := requests.changed(_with_finding(requests.event_delivered, "IBAN_CODE"), "/facts/event/subscriber/classes", ["financial"])
+	_places(by_class) == {["resource", "payload", "x"]}
+	_places(requests.changed(by_class, "/facts/event/subscriber/pii", ["bank_account"])) == set()
+}
+
+test_an_event_holds_what_its_app_declares_for_it_and_no_other_class if {
+	declared := requests.changed(requests.changed(_with_finding(requests.event_published, "IBAN_CODE"), "/app/data/classes", ["financial"]), "/app/data/pii", ["bank_account"])
+	_places(declared) == {["resource", "payload", "x"]}
+	_places(requests.changed(declared, "/facts/event/classes", ["financial"])) == set()
+}
+
+test_what_stands_beside_an_event_s_data_cannot_be_masked if {
+	request := requests.changed(requests.event_delivered, "/facts/pii", [{"pointer": "/event/subject", "entity": "EMAIL_ADDRESS"}])
+	_places(request) == {["resource", "event", "subject"]}
+}
+
+test_a_destination_with_more_in_it_is_no_event if {
+	more := requests.extended(_with_finding(requests.event_delivered, "EMAIL_ADDRESS"), "/resource/destination/url", "https://evil.example/")
+	_places(more) == {["resource", "payload", "x"]}
+}

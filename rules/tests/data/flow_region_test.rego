@@ -48,3 +48,25 @@ test_a_connector_out_of_reach_is_judged_by_another_rule if {
 	request := requests.changed(requests.data_flow, "/facts/connectors/1/regions", ["us"])
 	_places(request) == set()
 }
+
+# The recommender keeps data in two regions, each with a host of its own.
+_two_regions := requests.extended(
+	requests.changed(requests.flow_to_url, "/facts/connectors/1/regions", ["eu", "us"]),
+	"/facts/connectors/1/region_hosts", {"eu": ["api.recommender.example.com"], "us": ["us.recommender.example.com"]},
+)
+
+test_the_host_says_which_of_a_connector_s_regions_the_data_goes_to if {
+	_places(_two_regions) == set()
+	_places(requests.extended(_two_regions, "/resource/destination/region", "eu")) == set()
+	_places(requests.extended(_two_regions, "/resource/destination/region", "us")) == {["resource", "destination", "region"]}
+}
+
+test_a_host_of_a_region_out_of_reach_is_refused_whatever_else_the_connector_has if {
+	elsewhere := requests.changed(_two_regions, "/facts/connectors/1/region_hosts", {"eu": ["eu.recommender.example.com"], "us": ["api.recommender.example.com"]})
+	_places(elsewhere) == {["resource", "destination"]}
+}
+
+test_a_host_that_no_region_names_may_be_in_any_of_them if {
+	unplaced := requests.changed(_two_regions, "/facts/connectors/1/region_hosts", {"eu": ["eu.recommender.example.com"]})
+	_places(unplaced) == {["resource", "destination"]}
+}

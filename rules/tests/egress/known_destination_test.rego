@@ -55,3 +55,11 @@ test_an_answer_goes_to_the_app_alone if {
 	_places(requests.extended(requests.answer, "/resource/destination/url", "https://evil.example/")) == {["resource", "destination"]}
 	_places(requests.changed(requests.answer, "/app/name", "")) == {["resource", "destination"]}
 }
+
+test_an_event_goes_to_the_exchange_or_to_a_subscription_and_nowhere_beside if {
+	_places(requests.event_published) == set()
+	_places(requests.event_delivered) == set()
+	_places(requests.extended(requests.event_published, "/resource/destination/url", "https://evil.example/")) == {["resource", "destination"]}
+	_places(requests.extended(requests.event_delivered, "/resource/destination/topic", "x")) == {["resource", "destination"]}
+	_places(requests.changed(requests.event_published, "/resource/destination/topic", "")) == {["resource", "destination"]}
+}

@@ -74,6 +74,7 @@ _hris := {
 	"limits": {"marketing": 5000, "*": 1000},
 	"owner": "hr-systems@example.com",
 	"tenants": ["marketing", "hr"],
+	"acts_for_person": false,
 }
 
 _recommender := {
@@ -93,6 +94,7 @@ _recommender := {
 	"limits": {"*": 2000},
 	"owner": "data-science@example.com",
 	"tenants": ["*"],
+	"acts_for_person": false,
 }
 
 _tenant := {
@@ -184,6 +186,38 @@ connector_call := object.union(_request, {
 	},
 })
 
+# A person lets the app act for them at a connector; `call_for_person` is a call that stands on that.
+consent := object.union(_request, {
+	"kind": "consent",
+	"action": "give",
+	"resource": {
+		"app": "where2eat",
+		"connector": "hris",
+		"scopes": ["employees:read"],
+		"purpose": "Dietary preferences of the people who eat together.",
+		"expires_at": "2027-01-23T09:00:00Z",
+	},
+	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
+})
+
+call_for_person := object.union(connector_call, {
+	"resource": {"consent": "0199-given"},
+	"facts": {
+		"connectors": [object.union(_hris, {"acts_for_person": true}), _recommender],
+		"consent": {
+			"known": true,
+			"id": "0199-given",
+			"app": "where2eat",
+			"tenant": "marketing",
+			"connector": "hris",
+			"scopes": ["employees:read"],
+			"purpose": "Dietary preferences of the people who eat together.",
+			"state": "given",
+			"expires_at": "2027-01-23T09:00:00Z",
+		},
+	},
+})
+
 # A flow names a connector; `flow_to_url` names an address of it instead.
 data_flow := object.union(_request, {
 	"kind": "data_flow",
@@ -217,6 +251,94 @@ flow_to_url := object.union(without(data_flow, "/resource/destination/connector"
 answer := object.union(without(data_flow, "/resource/destination/connector"), {
 	"resource": {"destination": {"app": "where2eat"}, "payload": {"Resources": [{"dietaryPreference": "vegan"}]}},
 	"facts": {"app": _deployed},
+})
+
+# A person's call that the gateway holds while it asks.
+app_call := object.union(_request, {
+	"kind": "app_call",
+	"action": "call",
+	"subject": {"id": "ada", "role": "citizen", "tenant": "marketing", "actor": "key:gateway"},
+	"resource": {
+		"app": "where2eat",
+		"method": "POST",
+		"path": "/suggest",
+		"query": {},
+		"region": "eu",
+		"headers": {"content-type": "application/json"},
+		"body": {"group": "campaigns"},
+	},
+	"facts": {
+		"app": _deployed,
+		"usage": {"requests": {"app": {"day": 3, "month": 40}, "tenant": {"day": 30, "month": 400}}},
+		"attack": {"engine": "libmodsecurity 3", "score": 0, "rules": []},
+	},
+})
+
+# An app that publishes, subscribes, is called from outside and by the clock.
+deploy_with_events := object.union(deploy, {
+	"app": {"events": {
+		"publishes": [{"type": "com.example.lunch.chosen", "classes": ["internal", "personal"], "schema": {}, "sharedWith": ["hr"]}],
+		"subscribes": [{
+			"name": "on-menu",
+			"app": "canteen",
+			"type": "com.example.menu.changed",
+			"purpose": "Dishes to choose from.",
+			"deliver": {"url": "https://api.recommender.example.com/v2/recommendations/menu", "signedWith": "recommender-key"},
+		}],
+		"webhooks": [{"name": "menu", "type": "com.example.lunch.chosen", "scheme": "standard", "signedWith": "recommender-key"}],
+		"schedules": [{"name": "noon", "type": "com.example.lunch.chosen", "cron": "0 12 * * *"}],
+	}},
+	"facts": {"events": {
+		"problems": [],
+		"schedules": [{"index": 0, "shortest_s": 86400}],
+		"subscriptions": [{
+			"index": 0,
+			"known": true,
+			"tenant": "facilities",
+			"state": "active",
+			"classes": ["internal"],
+			"shared_with": ["marketing"],
+			"url": {"valid": true, "scheme": "https", "host": "api.recommender.example.com", "has_userinfo": false},
+		}],
+	}},
+})
+
+_event_flow := object.union(without(data_flow, "/resource/destination/connector"), {"resource": {
+	"source": "/apps/where2eat",
+	"event": {"id": "1", "type": "com.example.lunch.chosen"},
+}})
+
+# An event on its way to the exchange, and one on its way to who subscribed.
+event_published := object.union(_event_flow, {
+	"resource": {"destination": {"topic": "com.example.lunch.chosen"}},
+	"facts": {
+		"app": _deployed,
+		"event": {"declared": true, "classes": ["internal", "personal"], "schema_errors": []},
+	},
+})
+
+event_delivered := object.union(_event_flow, {
+	"resource": {"destination": {"app": "canteen", "subscription": "on-lunch"}},
+	"facts": {
+		"app": _deployed,
+		"event": {
+			"known": true,
+			"subscribed": true,
+			"published": true,
+			"tenant": "marketing",
+			"state": "active",
+			"classes": ["internal", "personal"],
+			"shared_with": ["hr"],
+			"subscriber": {
+				"name": "canteen",
+				"tenant": "hr",
+				"state": "active",
+				"classes": ["internal", "personal"],
+				"pii": ["dietary_preference"],
+				"residency": ["eu"],
+			},
+		},
+	},
 })
 
 publish := object.union(_request, {

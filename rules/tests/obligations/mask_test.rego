@@ -105,3 +105,14 @@ test_another_connector_s_fields_are_not_the_source_s if {
 test_a_kind_with_another_method_is_not_masked if {
 	_values(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/payload/who", "entity": "EMPLOYEE_ID"}])) == set()
 }
+
+test_a_subscriber_does_not_see_kinds_that_it_did_not_declare if {
+	found := [{"pointer": "/payload/x", "entity": "EMAIL_ADDRESS"}, {"pointer": "/payload/y", "entity": "EMPLOYEE_ID"}]
+	request := requests.changed(requests.event_delivered, "/facts/pii", found)
+	_values(request) == {
+		{"pointer": ["x"], "class": "personal", "entity": "EMAIL_ADDRESS"},
+		{"pointer": ["y"], "class": "personal", "entity": "EMPLOYEE_ID"},
+	}
+	_values(requests.changed(request, "/facts/event/subscriber/pii", ["email", "employee_id"])) == set()
+	_values(requests.changed(request, "/facts/event/subscriber/classes", ["internal"])) == _values(request)
+}

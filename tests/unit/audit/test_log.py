@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable, RecordTooLarge
+from audit.errors import AuditError, LogInUse, LogRolledBack, LogTorn, NotDurable, RecordTooLarge
 from audit.exports.package import Wanted, export
 from audit.log import AuditLog
 from audit.reader import LogReader
@@ -290,14 +290,6 @@ class TestWhatDoesNotOpen:
         (home / "audit" / "head").write_bytes(b"x" * 2048)
         with pytest.raises(LogTorn, match="no checkpoint"):
             log_of(home)
-
-    def test_a_database_of_an_older_schema_is_named_and_not_changed(self, home):
-        with sqlite3.connect(home / "audit" / "log.db") as database:
-            database.execute("PRAGMA user_version=1")
-        with pytest.raises(LogUnusable, match="schema"):
-            log_of(home)
-        with pytest.raises(LogUnusable, match="schema"):
-            LogReader(home, origin=ORIGIN)
 
     def test_hashes_above_the_leaves_that_were_changed_are_named(self, tmp_path):
         with log_of(tmp_path) as log:

@@ -36,13 +36,13 @@ CALL = {
 class World:
     """`call()` asks; `vendor` is what the double answers next."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.vendor = lambda asked: Reply(b"{}")
         self.double = Double(HOST, folder / "tls", lambda asked: self.vendor(asked)).start()  # noqa: PLW0108  looked up anew each time
         pins = write_pins(folder / "pins.json", self.double)
         self.settings = Settings(
-            {"home": str(folder / "home"), "connector_pins": str(pins), "connector_deadline_ms": "3000"}
+            {"home": str(folder / "home"), "connector_pins": str(pins), "connector_deadline_ms": "3000", **settings}
         )
         self.runner = asyncio.Runner()
         self._opened = for_cli(self.settings)

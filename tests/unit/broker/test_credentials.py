@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from governance.errors import GovernanceError
-from governance.platform.broker.credentials import Credentials
+from governance.platform.broker.credentials import Credentials, Use
 from governance.platform.broker.doubles import Reply
-from tests.unit.broker.conftest import HOST
+from tests.unit.broker.conftest import HOST, LUNCH
 
 CLIENT = "client-1:pass word&1"
 
@@ -43,12 +43,13 @@ def connector(**auth):
 def credential(world):
     """`credential(connector, value, scopes)` gives what goes onto the request."""
     now = [1_800_000_000.0]
-    kept = Credentials(world.secrets, world.broker._parts.sender, lambda: now[0])
+    known_issuers = world.broker._parts.credentials._issuers
+    kept = Credentials(world.secrets, world.broker._parts.sender, known_issuers, lambda: now[0])
 
     def of(known, value=None, scopes=("employees:read",)):
         if value is not None:
             world.secrets.rotate("marketing/hris", value)
-        return world.runner.run(kept.of("marketing", known, list(scopes)))
+        return world.runner.run(kept.of(Use(LUNCH, known, tuple(scopes))))
 
     of.now = now
     return of
@@ -114,7 +115,7 @@ def test_a_wrong_client_is_said_without_being_shown(world, credential):
 
 
 def test_the_fact_says_whether_there_is_one_and_how_old(world):
-    kept = Credentials(world.secrets, world.broker._parts.sender)
+    kept = world.broker._parts.credentials
     assert kept.fact("marketing", connector(scheme="bearer"), "2999-01-01T00:00:00.000000Z")["age_days"] > 300_000
     assert kept.fact("hr", connector(scheme="bearer"), "2999-01-01T00:00:00.000000Z") == {"known": False}
     assert kept.fact("hr", connector(scheme="none"), "2999-01-01T00:00:00.000000Z") == {"known": True}

@@ -9,6 +9,7 @@ import pytest
 
 from governance.errors import CallerError, DependencyError, NotSignedIn
 from governance.platform.broker.tokens import LONGEST_S, AppTokens, Caller
+from governance.state.files import FileState
 
 LUNCH = Caller("lunch", "marketing", "lunch-1")
 
@@ -27,11 +28,11 @@ def clock():
 
 @pytest.fixture
 def tokens(tmp_path, clock):
-    return AppTokens(tmp_path, clock)
+    return AppTokens(FileState(tmp_path), clock)
 
 
 def test_a_token_says_who_holds_it_in_every_process(tokens, tmp_path, clock):
-    assert AppTokens(tmp_path, clock).verify(tokens.issue(LUNCH)) == LUNCH
+    assert AppTokens(FileState(tmp_path), clock).verify(tokens.issue(LUNCH)) == LUNCH
 
 
 def test_a_token_ends_and_does_not_begin_early(tokens, clock):
@@ -42,6 +43,17 @@ def test_a_token_ends_and_does_not_begin_early(tokens, clock):
         clock.now += change
         with pytest.raises(NotSignedIn):
             tokens.verify(token)
+
+
+def test_a_machine_whose_clock_is_a_little_behind_still_verifies_and_one_far_behind_does_not(tokens, tmp_path, clock):
+    token = tokens.issue(LUNCH, 60)
+    for behind, is_good in ((5, True), (6, False)):
+        slow = AppTokens(FileState(tmp_path), lambda late=behind: clock.now - late)
+        if is_good:
+            assert slow.verify(token) == LUNCH
+        else:
+            with pytest.raises(NotSignedIn):
+                slow.verify(token)
 
 
 @pytest.mark.parametrize("ttl_s", [0, -1, LONGEST_S + 1])
@@ -56,7 +68,7 @@ def test_a_token_for_another_audience_is_none(tokens):
 
 
 def test_a_token_of_another_installation_is_none(tokens, tmp_path, clock):
-    foreign = AppTokens(tmp_path / "other", clock).issue(LUNCH)
+    foreign = AppTokens(FileState(tmp_path / "other"), clock).issue(LUNCH)
     tokens.issue(LUNCH)
     with pytest.raises(NotSignedIn):
         tokens.verify(foreign)
@@ -90,7 +102,7 @@ def test_a_token_that_was_changed_anywhere_is_none(tokens):
 
 def test_a_revoked_instance_is_out_at_once_and_its_neighbour_is_not(tokens, tmp_path, clock):
     token, other = tokens.issue(LUNCH), tokens.issue(LUNCH._replace(instance="lunch-2"))
-    elsewhere = AppTokens(tmp_path, clock)
+    elsewhere = AppTokens(FileState(tmp_path), clock)
     assert elsewhere.verify(token) == LUNCH
     tokens.revoke(LUNCH.actor)
     with pytest.raises(NotSignedIn, match="revoked"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import stat
 import subprocess
@@ -344,7 +345,12 @@ def test_the_demo_tells_its_story_to_the_end(tmp_path):
         "exports",
         "VERIFIED: ",
         "NOT VERIFIED: ",
+        "found at /url, in base64",
     ):
         assert word in story, word
+    if importlib.util.find_spec("envoy") is not None:
+        at_the_gateway = story[story.index("A person calls the app") : story.index("The compliance officer exports")]
+        assert at_the_gateway.count(": STOPPED") == 5
+        assert "all under the trace" in at_the_gateway
     assert "record 1 (decision" in story[story.rindex("one byte") :]
     assert (tmp_path / "kept").is_dir()

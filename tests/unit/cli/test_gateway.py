@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from governance.platform.keys import KeyStore
+from governance.state.files import FileState
 from tests.contract.gateways import Upstream
 from tests.journeys.envoy import envoy_program, free_port
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, environment
@@ -51,7 +52,7 @@ def test_an_app_is_served_as_it_was_decided_and_by_what_the_policy_says_of_its_a
     (host,) = manager["route_config"]["virtual_hosts"]
     assert host["domains"][0] == HOST
     (route,) = host["routes"]
-    assert route["route"]["timeout"] == "5.0s"
+    assert route["route"]["timeout"] == "10.0s"  # five more than the app may run
     assert route["metadata"]["filter_metadata"]["about"]["tenant"] == "marketing"
     policies = json.dumps(host["typed_per_filter_config"]["envoy.filters.http.rbac"])
     assert '"exact": "marketing"' in policies
@@ -122,7 +123,7 @@ def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, 
     envoy_program()
     upstream, port = Upstream("where2eat"), free_port()
     file = place(tmp_path, port, f"127.0.0.1:{upstream.endpoint.port}")
-    keys = KeyStore(home)
+    keys = KeyStore(FileState(home))
     key, text = keys.create("citizen", "marketing")
     with (tmp_path / "run.log").open("wb") as log:
         running = subprocess.Popen(

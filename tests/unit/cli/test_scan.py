@@ -112,3 +112,11 @@ def test_wrong_use_and_nothing_to_look_at_are_errors(cli, tmp_path, argv):
     done = cli("scan", *argv)
     assert (done.code, done.out) == (2, "")
     assert done.err
+
+
+@pytest.mark.parametrize("shape", ["text", "json", "sarif"])
+def test_the_name_of_a_member_is_not_printed_where_it_is_what_was_found(cli, tmp_path, shape):
+    (tmp_path / "people.json").write_text('{"' + MAIL + '": {"card": "4111 1111 1111 1111"}}')
+    done = cli("scan", "--format", shape, "people.json")
+    assert "CREDIT_CARD" in done.out
+    assert MAIL not in done.out + done.err

@@ -7,6 +7,7 @@ that Faker has. What it cannot show is how the scanner does on text as people wr
 from __future__ import annotations
 
 import base64
+import json
 import random
 import string
 from typing import NamedTuple
@@ -248,4 +249,26 @@ def disguises(value: str) -> dict[str, str]:
         "in brackets": f"[[{value}]]",
         "look-alike dot": value.replace(".", "\u3002"),
         "tag characters": value[:half] + "\U000e0041" + value[half:],
+        "letters drawn as nothing": "\u3164".join(value),
+        "empty braille": value[:half] + "\u2800" + value[half:],
+        "thai digits": "".join(chr(0x0E50 + int(c)) if c.isdigit() else c for c in value),
+        "circled digits": "".join("\u24ea" if c == "0" else chr(0x245F + int(c)) if c.isdigit() else c for c in value),
+        "keycaps": "".join(c + "\ufe0f\u20e3" if c.isdigit() else c for c in value),
+        "small capitals": value.translate(str.maketrans("abcdegijkmnoprtuvwz", "ᴀʙᴄᴅᴇɢɪᴊᴋᴍɴᴏᴘʀᴛᴜᴠᴡᴢ")),
+        "accents below": value.translate(str.maketrans("aeiou", "ạẹịọụ")),
+        "html without semicolons": "".join(f"&#x{ord(c):x}" for c in value),
+        "url, four digits": "".join(f"%u{ord(c):04x}" for c in value),
+        "long escapes": "".join(f"\\U{ord(c):08x}" for c in value),
+        "octal escapes": "".join(f"\\{b:03o}" for b in raw),
+        "bold halves": f"<b>{value[:half]}</b><i>{value[half:]}</i>",
+        "a comment in it": f"{value[:half]}<!-- x -->{value[half:]}",
+        "joined texts": f'"{value[:half]}" + "{value[half:]}"',
+        "base64 on lines": "\n".join(once[i : i + 12] for i in range(0, len(once), 12)),
+        "hexadecimal on lines": "\n".join(raw.hex()[i : i + 12] for i in range(0, len(raw) * 2, 12)),
+        "hexadecimal, dashes": raw.hex("-"),
+        "0x, one by one": ", ".join(f"0x{b:02x}" for b in raw),
+        "decimal bytes": " ".join(str(b) for b in raw),
+        "json in json": json.dumps({"a": json.dumps({"b": value})}),
+        "base64 of json": base64.b64encode(json.dumps({"x": value}).encode()).decode(),
+        "url in base64": base64.b64encode(quote("@" + value, safe="").encode()).decode(),
     }

@@ -17,6 +17,7 @@ from governance.enrich.schema import KINDS, SchemaFacts, schema, violations
 from governance.model.decision import Decision
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
+from governance.state.files import FileState
 
 KEY = Source("http.decisions", "key:1", ("service",))
 
@@ -171,6 +172,12 @@ def test_connectors_of_a_call_are_those_of_the_deploy_not_of_the_caller(tmp_path
     assert names == {"crm", "hris"}
 
 
+def test_where_data_comes_from_is_looked_up_though_the_app_was_not_deployed_with_it():
+    registry = RegistryFacts({}, {}, lambda _name: {"connectors": [{"name": "hris"}]})
+    names = {c["name"] for c in registry.facts(flow({}, source="board"))["connectors"]}
+    assert names == {"crm", "hris", "board"}
+
+
 def _allowed(request) -> Decision:
     return Decision(**{**dict.fromkeys(Decision._fields, ""), "effect": "allow", "decided_at": "2026-01-01T00:00:00Z"})
 
@@ -178,13 +185,13 @@ def _allowed(request) -> Decision:
 class TestAppDirectory:
     def test_a_recorded_yes_is_remembered_for_other_processes(self, tmp_path):
         request = deploy({"tenant": "t", "audience": "team"})
-        AppDirectory(str(tmp_path)).carry_out(request, _allowed(request))
-        other = AppDirectory(str(tmp_path))
+        AppDirectory(FileState(tmp_path)).carry_out(request, _allowed(request))
+        other = AppDirectory(FileState(tmp_path))
         assert other.spec_of("a") == {"tenant": "t", "audience": "team"}
         assert AppFacts(other).facts(flow({}))["app"]["known"] is True
 
     def test_a_later_yes_replaces_it(self, tmp_path):
-        directory = AppDirectory(str(tmp_path))
+        directory = AppDirectory(FileState(tmp_path))
         for audience in ("team", "company"):
             request = deploy({"audience": audience})
             directory.carry_out(request, _allowed(request))
@@ -193,7 +200,7 @@ class TestAppDirectory:
     @pytest.mark.parametrize("name", ["../x", "a/b", ".a", "", "A", "a\x00b", "x" * 64, "..", "a%2fb"])
     def test_a_name_that_could_climb_is_never_looked_up_or_written(self, tmp_path, name):
         home = tmp_path / "home"
-        directory = AppDirectory(str(home))
+        directory = AppDirectory(FileState(home))
         request = deploy({"tenant": "t"}, name=name)
         directory.carry_out(request, _allowed(request))
         assert directory.app(name) is None
@@ -202,7 +209,7 @@ class TestAppDirectory:
     def test_a_damaged_file_is_no_fact_and_not_an_unknown_app(self, tmp_path):
         (tmp_path / "apps").mkdir()
         (tmp_path / "apps" / "a.json").write_text("{")
-        facts = enrich_all(flow({}), [AppFacts(AppDirectory(str(tmp_path)))])
+        facts = enrich_all(flow({}), [AppFacts(AppDirectory(FileState(tmp_path)))])
         assert facts.values["unavailable"] == ["apps"]
 
 

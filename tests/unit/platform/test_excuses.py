@@ -8,6 +8,7 @@ import yaml
 from audit.log import AuditLog
 from audit.reader import LogReader
 from governance.platform.excuses import Excuses, recorded_waivers
+from governance.state.files import FileState
 
 RULES = ("REQ-004",)
 
@@ -31,7 +32,8 @@ class Home:
         self.reader = LogReader(self.home, origin="test")
 
     def process(self, home=None) -> Excuses:
-        return Excuses(home or self.home, str(self.files))
+        place = home or self.home
+        return Excuses(FileState(place), place, str(self.files))
 
     def settle(self, excuses: Excuses, rules=RULES) -> tuple[str, ...]:
         problems = excuses.refresh(rules)

@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[3]
 RULES = ROOT / "rules"
 EXAMPLE = ROOT / "deploy" / "examples" / "where2eat"
 FILES = ("infrastructure", "image_build", "pipeline", "registry_entry")
-KINDS = ("template", "deploy", "connector_call", "data_flow", "flow_to_url", "publish", "lifecycle", "workload", *FILES)
+PEOPLE = ("consent", "call_for_person")
+ACTS = ("connector_call", "data_flow", "flow_to_url", "app_call", "publish", "lifecycle")
+KINDS = ("template", "deploy", *ACTS, *PEOPLE, "workload", *FILES)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""What manifests declare about events, read and tried out: facts for rules, and the same readers for the broker."""

@@ -1,0 +1,333 @@
+"""The outbox: events that were accepted, and for each subscription what still has to reach it.
+
+An event and all its deliveries are written in one transaction, before whoever published it hears yes; a delivery goes only
+when its subscriber has it, or somebody gave it up. Work is leased: a worker that dies lets go when its lease ends, and so a
+delivery may come twice, never not at all. Of the deliveries of one key to one subscription only the oldest can be leased (its
+`head`), so their order holds whatever fails. SQLite or PostgreSQL underneath: `outbox_store`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from governance.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from governance.platform.broker.events.outbox_store import Execute, Store
+
+WAITING, DEAD = "waiting", "dead"
+_LONGEST_REASON = 500
+_COLUMNS = (
+    "d.number, d.app, d.subscription, d.ordering, d.attempts, d.lease, d.reason, d.due, "
+    "e.source, e.id, e.body, e.accepted"
+)
+
+
+class Target(NamedTuple):
+    """A subscription that an event has to reach."""
+
+    app: str
+    subscription: str
+    is_pushed: bool
+    """Sent to an address by a worker; else fetched by the app."""
+
+
+class Accepted(NamedTuple):
+    """An event on its way into the outbox."""
+
+    source: str
+    id: str
+    digest: str
+    """Of the event as it was handed in: who sends the same again says nothing new."""
+    decision_id: str
+    ordering: str
+    body: str
+    """What subscribers may get, as structured JSON."""
+
+
+class Known(NamedTuple):
+    """What is remembered of an event for as long as somebody might send it again."""
+
+    digest: str
+    decision_id: str
+
+
+class Delivery(NamedTuple):
+    """One event for one subscription."""
+
+    number: int
+    app: str
+    subscription: str
+    ordering: str
+    attempts: int
+    """Those that were begun; of a delivery that was just leased, this one included."""
+    lease: str
+    reason: str
+    due: float
+    source: str
+    id: str
+    body: str
+    accepted: float
+
+
+class Outbox:
+    """All calls may block on the disk or the database; they raise DependencyError where it fails."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def known(self, source: str, event_id: str) -> Known | None:
+        """Whether an event was accepted, and as what."""
+        with self._store.transaction() as execute:
+            rows = execute("SELECT digest, decision_id FROM events WHERE source = ? AND id = ?", (source, event_id))
+        return Known(*rows[0]) if rows else None
+
+    def add(self, event: Accepted, targets: Sequence[Target], now: float) -> bool:
+        """Accept an event with everything that follows from it; False where it was accepted before."""
+        with self._store.transaction() as execute:
+            rows = execute(
+                "INSERT INTO events (source, id, digest, decision_id, body, accepted) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (source, id) DO NOTHING RETURNING seq",
+                (event.source, event.id, event.digest, event.decision_id, event.body if targets else "", now),
+            )
+            if not rows:
+                return False
+            seq = rows[0][0]
+            for target in sorted(targets):
+                place = (target.app, target.subscription, event.ordering)
+                self._store.hold(execute, place)
+                is_head = not event.ordering or not _waiting(execute, place)
+                execute(
+                    "INSERT INTO deliveries (seq, app, subscription, ordering, state, head, pushed, attempts, due, "
+                    "lease, leased_until, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', 0, '')",
+                    (seq, *place, WAITING, int(is_head), int(target.is_pushed), now),
+                )
+        return True
+
+    def claim(self, now: float, lease_s: float, most: int, of: tuple[str, str], *, is_pushed: bool) -> list[Delivery]:
+        """Lease deliveries of one subscription (app, name) that are due, oldest first: those to be sent, or to be fetched."""
+        lease = os.urandom(12).hex()
+        with self._store.transaction() as execute:
+            rows = execute(
+                f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
+                "WHERE d.state = 'waiting' AND d.head = 1 AND d.pushed = ? AND d.app = ? AND d.subscription = ? "
+                f"AND d.due <= ? AND d.leased_until <= ? ORDER BY d.seq LIMIT ? {self._store.skip_locked}",
+                (int(is_pushed), *of, now, now, most),
+            )
+            found = [Delivery(*row) for row in rows]
+            found = [one._replace(lease=lease, attempts=one.attempts + 1) for one in found]
+            for one in found:
+                # Counted before it is tried: an event that kills whoever tries it is given up in the end.
+                execute(
+                    "UPDATE deliveries SET lease = ?, leased_until = ?, attempts = attempts + 1 WHERE number = ?",
+                    (lease, now + lease_s, one.number),
+                )
+        return found
+
+    def due(self, now: float, most: int = 1000) -> list[tuple[str, str]]:
+        """Subscriptions (app, name) for which a worker would find something to send: one read, for who looks often."""
+        with self._store.transaction(is_reading=True) as execute:
+            rows = execute(
+                "SELECT DISTINCT app, subscription FROM deliveries WHERE state = 'waiting' AND head = 1 AND pushed = 1 "
+                "AND due <= ? AND leased_until <= ? LIMIT ?",
+                (now, now, most),
+            )
+        return [(str(app), str(subscription)) for app, subscription in rows]
+
+    def done(self, number: int, lease: str, of: tuple[str, str] | None = None) -> bool:
+        """A delivery reached its subscriber. False where the lease is no longer this one's: it will come again.
+
+        `of`: app and name of the subscription it has to belong to, where somebody else says that it arrived.
+        """
+        with self._store.transaction() as execute:
+            rows = execute(
+                "DELETE FROM deliveries WHERE number = ? AND lease = ? AND state = 'waiting' "
+                "AND (? = '' OR (app = ? AND subscription = ?)) RETURNING seq, app, subscription, ordering",
+                (number, lease, *_place(of)),
+            )
+            for seq, *place in rows:
+                self._promote(execute, (place[0], place[1], place[2]))
+                # Nobody needs what it held any more; that it was there is remembered.
+                execute(
+                    "UPDATE events SET body = '' WHERE seq = ? AND NOT EXISTS "
+                    "(SELECT 1 FROM deliveries d WHERE d.seq = events.seq)",
+                    (seq,),
+                )
+        return bool(rows)
+
+    def failed(
+        self,
+        number: int,
+        lease: str,
+        reason: str,
+        due_after: Callable[[int], float | None],
+        of: tuple[str, str] | None = None,
+    ) -> bool:
+        """A delivery did not reach its subscriber. `due_after` gives the next moment after so many attempts, or None: no more.
+
+        False where the lease is no longer this one's.
+        """  # fmt: skip
+        with self._store.transaction() as execute:
+            rows = execute(
+                "SELECT attempts FROM deliveries WHERE number = ? AND lease = ? AND state = 'waiting' "
+                "AND (? = '' OR (app = ? AND subscription = ?))",
+                (number, lease, *_place(of)),
+            )
+            if not rows:
+                return False
+            due = due_after(int(rows[0][0]))
+            if due is None:
+                return self._buried(execute, number, lease, reason)
+            execute(
+                "UPDATE deliveries SET due = ?, reason = ?, lease = '', leased_until = 0 WHERE number = ? AND lease = ?",
+                (due, reason[:_LONGEST_REASON], number, lease),
+            )
+        return True
+
+    def bury(self, number: int, lease: str, reason: str) -> bool:
+        """Give a delivery up: it stands among the dead letters, and those behind it go on."""
+        with self._store.transaction() as execute:
+            return self._buried(execute, number, lease, reason)
+
+    def _buried(self, execute: Execute, number: int, lease: str, reason: str) -> bool:
+        rows = execute(
+            "UPDATE deliveries SET state = 'dead', head = 0, reason = ?, lease = '', leased_until = 0 "
+            "WHERE number = ? AND lease = ? AND state = 'waiting' RETURNING app, subscription, ordering",
+            (reason[:_LONGEST_REASON], number, lease),
+        )
+        for app, subscription, ordering in rows:
+            self._promote(execute, (app, subscription, ordering))
+        return bool(rows)
+
+    def turned(self, number: int, lease: str, *, is_pushed: bool) -> None:
+        """The subscription changed its way while the delivery waited: sent instead of fetched, or the other way round."""
+        with self._store.transaction() as execute:
+            execute(
+                "UPDATE deliveries SET pushed = ?, lease = '', leased_until = 0, attempts = attempts - 1 "
+                "WHERE number = ? AND lease = ?",
+                (int(is_pushed), number, lease),
+            )
+
+    def dead(self, most: int, app: str = "") -> list[Delivery]:
+        """Dead letters, oldest first; of one app, or of all."""
+        with self._store.transaction(is_reading=True) as execute:
+            rows = execute(
+                f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
+                "WHERE d.state = 'dead' AND (? = '' OR d.app = ?) ORDER BY d.number LIMIT ?",
+                (app, app, most),
+            )
+        return [Delivery(*row) for row in rows]
+
+    def letter(self, number: int) -> Delivery:
+        """One dead letter; raises NotFound."""
+        with self._store.transaction(is_reading=True) as execute:
+            return _letter(execute, number)
+
+    def retry(self, number: int, now: float) -> Delivery:
+        """Let a dead letter try again, with all its attempts; raises NotFound. It comes after those that passed it."""
+        with self._store.transaction() as execute:
+            found = _letter(execute, number)
+            place = (found.app, found.subscription, found.ordering)
+            self._store.hold(execute, place)
+            is_head = not found.ordering or not _waiting(execute, place)
+            execute(
+                "UPDATE deliveries SET state = 'waiting', head = ?, attempts = 0, due = ? WHERE number = ?",
+                (int(is_head), now, number),
+            )
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many deliveries wait, and how many were given up."""
+        with self._store.transaction(is_reading=True) as execute:
+            rows = execute("SELECT state, count(*) FROM deliveries GROUP BY state", ())
+        return {WAITING: 0, DEAD: 0, **{str(state): int(n) for state, n in rows}}
+
+    def tidy(self, now: float, keep_s: float) -> None:
+        """Forget what is older than `keep_s`: events that are through, and dead letters; what nobody fetched is given up."""
+        before = now - keep_s
+        with self._store.transaction() as execute:
+            execute(
+                "UPDATE deliveries SET state = 'dead', head = 0, reason = 'nobody fetched it', due = ? "
+                "WHERE state = 'waiting' AND pushed = 0 AND leased_until <= ? AND seq IN "
+                "(SELECT seq FROM events WHERE accepted < ?)",
+                (now, now, before),
+            )
+            execute("DELETE FROM deliveries WHERE state = 'dead' AND due < ?", (before,))
+            execute(
+                "DELETE FROM events WHERE accepted < ? AND NOT EXISTS "
+                "(SELECT 1 FROM deliveries d WHERE d.seq = events.seq)",
+                (before,),
+            )
+            execute(
+                "DELETE FROM firings WHERE at < ?",
+                (before,),
+            )
+            for place in execute(
+                "SELECT DISTINCT app, subscription, ordering FROM deliveries d WHERE state = 'waiting' AND head = 0 AND "
+                "NOT EXISTS (SELECT 1 FROM deliveries h WHERE h.app = d.app AND h.subscription = d.subscription "
+                "AND h.ordering = d.ordering AND h.state = 'waiting' AND h.head = 1)",
+                (),
+            ):
+                self._promote(execute, (place[0], place[1], place[2]))
+
+    def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
+        """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""
+        with self._store.transaction() as execute:
+            rows = execute(
+                "INSERT INTO firings (app, name, at, leased_until, done) VALUES (?, ?, ?, ?, 0) "
+                "ON CONFLICT (app, name, at) DO UPDATE SET leased_until = excluded.leased_until "
+                "WHERE firings.done = 0 AND firings.leased_until <= ? RETURNING at",
+                (app, name, at, now + lease_s, now),
+            )
+            if rows:
+                return "mine"
+            done = execute("SELECT done FROM firings WHERE app = ? AND name = ? AND at = ?", (app, name, at))
+        return "done" if done and done[0][0] else "taken"
+
+    def fired(self, app: str, name: str, at: float) -> None:
+        """A schedule's time is dealt with, for good."""
+        with self._store.transaction() as execute:
+            execute("UPDATE firings SET done = 1 WHERE app = ? AND name = ? AND at = ?", (app, name, at))
+
+    def _promote(self, execute: Execute, place: tuple[str, str, str]) -> None:
+        """The oldest of a key that still waits is the next to be leased."""
+        if not place[2]:
+            return
+        self._store.hold(execute, place)
+        execute(
+            "UPDATE deliveries SET head = 1 WHERE number = (SELECT d.number FROM deliveries d WHERE d.app = ? AND "
+            "d.subscription = ? AND d.ordering = ? AND d.state = 'waiting' ORDER BY d.seq LIMIT 1)",
+            place,
+        )
+
+
+def _waiting(execute: Execute, place: tuple[str, str, str]) -> bool:
+    return bool(
+        execute(
+            "SELECT 1 FROM deliveries WHERE app = ? AND subscription = ? AND ordering = ? AND state = 'waiting' LIMIT 1",
+            place,
+        )
+    )
+
+
+def _letter(execute: Execute, number: int) -> Delivery:
+    rows = execute(
+        f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
+        "WHERE d.number = ? AND d.state = 'dead'",
+        (number,),
+    )
+    if not rows:
+        raise NotFound(f"there is no dead letter {number}", hint="governance events dead list")
+    return Delivery(*rows[0])
+
+
+def _place(of: tuple[str, str] | None) -> tuple[str, str, str]:
+    """Values for `? = '' OR (app = ? AND subscription = ?)`."""
+    return ("", "", "") if of is None else (of[0], *of)

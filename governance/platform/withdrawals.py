@@ -1,0 +1,69 @@
+"""After an erasure: what this home keeps of the erased person beside the log goes as well, each package with a record.
+
+Those are packages of export jobs, finished or not, and copies of the database. The log's erasure records say by index what
+went, so that every replica's home finds its own without the person's name. An export that is being written notices an erasure
+by itself and begins anew; until it has, it is looked at again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from audit.copies import forget_in_copies
+from audit.record import Entry
+from audit.rows import in_ranges
+from governance.model.moment import new_decision_id, utc_now
+from governance.platform.export_jobs import Jobs, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from audit.reader import LogReader
+
+
+class Withdrawals:
+    """What follows the erasures of one home's log; remembers how far it came."""
+
+    def __init__(self, home: Path, reader: LogReader, record: Callable[[Entry], object]) -> None:
+        """`record` returns once an entry is durable, or raises."""
+        self._jobs, self._folder, self._reader, self._record = Jobs(home), home / "audit", reader, record
+        self._state = self._folder / "withdrawn.json"
+        self._next = self._remembered()
+
+    def step(self) -> int:
+        """Take away what erasures since the last step ended; returns how many packages. Costs little where there is none."""
+        erasures = list(self._reader.custody("erasure", since=self._next))
+        if not erasures:
+            return 0
+        texts = [str(record["public"].get("indexes", "")) for record in erasures]
+        forget_in_copies(self._folder, texts)
+        is_done, count = True, 0
+        for job_id in self._jobs.about(lambda index: any(in_ranges(text, index) for text in texts)):
+            with self._jobs.held(job_id) as is_mine:
+                if is_mine:
+                    # On record before it is gone: killed in between, it is found again.
+                    self._record(_entry(job_id, [record["index"] for record in erasures]))
+                    self._jobs.remove(job_id)
+                    count += 1
+                else:
+                    is_done = False
+        if is_done:
+            self._next = erasures[-1]["index"] + 1
+            write_json(self._state, {"next": self._next})
+        return count
+
+    def _remembered(self) -> int:
+        try:
+            return int(json.loads(self._state.read_bytes())["next"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0  # looking again at what was looked at is no loss
+
+
+def _entry(job_id: str, erasures: list[int]) -> Entry:
+    public = {
+        "decision_id": new_decision_id(), "app": "", "tenant": "", "actor": "system", "entry_point": "exports",
+        "effect": "allow", "rules": [], "export": job_id, "erasures": erasures[-50:],
+    }  # fmt: skip
+    return Entry("export_withdrawn", utc_now(), public, {})

@@ -1,0 +1,72 @@
+# METADATA
+# title: An app takes only the calls that it declares
+# description: Where a manifest lists the calls that the app takes (spec.api), any other is refused, and so is a query or a body that its schema does not accept.
+# custom:
+#   id: GW-002
+#   severity: high
+#   applies_to: [app_call]
+#   controls: ["ISO-27001:A.8.26", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:SI-10"]
+#   remediation: Call as the app's spec.api says, or have the app's owner declare the call.
+package platform.rules.gateway.declared_calls
+
+import data.platform.lib.lists
+
+deny contains v if {
+	_declares
+	count(_declared) == 0
+	v := {
+		"path": ["resource", "path"],
+		"message": "The app declares no call with this method and path.",
+	}
+}
+
+# Where several declared calls fit, each of them has to accept what is sent.
+deny contains v if {
+	some part in ["query", "body"]
+	some call in _declared
+	not _accepts(call, part)
+	v := {
+		"path": ["resource", part],
+		"message": sprintf("The %s is not what the app declares for %s %s.", [
+			part, lists.text_of(call, "method"), lists.text_of(call, "path"),
+		]),
+	}
+}
+
+_declares if object.get(input, ["app", "api"], null) != null
+
+_declared := [call |
+	some call in lists.at(["app", "api"])
+	lists.text_of(call, "method") == input.resource.method
+	_fits(split(lists.text_of(call, "path"), "/"), split(input.resource.path, "/"))
+]
+
+_fits(pattern, parts) if {
+	count(pattern) == count(parts)
+	every i, part in pattern {
+		_fits_one(part, parts[i])
+	}
+}
+
+_fits_one(part, given) if part == given
+
+_fits_one(part, given) if {
+	regex.match(`^\{[a-z][a-zA-Z0-9]*\}$`, part)
+	given != ""
+}
+
+_nothing := {"query": {}, "body": null}
+
+# What has no schema is not sent at all.
+_accepts(call, part) if {
+	object.get(call, part, null) == null
+	object.get(input, ["resource", part], _nothing[part]) == _nothing[part]
+}
+
+_accepts(call, part) if {
+	schema := call[part]
+	is_object(schema)
+	given := input.resource[part]
+	is_object(given)
+	json.match_schema(given, schema)[0] == true
+}

@@ -1,0 +1,188 @@
+"""The OWASP core rule set's own regression tests through the whole gateway: Envoy, the decision service, the rule set, GW-005.
+
+    python tests/conformance/core_rules.py TESTS [--root /]
+
+TESTS: the folder `tests/regression/tests` of a release of coreruleset/coreruleset, the one that Debian's modsecurity-crs is of.
+A test that expects a rule of paranoia level 1 to match passes when the call is stopped and the rule named, or when Envoy
+refused it before; one that expects a rule not to match passes when that rule is not named. Higher levels are not switched on,
+and answers are not looked at: their tests are counted as left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import collections
+import json
+import re
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote_plus
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from runtime_adapters.gateway.applying import GatewayFolder  # noqa: E402
+from runtime_adapters.gateway.process import Envoy, envoy_program  # noqa: E402
+from runtime_adapters.gateway.state import (  # noqa: E402
+    AppRoute,
+    Backend,
+    DecisionService,
+    Endpoint,
+    GatewayState,
+    Limits,
+    Listener,
+)
+from tests.contract.gateways import Upstream  # noqa: E402
+from tests.journeys.envoy import free_port  # noqa: E402
+from tests.journeys.service import EXAMPLES, Service  # noqa: E402
+
+_EXPECTED = re.compile(r'id "?(\d{6})')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tests", type=Path)
+    parser.add_argument("--root", default="/", help="below which Debian's packages are unpacked")
+    options = parser.parse_args()
+    levels = levels_of(Path(options.root) / "usr/share/modsecurity-crs/rules")
+    with tempfile.TemporaryDirectory() as folder, Gateway(Path(folder), options.root) as gateway:
+        counts, misses = collections.Counter(), collections.defaultdict(list)
+        for title, wanted, is_match, stage in stages(options.tests):
+            if levels.get(wanted) != 1:
+                counts["left out: another paranoia level, or no rule of a request"] += 1
+                continue
+            status, text = gateway.ask(stage)
+            result = judged(status, text, wanted, is_match=is_match)
+            counts[result] += 1
+            if result.startswith("MISSED"):
+                misses[wanted].append(f"{title} ({status})")
+    asked = sum(number for name, number in counts.items() if not name.startswith("left out"))
+    passed = sum(number for name, number in counts.items() if name.startswith("passed"))
+    for name, number in sorted(counts.items()):
+        print(f"{number:5} {name}")
+    print(f"{passed} of {asked} pass ({passed / asked:.1%})")
+    for rule, titles in sorted(misses.items()):
+        print(f"  {rule}: {', '.join(titles)}")
+
+
+def levels_of(folder: Path) -> dict[str, int]:
+    """The paranoia level of each rule about requests."""
+    found: dict[str, int] = {}
+    for file in folder.glob("REQUEST-9*.conf"):
+        for block in re.split(r"\n\s*\n", file.read_text()):
+            ids = re.findall(r"^[^#\n]*\bid:(\d{6})", block, re.MULTILINE)
+            level = re.search(r"paranoia-level/(\d)", block)
+            found.update({one: int(level[1]) for one in ids if level is not None})
+    return found
+
+
+def stages(folder: Path):
+    for file in sorted(folder.rglob("*.yaml")):
+        document = yaml.safe_load(file.read_text())
+        for test in document["tests"] if document["meta"].get("enabled", True) else ():
+            for row in test["stages"]:
+                stage = row["stage"]
+                output = stage["output"]
+                text, is_match = output.get("log_contains"), True
+                if text is None:
+                    text, is_match = output.get("no_log_contains", ""), False
+                wanted = _EXPECTED.search(str(text))
+                if wanted is not None:
+                    yield test["test_title"], wanted[1], is_match, stage["input"]
+
+
+def judged(status: int, text: str, wanted: str, *, is_match: bool) -> str:
+    named = set(re.findall(r"\b9\d{5}\b", text))
+    if not is_match:
+        return "passed: the rule did not match" if wanted not in named else "MISSED: the rule matched harmless input"
+    if wanted in named:
+        return "passed: stopped, and the rule named"
+    if status == 403 and named:
+        return "passed: stopped by other rules of the set"
+    if status in {400, 401, 404, 405, 413, 414, 415, 426, 431, 501, 505}:
+        return "passed: refused by the gateway before"
+    return f"MISSED: answered with {status}"
+
+
+class Gateway:
+    """Envoy in front of the service, both real; the app behind answers everything."""
+
+    def __init__(self, folder: Path, root: str) -> None:
+        self.service = Service(folder / "home", GOVERNANCE_EXT_AUTHZ="app_call", GOVERNANCE_ATTACK_RULES=root)
+        self.upstream, self.port, self.folder = Upstream("app"), free_port(), folder
+
+    def __enter__(self) -> Self:
+        self.service.start()
+        with self.service.client("platform") as client:
+            resource = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
+            assert (
+                client.post("/v1/decisions", json={"kind": "deploy", "resource": resource}).json()["effect"] == "allow"
+            )
+        # Public, without a list of calls and nearly without a quota, so that nothing but the rule set has a say.
+        path = self.service.home / "apps" / "where2eat.json"
+        known = json.loads(path.read_text())
+        del known["spec"]["api"]
+        known["spec"].update(audience="public", quotas={"requestsPerDay": 1_000_000, "costEurPerMonth": 50})
+        path.write_text(json.dumps(known))
+        port = int(self.service.url.rpartition(":")[2])
+        asked = DecisionService(Endpoint("127.0.0.1", port), self.service.key("service"), timeout_ms=60_000)
+        app = AppRoute(
+            "where2eat", "marketing", "d", ("localhost",), (Backend("stable", (self.upstream.endpoint,)),), ("eu",),
+            is_public=True, asks=True, limits=Limits(timeout_ms=60_000),
+        )  # fmt: skip
+        state = GatewayState((Listener("eu", "127.0.0.1", self.port, "eu"),), (app,), service=asked,
+                             access_log=str(self.folder / "access.log"))  # fmt: skip
+        gateway = GatewayFolder(self.folder / "xds", envoy_program())
+        gateway.apply(state)
+        self.envoy = Envoy(envoy_program(), gateway.path).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.envoy.stop()
+        self.service.stop()
+        self.upstream.stop()
+
+    def ask(self, given: dict) -> tuple[int, str]:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+                connection.sendall(wire(given))
+                raw = b""
+                while piece := connection.recv(65536):
+                    raw += piece
+        except OSError:
+            return 0, ""
+        head, _, body = raw.partition(b"\r\n\r\n")
+        found = re.match(rb"HTTP/1\.1 (\d{3})", head)
+        return (int(found[1]) if found else 0), body.decode("utf-8", "replace")
+
+
+def wire(given: dict) -> bytes:
+    """The request as the rule set's own runner sends it, in HTTP/1.1 and to our host."""
+    if given.get("encoded_request"):
+        return base64.b64decode(given["encoded_request"])
+    if given.get("raw_request"):
+        return given["raw_request"].encode()
+    headers = {str(name): str(value) for name, value in (given.get("headers") or {}).items()}
+    data = given.get("data") or ""
+    text = "\r\n".join(data) if isinstance(data, list) else str(data)
+    lower = {name.lower() for name in headers}
+    if text and not given.get("stop_magic"):
+        if "content-type" not in lower:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        if headers.get("Content-Type") == "application/x-www-form-urlencoded" and "%" not in text and "+" not in text:
+            text = "&".join("=".join(quote_plus(part) for part in pair.split("=", 1)) for pair in text.split("&"))
+    if text and "content-length" not in lower:
+        headers["Content-Length"] = str(len(text.encode()))
+    lines = [f"{given.get('method', 'GET')} {given.get('uri', '/')} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in {**headers, "Connection": "close"}.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n" + text).encode("utf-8", "surrogateescape")
+
+
+if __name__ == "__main__":
+    main()

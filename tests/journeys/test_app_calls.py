@@ -1,0 +1,137 @@
+"""What the gateway asks about a request to an app, over real HTTP, and the host that runs the app behind it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import stat
+import subprocess
+import sys
+
+import httpx
+import pytest
+import yaml
+
+from tests.contract.guests import ECHO, module
+from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
+
+pytestmark = pytest.mark.xdist_group("app-calls")
+LOOP = module("(loop $again (br $again))")
+WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
+FAILS = module("unreachable")
+WHO = {"x-subject": "ada", "x-role": "citizen", "x-tenant": "marketing", "x-region": "eu"}
+TRACE = "ef" * 16
+
+
+class Platform:
+    """A service with two workers, the host of its apps, and four apps that were deployed by decision."""
+
+    def __init__(self, folder) -> None:
+        self.service = Service(folder / "home", "--workers", "2", GOVERNANCE_EXT_AUTHZ="app_call").start()
+        self.gateway_key = self.service.key("service")
+        self.root = folder
+        with self.service.client("platform") as client:
+            for name, wasm in {"where2eat": ECHO, "loop": LOOP, "words": WORDS, "fails": FAILS}.items():
+                self.deploy(client, name, wasm)
+        self.socket = folder / "home" / "apps.sock"
+        self.log = (folder / "host.log").open("wb")
+        self.host = subprocess.Popen(
+            [sys.executable, "-c", MAIN, "runtime", "serve", "--root", str(folder)],
+            env=environment(self.service.home), cwd=ROOT, stdout=self.log, stderr=self.log,
+        )  # fmt: skip
+        self.service.wait_until(lambda: self.host.poll() is None and self.socket.exists())
+
+    def deploy(self, client, name: str, wasm: bytes) -> None:
+        (self.root / f"{name}.wasm").write_bytes(wasm)
+        resource = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
+        resource["metadata"]["name"] = name
+        spec = resource["spec"]
+        spec["quotas"] = {"requestsPerDay": 10, "costEurPerMonth": 50}
+        spec["runtime"]["caps"]["timeoutMs"] = 1000 if name == "loop" else 20_000
+        spec["runtime"]["module"] = {"path": f"{name}.wasm", "sha256": hashlib.sha256(wasm).hexdigest()}
+        answer = client.post("/v1/decisions", json={"kind": "deploy", "resource": resource}).json()
+        assert answer["effect"] == "allow", answer
+
+    def asked(self, client: httpx.Client, body: str = '{"group": "campaigns"}') -> httpx.Response:
+        headers = {**WHO, "x-app": "where2eat", "x-api-key": self.gateway_key, "content-type": "application/json",
+                   "host": "where2eat.example.com", "x-envoy-auth-partial-body": "false"}  # fmt: skip
+        return client.post(f"{self.service.url}/ext-authz/suggest", headers=headers, content=body)
+
+    def call(self, app: str, target: str = "/suggest?day=1&day=2", **headers: str) -> httpx.Response:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), timeout=60) as client:
+            sent = {**WHO, "x-app": app, "traceparent": f"00-{TRACE}-{'ab' * 8}-00", **headers}
+            return client.post(f"http://apps{target}", headers=sent, json={"group": "campaigns"})
+
+    def stop(self) -> None:
+        self.host.terminate()
+        self.host.wait(timeout=30)
+        self.service.stop()
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    running = Platform(tmp_path_factory.mktemp("apps"))
+    yield running
+    running.stop()
+
+
+def test_of_thirty_callers_at_two_workers_exactly_the_quota_passes_and_the_rest_hear_when_to_come_back(platform):
+    with httpx.Client(timeout=60) as client:
+        assert platform.asked(client, '{"group": "x\' OR 1=1"}').status_code == 403
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: platform.asked(client), range(30)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) - len(refused) == 10
+    assert {answer.status_code for answer in refused} == {429}
+    assert all(0 < int(answer.headers["retry-after"]) <= 86_400 for answer in refused)
+    assert {violation["rule"] for violation in refused[0].json()["violations"]} == {"GW-003"}
+    ids = {answer.headers["x-decision-id"] for answer in answers}
+    assert len(ids) == 30
+    assert ids <= {record["public"]["decision_id"] for record in platform.service.records(kind="app_call")}
+
+
+def test_an_app_reads_who_calls_and_what_and_its_answer_goes_back(platform):
+    answer = platform.call("where2eat")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "method": "POST", "path": "/suggest", "query": {"day": ["1", "2"]}, "body": {"group": "campaigns"},
+        "caller": {"subject": "ada", "role": "citizen", "tenant": "marketing"},
+    }  # fmt: skip
+    found = [record for record in platform.service.records() if record["public"].get("trace_id") == TRACE]
+    assert [record["kind"] for record in found] == ["runtime_started", "deploy"]
+
+
+@pytest.mark.parametrize(
+    ("app", "status", "code"),
+    [
+        ("loop", 504, "app_too_slow"),
+        ("fails", 502, "app_stopped"),
+        ("words", 502, "app_stopped"),
+        ("nobody", 404, "not_found"),
+    ],
+)
+def test_an_app_that_is_stopped_or_answers_nothing_readable_is_an_error_that_says_so(platform, app, status, code):
+    answer = platform.call(app)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    stopped = [r["public"]["app"] for r in platform.service.records() if r["kind"] == "runtime_stopped"]
+    assert (app in stopped) is (app in {"loop", "fails"})
+
+
+def test_a_module_that_was_changed_is_not_started_and_the_caller_hears_nothing_of_this_host(platform):
+    path = platform.root / "words.wasm"
+    path.write_bytes(WORDS[:-1] + b"\0")
+    answer = platform.call("words")
+    assert answer.status_code == 503
+    assert str(platform.root) not in answer.text
+    assert "digest_mismatch" in str(next(r for r in platform.service.records() if r["kind"] == "refused"))
+
+
+def test_nobody_but_this_account_reaches_the_apps(platform):
+    assert stat.S_IMODE(platform.socket.stat().st_mode) & 0o077 == 0
+
+
+def test_a_header_that_stands_twice_is_refused(platform):
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(platform.socket)), timeout=60) as client:
+        sent = [("x-app", "where2eat"), ("x-app", "loop"), *WHO.items()]
+        assert client.post("http://apps/suggest", headers=sent).status_code == 400

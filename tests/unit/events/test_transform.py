@@ -1,0 +1,112 @@
+"""Transformations: what JMESPath's own evaluator gives, within bounds, and nothing but a refusal for everything else."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+
+import jmespath
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from governance.enrich.events import schemas
+from governance.enrich.events.transform import BadTransform, check, transformed
+
+# A loaded machine is no finding.
+PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**6), 10**6)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),
+    max_leaves=12,
+)
+EXPRESSIONS = (
+    "a", "a.b", "a[0]", "a[*].b", "*.a", "a[]", "{x: a, y: b}", "[a, b]", "a || b", "a && b", "!a", "a == b", "a != `1`",
+    "a[?b > `1`]", "a | [0]", "a[::2]", "length(a)", "keys(@)", "sort(a)", "to_string(@)", "join(',', a)", "merge(a, b)",
+    "max_by(a, &b)", "map(&b, a)", "type(a)", "not_null(a, b)", "sum(a)", "reverse(a)", "contains(a, b)", "values(@)",
+)  # fmt: skip
+
+
+@PATIENT
+@given(st.sampled_from(EXPRESSIONS), JSON)
+@example("a == b", {"a": 1, "b": True})
+def test_it_gives_what_the_library_gives_and_leaves_the_event_alone(expression, data):
+    before = copy.deepcopy(data)
+    try:
+        expected = jmespath.search(expression, data)
+    except (jmespath.exceptions.JMESPathError, TypeError):
+        with pytest.raises(BadTransform):
+            transformed(expression, data)
+        return
+    found = transformed(expression, data)
+    assert json.dumps(found) == json.dumps(expected)
+    assert data == before
+
+
+@pytest.mark.filterwarnings("ignore:deprecated string literal:PendingDeprecationWarning")
+@PATIENT
+@given(st.text("ab.*[]{}:,|&!<>=?@'\"`()0123 ", max_size=40), JSON)
+def test_whatever_is_written_is_evaluated_or_refused(expression, data):
+    said = ""
+    try:
+        transformed(expression, data)
+    except BadTransform as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "|".join(["[@,@]"] * 60),
+        "to_string(" + "|".join(["[@,@]"] * 30) + ")",
+        "|".join(["{a: @, b: @}"] * 40) + " | @ == @",
+        "|".join(["join('', [@,@])"] * 60),
+        "|".join(["[@,@][]"] * 40),
+        "contains([" + "|".join(["[@,@]"] * 30) + "], @)",
+        "[*]." + "[].".join(["[@,@]"] * 30),
+    ],
+)
+def test_an_expression_that_grows_without_end_is_stopped_the_same_way_each_time(expression):
+    begun = time.process_time()
+    for _ in range(2):
+        with pytest.raises(BadTransform, match="more work"):
+            transformed(expression, "x" * 64 if "join" in expression else ["x"] * 20)
+    assert time.process_time() - begun < 20
+
+
+def test_a_refusal_does_not_quote_the_event():
+    with pytest.raises(BadTransform) as caught:
+        transformed("sum(contact)", {"contact": "ada@example.com"})
+    assert "ada" not in str(caught.value)
+
+
+def test_what_is_deep_comes_through():
+    check("not_null(" * 12 + "a" + ")" * 12)
+    assert transformed("not_null(" * 12 + "a" + ")" * 12, {"a": 3}) == 3
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "http://127.0.0.1:1/schema.json"}, {"$ref": "file:///etc/passwd"}, {"type": "no"}, {"pattern": "(?=a)"},
+        {"pattern": "("}, {"$ref": "#/nowhere"}, [], None, {"description": "x" * 70_000},
+    ],
+)  # fmt: skip
+def test_a_schema_that_reaches_out_or_cannot_be_held_against_is_refused(schema):
+    with pytest.raises(schemas.BadEventSchema):
+        schemas.check(schema)
+
+
+def test_a_pattern_that_would_stall_others_is_matched_at_once_and_the_value_is_not_quoted():
+    schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+    begun = time.process_time()
+    [error] = schemas.errors_of(schema, {"a": "a" * 50_000 + "!"})
+    assert time.process_time() - begun < 10
+    assert error["pointer"] == "/a"
+    assert "aaaa" not in error["message"]
