@@ -53,6 +53,7 @@ bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/scanning.py
 	@$(BIN)/python tests/benchmarks/gateway.py
 	@$(BIN)/python tests/benchmarks/runtime.py
+	@$(BIN)/python tests/benchmarks/broker_cost.py
 	@$(BIN)/python tests/benchmarks/evidence.py --records 50000
 
 fuzz: setup ## 100,000 broken AdmissionReviews: no worker dies, no yes without a decision on record

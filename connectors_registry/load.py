@@ -14,6 +14,10 @@ AUTH: dict[str, tuple[str, ...]] = {
     "person": (), "token_exchange": ("token_url", "audience"),
 }  # fmt: skip
 FLOWS = ("authorization_code", "client_credentials", "device_code", "token_exchange")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+# Formats whose records stand alone, so that each may be decided on before the next has come.
+STREAMS = ("ndjson", "sse", "csv")
+_SEGMENT = re.compile(r"[A-Za-z0-9._~:@$()=,'+-]+|\{[A-Za-z][A-Za-z0-9_]*\}")
 # What a flow in which a person consents needs to know.
 _FLOW_NEEDS = {"authorization_code": "authorization_url", "device_code": "device_authorization_url"}
 _OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_authorization_url")
@@ -26,7 +30,11 @@ _CONNECTOR: dict[str, type] = {
 }  # fmt: skip
 _CONNECTOR_OPTIONAL: dict[str, type] = {
     "retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP, "per_minute": _MAP, "oauth": _MAP, "documentation": _TEXT,
-    "region_hosts": _MAP,
+    "region_hosts": _MAP, "usage_limits": _LIST,
+}  # fmt: skip
+_OPERATION: dict[str, type] = {"name": _TEXT, "method": _TEXT, "paths": _LIST, "scope": _TEXT}
+_OPERATION_OPTIONAL: dict[str, type] = {
+    "cost_microeur": int, "request": _MAP, "response": _MAP, "stream": _TEXT, "reserved": _LIST,
 }  # fmt: skip
 _TENANT: dict[str, type] = {
     "name": _TEXT, "business_area": _TEXT, "cost_centers": _LIST, "connectors": _LIST, "quotas": _MAP, "regions": _LIST,
@@ -86,12 +94,47 @@ def _connector(document: dict[str, Any], path: str) -> None:
         if not isinstance(host, str) or "*" in host or "/" in host or host != host.lower():
             raise BadEntry(f"{path}: host {host!r} is not one plain host name in lower case")
 
+    _check_operations(document, path)
     _check_limits(document, path)
     _check_auth(document, path)
     _check_oauth(document, path)
     for region, hosts in document.get("region_hosts", {}).items():
         if region not in document["regions"] or not isinstance(hosts, list) or set(hosts) - set(document["hosts"]):
             raise BadEntry(f"{path}: region_hosts.{region} names a region or a host that the entry does not have")
+
+
+def _check_operations(document: dict[str, Any], path: str) -> None:
+    names = [one.get("name") for one in document["operations"] if isinstance(one, dict)]
+    for index, one in enumerate(document["operations"]):
+        where = f"{path}: operations.{index}"
+        if not isinstance(one, dict):
+            raise BadEntry(f"{where}: not a mapping")
+        _check_members(one, _OPERATION, _OPERATION_OPTIONAL, where)
+        if names.count(one["name"]) > 1:
+            raise BadEntry(f"{where}: a second operation {one['name']!r}")
+        if one["method"] not in METHODS or one["scope"] not in document["scopes"]:
+            raise BadEntry(f"{where}: method or scope is not one of {', '.join(METHODS)} and of the entry's scopes")
+        if isinstance(one.get("cost_microeur"), bool) or one.get("cost_microeur", 0) < 0:
+            raise BadEntry(f"{where}: cost_microeur is a whole number of millionths of a euro a call")
+        if one.get("stream", STREAMS[0]) not in STREAMS:
+            raise BadEntry(f"{where}: stream is not one of {', '.join(STREAMS)}")
+        if (
+            "stream" in one
+            and document["fields"]
+            and not any(field["pointer"][:1] == ["*"] for field in document["fields"])
+        ):
+            raise BadEntry(
+                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*")'
+            )
+        if not one["paths"] or not all(map(_is_template, one["paths"])):
+            raise BadEntry(f"{where}: paths are templates such as /people/{{id}}, one whole segment a parameter")
+
+
+def _is_template(template: Any) -> bool:
+    if not isinstance(template, str) or not template.startswith("/"):
+        return False
+    parts = template[1:].split("/")
+    return all(_SEGMENT.fullmatch(part) and part not in {".", ".."} for part in parts)
 
 
 def _check_limits(document: dict[str, Any], path: str) -> None:

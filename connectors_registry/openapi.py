@@ -39,7 +39,7 @@ def entry_from(document: Any, name: str, *, owner: str, review_by: str) -> dict[
     for path, item in _object(document, "paths", "/paths").items():
         for method in (method for method in _METHODS if isinstance(item, dict) and method in item):
             operation = _operation(item[method], document, method, path, schemes)
-            operation["paths"] = [base + _fixed_part(path)]
+            operation["paths"] = [base + path]
             operations.append(operation)
             level = "read" if method in _READING and access.get(operation["scope"]) != "write" else "write"
             access[operation["scope"]] = level
@@ -120,12 +120,6 @@ def _operation(
 
 def _is_oauth(scheme: Any) -> bool:
     return isinstance(scheme, dict) and scheme.get("type") == "oauth2"
-
-
-def _fixed_part(path: str) -> str:
-    """The path up to its first parameter: what lies below it belongs to the operation as well."""
-    fixed = path.partition("{")[0]
-    return fixed if fixed == path else fixed.rstrip("/")
 
 
 def _object(owner: dict[str, Any], member: str, where: str) -> dict[str, Any]:

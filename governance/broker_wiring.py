@@ -111,6 +111,7 @@ def sender_of(settings: Settings) -> Sender:
         settings.number("connector_deadline_ms") / 1000,
         settings.number("max_body_bytes"),
         settings.number("connector_max_bytes"),
+        settings.number("connector_stream_bytes"),
     )
     return Sender(Addresses(read_pins(settings.text("connector_pins"))), bounds)
 

@@ -151,6 +151,7 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting("connector_deadline_ms", "15000", "how long a call to a connector may take as a whole"),
     Setting("connector_max_bytes", "1048576", "largest answer of a connector, as it came and unfolded"),
+    Setting("connector_stream_bytes", "67108864", "largest answer that is passed on record by record"),
     Setting(
         "secrets_key", "", "file with the key that opens the stored credentials; empty: secrets.key in the home folder"
     ),

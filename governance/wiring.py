@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.events.facts import EventFacts
+from governance.enrich.operation_facts import OperationFacts
 from governance.enrich.pii.policy import scan_policy
 from governance.enrich.presidio_worker import DeepScanner
 from governance.enrich.registry_facts import RegistryFacts
 from governance.enrich.scan import ScanFacts
 from governance.enrich.schema import SchemaFacts
+from governance.enrich.scope_facts import ScopeFacts
 from governance.enrich.urls import UrlFacts
 from governance.errors import CallerError, DependencyError, RuleError
 from governance.log_wiring import open_reader, open_recorder, state_of
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
     from governance.settings import Settings
+
+
+_SCOPES_LOOK_BACK_DAYS = 31
 
 
 def active_of(settings: Settings) -> Active:
@@ -226,10 +231,28 @@ def enrichers_of(
         AppFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
+        OperationFacts(registry.connectors),
+        ScopeFacts(lambda app: directory.app(app) is not None, lambda app: scope_use_of(settings, registry, app)),
         EventFacts(directory.app),
         ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
         DesignReviewFacts(registry.connectors, review_store_of(settings)),
     ]
+
+
+def scope_use_of(settings: Settings, registry: Registry, app: str) -> Json:
+    """What the log says about the use of an app's scopes; nothing where there is no log yet."""
+    from datetime import UTC, datetime, timedelta
+
+    from governance.platform.scope_use import scope_use
+
+    # A day more than the rule asks about, so that a whole period was looked at.
+    since = (datetime.now(UTC) - timedelta(days=_SCOPES_LOOK_BACK_DAYS)).isoformat(timespec="seconds")
+    try:
+        log = open_reader(settings)
+    except CallerError:
+        return {"looked_since": since, "scopes": []}
+    with closing(log):
+        return scope_use(log, registry.connectors, app, since.replace("+00:00", "Z"))
 
 
 def connectors_by_host() -> dict[str, str]:

@@ -74,8 +74,7 @@ def registry(folder: Path, **changes) -> Path:
 
 
 def connectors(*scopes: str) -> list[dict]:
-    used = {"scopes": list(scopes), "purpose": PURPOSE, "hosts": [HOST]}
-    return [{"name": name, **used} for name in ("calendar", "other")]
+    return [{"name": "calendar", "scopes": list(scopes), "purpose": PURPOSE, "hosts": [HOST]}]
 
 
 def template() -> dict:

@@ -64,12 +64,18 @@ def _member(value: Json, name: str) -> Json:
 
 
 # How the broker calls, and words for people.
-_NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentation"})
+_NOT_FOR_RULES = frozenset({"title", "review_by", "auth", "oauth", "documentation", "region_hosts", "usage_limits"})
+# Schemas are for whoever checks shapes; a rule needs to know that there is one.
+_SCHEMAS = ("request", "response")
 
 
 def _shaped(entry: Json) -> Json:
-    """The entry as rules read it: scopes as name to access, without the plain words."""
+    """The entry as rules read it: scopes as name to access, without the plain words; of schemas, which there are."""
     kept = {k: v for k, v in entry.items() if k not in _NOT_FOR_RULES}
+    kept["operations"] = [
+        {**{k: v for k, v in one.items() if k not in _SCHEMAS}, "shaped": [name for name in _SCHEMAS if name in one]}
+        for one in entry["operations"]
+    ]
     return {
         **kept,
         "scopes": {scope: about["access"] for scope, about in entry["scopes"].items()},

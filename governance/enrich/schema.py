@@ -97,13 +97,14 @@ def violations(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, s
         yield path, f"has to be at least {rules['minimum']}"
 
 
-_ARTICLE = {"object": "an object", "array": "a list", "string": "text", "number": "a number"}
+_ARTICLE = {"object": "an object", "array": "a list", "string": "text", "number": "a number",
+            "boolean": "true or false"}  # fmt: skip
 
 
 def _is(kind: str, value: Json) -> bool:
     if kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, {"object": dict, "array": list, "string": str}[kind])
+    return isinstance(value, {"object": dict, "array": list, "string": str, "boolean": bool}[kind])
 
 
 def _object(rules: Json, value: Json, path: _Path) -> Iterator[tuple[_Path, str]]:

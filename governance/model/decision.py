@@ -48,7 +48,8 @@ class Obligation(NamedTuple):
     """Something the enforcement point must do for the answer to hold."""
 
     type: str
-    """mask | drop | tokenize | egress_allow | runtime_class | caps | approval | residency | header | label"""
+    """mask | drop | tokenize | egress_allow | runtime_class | caps | approval | residency | header | label |
+    operation"""
     rule: str
     """Name of the obligation rule that asked for it."""
     value: Json

@@ -47,7 +47,9 @@ class Facts(NamedTuple):
       limits{}, owner, tenants[], retires_at, replaced_by}]`: the registry's entry for each connector that the request
       names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
-      `read`, `write` or `admin`. `operations`: `[{name, method, paths[], scope}]`, `paths` being prefixes. `fields`:
+      `read`, `write` or `admin`. `operations`:
+      `[{name, method, paths[], scope, cost_microeur?, stream?, reserved[]?, shaped[]}]`, `paths` being templates
+      (`/people/{id}`), `shaped` those of `request` and `response` that have a schema. `fields`:
       `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
       `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
       others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
@@ -60,6 +62,8 @@ class Facts(NamedTuple):
       regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
+    - `shapes`: for calls, and for answers that name their `operations`: `{operation: [{path, message}]}` for each that has a
+      schema, `path` being segments into the resource; an empty list is a shape that fits
     - `pii`, `secrets`: `[{pointer, entity, score, reason, decode[]?, span[start, end]?, within?}]`: pointers into the
       resource; `score` from 0 to 1; `reason`: `checksum`, `form`, `prefix`, `context`, `name` or `column`; `decode`: how it
       was hidden, outermost first (`base64`, `url`, `split` …); `span`: characters of the text at `pointer`, absent where it
@@ -71,8 +75,11 @@ class Facts(NamedTuple):
       model is configured and has not reviewed this design: then `review` stands in `unavailable` too. `severity`: `info`,
       `low`, `medium`, `high`, `critical`; `category` as in `enrich/threats.py`; `source`: `checklist` or `model`;
       `review_id`: the audit record of the model's review
-    - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today}`: calls before
-      this one: of the business area today, of the app within 60 s, of the app and of the tenant today; absent where no
+    - `scope_use`: for a deploy of an app that was deployed before: `{looked_since, scopes[{connector, scope, asked_since,
+      last_used}]}`: RFC 3339, `last_used` empty where no call since `looked_since` used the scope
+    - `usage`: `{calls_today{connector: n}, calls_last_minute{connector: n}, app_calls_today, tenant_calls_today,
+      app_microeur, tenant_microeur}`: before this call: of the business area today, of the app within 60 s, of the app and
+      of the tenant today; millionths of a euro that both spent this month; absent where no
       meter runs. For an app call `{requests{app{day, month}, tenant{day, month}}}`: those let through before it
     - `attack`: `{engine, score, rules[]}`: what the OWASP core rule set says of an app call: anomaly score and the ids of the
       rules that matched; absent where the audience does not ask for it

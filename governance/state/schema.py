@@ -34,6 +34,8 @@ CREATE INDEX usage_calls_of ON usage_calls (app, connector, at);
 CREATE TABLE usage_days (day text, sort text, name text, n bigint NOT NULL, PRIMARY KEY (day, sort, name));
 CREATE TABLE usage_requests (
     period text, sort text, name text, n bigint NOT NULL, PRIMARY KEY (period, sort, name));
+CREATE TABLE usage_costs (
+    month text, sort text, name text, microeur bigint NOT NULL, PRIMARY KEY (month, sort, name));
 """
 MIGRATIONS = (_FIRST,)
 _LOCK = 0x73746174

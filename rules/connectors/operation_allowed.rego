@@ -9,11 +9,10 @@
 #   remediation: Use one of the operations in the connector's page of the catalog, with its scope.
 package platform.rules.connectors.operation_allowed
 
-import data.platform.lib.destination
-import data.platform.lib.lists
+import data.platform.lib.operation
 
 deny contains v if {
-	count(_matching) == 0
+	count(operation.called) == 0
 	v := {
 		"path": ["resource", "method"],
 		"message": sprintf("The connector %s has no operation for method %s on this path that the call may use.", [
@@ -21,21 +20,4 @@ deny contains v if {
 			json.marshal(object.get(input, ["resource", "method"], "")),
 		]),
 	}
-}
-
-_matching contains operation.name if {
-	some c in destination.entries
-	some operation in c.operations
-	operation.method == input.resource.method
-	object.get(input, ["resource", "operation"], operation.name) == operation.name
-	operation.scope in lists.at(["resource", "scopes"])
-	some prefix in lists.of(operation, "paths")
-	_lies_under(lists.text_of(object.get(input, ["facts", "url"], {}), "path"), prefix)
-}
-
-_lies_under(path, prefix) if path == prefix
-
-_lies_under(path, prefix) if {
-	is_string(prefix)
-	startswith(path, concat("", [trim_suffix(prefix, "/"), "/"]))
 }

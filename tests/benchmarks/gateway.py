@@ -104,7 +104,10 @@ def app(number: int, upstream: int, redact: tuple[str, ...]) -> AppRoute:
     )  # fmt: skip
 
 
-def start(file: Path, port: int, action: dict, upstream: int = 0) -> subprocess.Popen[bytes]:
+def start(
+    file: Path, port: int, action: dict, upstream: int = 0, transport: dict | None = None
+) -> subprocess.Popen[bytes]:
+    """A plain Envoy; `transport`: the transport socket towards its upstream, where that speaks TLS."""
     hcm = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
     router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
     host = {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **action}]}
@@ -118,6 +121,7 @@ def start(file: Path, port: int, action: dict, upstream: int = 0) -> subprocess.
     }  # fmt: skip
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address(upstream)}}]}]
     cluster = {"name": "up", "load_assignment": {"cluster_name": "up", "endpoints": endpoints}}
+    cluster |= {"transport_socket": transport} if transport else {}
     file.write_text(
         json.dumps({"static_resources": {"listeners": [listener], "clusters": [cluster] if upstream else []}})
     )

@@ -265,9 +265,21 @@ class TestEveryStore:
         taken = [meter.take(call, 100.0, day) for meter in (here, there, here)]
         assert [one.usage["calls_today"]["hris"] for one in taken] == [0, 1, 2]
         assert [one.usage["calls_last_minute"]["hris"] for one in taken] == [0, 1, 2]
-        there.give_back(taken[0])
+        there.finish(taken[0], None)
         usage = there.take(call, 161.0, day).usage
         assert (usage["calls_last_minute"]["hris"], usage["app_calls_today"]) == (0, 2)
+        here.close()
+        there.close()
+
+    def test_what_calls_cost_is_set_aside_and_settled_once_for_all(self, place):
+        call, day = Call("lunch", "t", "a", "hris", 500), "2026-11-25"
+        here, there = Meter(place.counters()), Meter(place.counters())
+        first, second = here.take(call, 100.0, day), there.take(call, 100.0, day)
+        assert (second.usage["app_microeur"], second.usage["tenant_microeur"]) == (500, 500)
+        there.finish(first, 200)
+        here.finish(second, None)
+        usage = here.take(call._replace(app="dinner"), 100.0, day).usage
+        assert (usage["app_microeur"], usage["tenant_microeur"]) == (0, 200)
         here.close()
         there.close()
 

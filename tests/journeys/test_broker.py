@@ -75,6 +75,28 @@ def test_from_token_to_masked_answer_in_two_records_of_one_trace(service):
     }
 
 
+def test_an_answer_that_streams_comes_in_lines_and_says_where_it_ends(service, vendor):
+    """Each part of it is a decision of its own, on record; a part that is refused is the last."""
+    asked = {"method": "GET", "url": f"https://{HOST}/v1/employees/export", "scopes": ["employees:read"]}
+    headers = {"authorization": f"Bearer {token(service, 'streams')}", "accept": "application/x-ndjson"}
+    with httpx.stream("POST", f"{service.url}/v1/connectors/hris/calls", json=asked, headers=headers) as answer:
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+        first, *parts, last = map(json.loads, answer.iter_lines())
+    assert (first["effect"], first["answer"]["status"], last) == ("allow", 200, {"end": True, "records": 2})
+    people = [person for part in parts for person in part["records"]]
+    assert [person["dietaryPreference"] for person in people] == ["vegan", "gluten-free"]
+    assert {person["name"] for person in people} == {"[masked]"}
+    with service.client("auditor") as auditor:
+        page = auditor.get("/v1/audit/records", params={"trace_id": first["trace_id"]}).json()
+    recorded = {record["public"]["decision_id"] for record in page["records"]}
+    assert {first["call_decision_id"], *(part["answer_decision_id"] for part in parts)} == recorded
+    refused = httpx.post(
+        f"{service.url}/v1/connectors/hris/calls", json={**asked, "method": "PUT"}, headers=headers, timeout=60
+    )
+    (only,) = map(json.loads, refused.text.splitlines())
+    assert (only["effect"], "answer" in only) == ("deny", False)
+
+
 def test_a_refusal_names_its_rule_and_brings_nothing(service, vendor):
     before = len(vendor.asked)
     said = call(service, token(service, "two"), headers={"host": "intranet.example.com"}).json()

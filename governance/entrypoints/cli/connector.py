@@ -1,4 +1,4 @@
-"""`governance connector list|show|call|import|retire`: the registry from the terminal, and one call through the broker."""
+"""`governance connector list|show|call|import|retire|unused`: the registry from the terminal, and a call through the broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.errors import CallerError, NotFound
 from governance.settings import from_environment
-from governance.wiring import directory_of, registry_of
+from governance.wiring import directory_of, registry_of, scope_use_of
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +30,8 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         return _call(settings, options, stdin, stdout)
     if options.verb == "import":
         return _import(options, stdin, stdout)
+    if options.verb == "unused":
+        return _unused(settings, options, stdout)
     return _retire(settings, options, stdout, stderr)
 
 
@@ -116,6 +118,23 @@ def _retire(settings: Settings, options: argparse.Namespace, stdout: TextIO, std
     return 0
 
 
+def _unused(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
+    """Scopes that apps hold, and the last day on which a call used each; exit 1 where one was not used."""
+    registry, is_unused = registry_of(settings), False
+    names = [options.app] if options.app else [name for name, _ in directory_of(settings).specs()]
+    for name in names:
+        if directory_of(settings).app(name) is None:
+            raise NotFound(f"no app {name[:63]!r} was deployed")
+        use = scope_use_of(settings, registry, name)
+        for row in use["scopes"]:
+            is_unused = is_unused or not row["last_used"]
+            last = row["last_used"][:10] or f"not since {use['looked_since'][:10]}"
+            stdout.write(
+                f"{name:<20} {row['connector']:<18} {row['scope']:<40} asked {row['asked_since'][:10]}  used {last}\n"
+            )
+    return int(is_unused)
+
+
 def _connectors_of(spec: Any) -> set[str]:
     rows = spec.get("connectors", []) if isinstance(spec, dict) else []
     return {str(row.get("name")) for row in rows if isinstance(row, dict)}
@@ -163,6 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("file", help="- reads standard input")
     imports.add_argument("--owner", required=True)
     imports.add_argument("--review-by", required=True, metavar="YYYY-MM-DD")
+    unused = verbs.add_parser("unused", help="which scopes apps hold, and when a call last used each; 1: one is unused")
+    unused.add_argument("app", nargs="?", default="")
     retire = verbs.add_parser("retire", help="who is affected, and the entry with its grace period")
     retire.add_argument("name")
     retire.add_argument("--at", required=True, metavar="YYYY-MM-DD")

@@ -19,17 +19,19 @@ from governance.model.request import Source
 from governance.settings import Settings, from_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from governance.model.decision import Decision
     from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
-    from governance.platform.broker.calls import Broker
+    from governance.platform.broker.calls import Broker, Called
     from governance.platform.broker.doubles import Double
 
 _LEAD = Source("cli.demo", "marketing-lead")
 _PLATFORM = Source("cli.demo", "platform-team")
 _HR = "api.hris.example.com"
+_PLAIN: Json = {"method": "GET", "url": f"https://{_HR}/scim/v2/Users", "scopes": ["employees:read"]}
+_A_MINUTE_S_CALLS = 60
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
@@ -76,6 +78,8 @@ class _Demo:
             self._call(line)
             self._flow(line)
         self._gateway()
+        with for_cli(self._settings) as line:
+            self._too_often(line)
         return self._evidence()
 
     # -- scenes ------------------------------------------------------------------------------------------------------
@@ -136,20 +140,34 @@ class _Demo:
         self._say(f"   Recorded as {decision.decision_id} under bundle {decision.revision[:19]}…\n")
 
     def _call(self, line: Pipeline) -> None:
-        import asyncio
-
-        from governance.broker_wiring import broker_of, secrets_of
-        from governance.platform.broker.doubles import Double, hris, write_pins
+        from governance.broker_wiring import secrets_of
 
         self._title("4  The running app asks the HR system who is in the team")
         secrets_of(self._settings).put("marketing/hris", self._credential)
-        double = Double(_HR, self._folder / "hr", hris(self._credential)).start()
+        self._at_the_hr_system(line, "hr", self._asked)
+        self._say("")
+
+    def _too_often(self, line: Pipeline) -> None:
+        """After the gateway, whose callers would find the minute used up."""
+        self._say("   The app goes on asking the HR system, until its minute holds no more:")
+        self._at_the_hr_system(line, "hr-again", self._asked_too_often)
+        self._say("")
+
+    def _at_the_hr_system(
+        self, line: Pipeline, folder: str, scene: Callable[[Broker, Double], Awaitable[None]]
+    ) -> None:
+        import asyncio
+
+        from governance.broker_wiring import broker_of
+        from governance.platform.broker.doubles import Double, hris, write_pins
+
+        double = Double(_HR, self._folder / folder, hris(self._credential)).start()
         write_pins(self._pins, double)
 
         async def ask() -> None:
             broker = broker_of(self._settings, line)
             try:
-                await self._asked(broker, double)
+                await scene(broker, double)
             finally:
                 await broker.close()
 
@@ -159,12 +177,8 @@ class _Demo:
             double.stop()
 
     async def _asked(self, broker: Broker, double: Double) -> None:
-        """One call that is allowed, and two that never leave."""
-        from governance.platform.broker.tokens import Caller
-
-        app = Caller("where2eat", "marketing", "where2eat-1")
-        plain = {"method": "GET", "url": f"https://{_HR}/scim/v2/Users", "scopes": ["employees:read"]}
-        called = await broker.call(app, "hris", plain, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+        """One call that is allowed, and those that never leave."""
+        called = await _called(broker, _PLAIN)
         if called.answer_decision is None:
             raise InternalError(f"the demo expected an answer: {called.call.reason}")
         self._expect(called.answer_decision, "allow")
@@ -175,16 +189,34 @@ class _Demo:
         self._say("   double on this machine answers for the HR system). It decided on the answer as well:")
         for name in ("id", "name", "emails", "department", "dietaryPreference"):
             self._say(f"     {name:<18} {json.dumps(seen[name])}")
-        forged = {**plain, "headers": {"Host": "payroll.intranet.example.com"}}
-        computed = {**plain, "url": "https://hr-mirror.example.net/scim/v2/Users"}
-        for words, asked in (("with a forged Host header", forged), ("to a host it computed while running", computed)):
-            called = await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())
+        forged = {**_PLAIN, "headers": {"Host": "payroll.intranet.example.com"}}
+        computed = {**_PLAIN, "url": "https://hr-mirror.example.net/scim/v2/Users"}
+        unlisted = {**_PLAIN, "url": f"https://{_HR}/v1/salaries"}
+        broad = {**_PLAIN, "scopes": ["employees:read", "employees:write"]}
+
+        async def refused(words: str, asked: Json) -> None:
+            called = await _called(broker, asked)
             self._expect(called.call, "deny")
             self._say(f"   The same call {words}: REFUSED")
             self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
+
+        await refused("with a forged Host header", forged)
+        await refused("to a host it computed while running", computed)
+        await refused("for a path that no operation has", unlisted)
+        await refused("with one scope more than it was granted", broad)
         if len(double.asked) != 1:
             raise InternalError(f"the HR system was asked {len(double.asked)} times; one call was allowed")
-        self._say("   The HR system heard of one call.\n")
+        self._say("   The HR system heard of one call.")
+
+    async def _asked_too_often(self, broker: Broker, double: Double) -> None:
+        """Calls until one is refused, of which the HR system hears nothing."""
+        allowed = 0
+        while (called := await _called(broker, _PLAIN)).call.is_allowed and allowed < _A_MINUTE_S_CALLS:
+            allowed += 1
+        self._expect(called.call, "deny")
+        if len(double.asked) != allowed:
+            raise InternalError(f"the HR system was asked {len(double.asked)} times; {allowed} calls were allowed")
+        self._say(f"     {called.call.violations[0].rule}: {called.call.violations[0].message}")
 
     def _flow(self, line: Pipeline) -> None:
         self._title("5  The app tries to send a list of people to a host nobody approved")
@@ -297,3 +329,10 @@ class _Demo:
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
         self._out.flush()
+
+
+async def _called(broker: Broker, asked: Json) -> Called:
+    from governance.platform.broker.tokens import Caller
+
+    app = Caller("where2eat", "marketing", "where2eat-1")
+    return await broker.call(app, "hris", asked, entry_point="cli.demo", trace_id=os.urandom(16).hex())

@@ -207,6 +207,7 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/v1/connectors", connectors.listing, _EVERYBODY, "The registered connectors"),
     Route("GET", "/v1/connectors/{name}", connectors.show, _EVERYBODY, "One registered connector"),
+    Route("GET", "/v1/apps/{name}/scopes", connectors.scopes, _READS, "Scopes of an app, and when each was last used"),
     Route(
         "POST",
         "/v1/apps/{name}/tokens",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote
 from governance.errors import CallerError, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -54,6 +54,8 @@ class Answer(NamedTuple):
     headers: Headers = ()
     file: str = ""
     """Path of a file that is sent instead of `body`, piece by piece."""
+    stream: AsyncIterator[bytes] | None = None
+    """Pieces that are sent instead of `body` as they come; an error in between closes the connection."""
 
 
 class UnsupportedMedia(CallerError):
@@ -142,6 +144,11 @@ class Call:
         self.body = gunzipped(raw, limit) if encoding == b"gzip" else raw
         self.is_read = True
         return self.body
+
+    async def gone(self) -> None:
+        """Return once the caller has hung up; to be awaited only after the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _read(self, limit: int) -> bytes:
         pieces: list[bytes] = []
@@ -233,6 +240,9 @@ async def send_answer(send: Send, answer: Answer, *, gzip: bool = False) -> None
     if answer.file:
         await _send_file(send, answer)
         return
+    if answer.stream is not None:
+        await _send_stream(send, answer, answer.stream)
+        return
     body = answer.body
     headers = [(b"content-type", answer.content_type), *answer.headers]
     if gzip and len(body) > _WORTH_COMPRESSING:
@@ -242,6 +252,14 @@ async def send_answer(send: Send, answer: Answer, *, gzip: bool = False) -> None
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(send: Send, answer: Answer, pieces: AsyncIterator[bytes]) -> None:
+    headers = [(b"content-type", answer.content_type), *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_file(send: Send, answer: Answer) -> None:

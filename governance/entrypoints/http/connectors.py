@@ -2,36 +2,108 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
+from audit.errors import AuditError
 from audit.record import Entry
-from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import body_of
-from governance.errors import CallerError, Forbidden, NotFound, NotSignedIn
+from governance.entrypoints.http.asgi import Answer, json_answer, json_bytes
+from governance.entrypoints.http.decisions import body_of, recorded_reading
+from governance.errors import (
+    CallerError,
+    Forbidden,
+    GovernanceError,
+    InternalError,
+    NotFound,
+    NotSignedIn,
+    RecordNotDurable,
+)
 from governance.model.moment import new_decision_id, utc_now
+from governance.model.request import Source
 from governance.normalise.requests import is_app_name
 from governance.platform.broker.calls import called_json
 from governance.platform.broker.tokens import LONGEST_S, Caller
-from governance.wiring import registry_of
+from governance.wiring import registry_of, scope_use_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.request import Json
+    from governance.platform.broker.calls import Called
     from governance.platform.keys import Identity
+
+# Who accepts this gets an answer whose records stand alone as they come.
+_LINES = "application/x-ndjson"
 
 
 async def call(worker: Worker, call: Call, _: Identity) -> Answer:
     """One call of an app: a refusal is a 200 with `effect: "deny"` and no answer, as everywhere."""
     caller = caller_of(worker, call)
     asked = await body_of(worker, call)
+    if call.header(b"accept").partition(";")[0].strip().lower() == _LINES:
+        parts = worker.broker.stream(
+            caller, call.params[0], asked, entry_point="http.connectors", trace_id=call.trace.trace_id
+        )
+        # What goes wrong before the first part is an answer like any other.
+        first = await anext(parts)
+        _count(worker, first)
+        stream = _lines(worker, call, caller, first, parts)
+        return Answer(200, b"", _LINES.encode(), ((b"cache-control", b"no-store"),), stream=stream)
     called = await worker.broker.call(
         caller, call.params[0], asked, entry_point="http.connectors", trace_id=call.trace.trace_id
     )
-    for decision in (called.call, called.answer_decision):
+    _count(worker, called)
+    return json_answer(called_json(called))
+
+
+def _count(worker: Worker, called: Called, *, is_more: bool = False) -> None:
+    for decision in (None if is_more else called.call, called.answer_decision):
         if decision is not None:
             worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
-    return json_answer(called_json(called))
+
+
+async def _lines(
+    worker: Worker, call: Call, caller: Caller, first: Called, parts: AsyncGenerator[Called]
+) -> AsyncIterator[bytes]:
+    """JSON lines: what became of the call; `{records, answer_decision_id}` for each part; last `{end, records}`.
+
+    A stream that was cut has no `end`: its last line is a refused `decision`, or an `error`; both are on record.
+    """
+    gone = asyncio.ensure_future(call.gone())
+    count = 0
+    try:
+        yield _line(called_json(first))
+        async for part in parts:
+            _count(worker, part, is_more=True)
+            if part.refusal is not None:
+                yield _line(called_json(part))
+                return
+            count += len(part.answer)
+            answered = part.answer_decision.decision_id if part.answer_decision is not None else None
+            yield _line({"records": part.answer, "answer_decision_id": answered})
+            if gone.done():
+                return
+        if first.refusal is None:
+            yield _line({"end": True, "records": count})
+    except (GovernanceError, AuditError) as error:
+        hint = error.hint if isinstance(error, GovernanceError) else ""
+        yield _line({"error": {"code": error.code, "detail": str(error), "hint": hint}})
+    except Exception as error:  # noqa: BLE001  the outermost edge of a stream: the caller hears no, the log says what
+        failure = InternalError(f"unexpected {type(error).__name__}")
+        source = Source("http.connectors", caller.actor, ("app",), "", call.trace.trace_id)
+        with contextlib.suppress(RecordNotDurable):  # the stream ends here either way
+            await worker.line.arefuse(source, failure)
+        yield _line({"error": {"code": failure.code, "detail": str(failure), "hint": ""}})
+    finally:
+        gone.cancel()
+        await parts.aclose()
+
+
+def _line(value: Json) -> bytes:
+    return json_bytes(value) + b"\n"
 
 
 async def token(worker: Worker, call: Call, identity: Identity) -> Answer:
@@ -88,6 +160,19 @@ async def show(worker: Worker, call: Call, _: Identity) -> Answer:
     if found is None:
         raise NotFound("there is no such connector", where=call.path, hint="GET /v1/connectors lists them")
     return json_answer(found)
+
+
+async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """Which scopes an app holds, since when, and when a call last used each."""
+    name = call.params[0]
+    known = worker.directory.app(name) if is_app_name(name) else None
+    tenant = str(known["spec"].get("tenant", "")) if known is not None else ""
+    if known is None or (identity.tenant and identity.tenant != tenant):
+        raise NotFound(f"no app {name[:63]!r} was deployed", where=call.path)
+    # In a thread: a long log must not keep decisions waiting.
+    found = await asyncio.to_thread(scope_use_of, worker.settings, registry_of(worker.settings), name)
+    await recorded_reading(worker, identity, {"app": name, "tenant": tenant, "scopes": len(found["scopes"])})
+    return json_answer({"app": name, **found})
 
 
 def caller_of(worker: Worker, call: Call) -> Caller:

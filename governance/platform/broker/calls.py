@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,17 +24,18 @@ from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.credentials import Use
 from governance.platform.broker.limits import Call
+from governance.platform.broker.records import TYPES, cutter
 from governance.platform.broker.sending import SendFailed, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from governance.model.decision import Decision
     from governance.model.request import Json, Request
     from governance.pipeline import Pipeline
     from governance.platform.broker.credentials import Credential, Credentials
     from governance.platform.broker.limits import Meter, Taken
-    from governance.platform.broker.sending import Received, Sender
+    from governance.platform.broker.sending import Opened, Received, Sender
     from governance.platform.broker.tokens import Caller
 
 _MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "consent"})
@@ -87,6 +89,15 @@ class Parts(NamedTuple):
     clock: Callable[[], float] = time.time
 
 
+class _Flow(NamedTuple):
+    """What is known of an answer besides what it says."""
+
+    request: Request
+    decision: Decision
+    received: Received
+    content_type: str
+
+
 class _Known:
     """Facts `usage`, `credential` and `consent` of one call. What could not be found out is named as unavailable."""
 
@@ -124,18 +135,44 @@ class Broker:
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
-        taken = await self._counted(caller, connector)
-        is_out = False
-        try:
-            known = _Known({}, "usage") if taken is None else await self._known(taken, caller.tenant, request)
-            decision = await self._parts.line.knowing(known).adecide(request)
-            if not decision.is_allowed:
-                return Called(decision, None)
-            is_out = True
-            return await self._carried_out(caller, request, decision, deadline_s)
-        finally:
-            if taken is not None and not is_out:
-                await asyncio.to_thread(self._parts.meter.give_back, taken)
+        decision = await self._admitted(request, caller, connector)
+        if not decision.is_allowed:
+            return Called(decision, None)
+        async with self._failures(request):
+            credential = await self._credential(request, caller)
+            received = await self._sent(request, decision, credential, deadline_s)
+            return await self._whole(request, decision, credential, received)
+
+    async def stream(
+        self, caller: Caller, connector: str, asked: Json, *, entry_point: str, trace_id: str
+    ) -> AsyncGenerator[Called]:
+        """One call whose answer comes in parts, each decided on, recorded and masked before it leaves.
+
+        The first says what became of the call; each following one has records in `answer`. The registry says whose records
+        stand alone; an answer that is not of that form comes whole, in the first. A part that is refused, or an error, is on
+        record and the last. Raises as `call` does.
+        """
+        source = Source(entry_point, caller.actor, ("app",), "", trace_id)
+        request = self._request(caller, connector, asked, source)
+        decision = await self._admitted(request, caller, connector)
+        if not decision.is_allowed:
+            yield Called(decision, None)
+            return
+        async with self._failures(request):
+            credential = await self._credential(request, caller)
+            opened = await self._opened(request, decision, credential)
+            try:
+                form = _form(decision, opened)
+                if not form:
+                    yield await self._whole(request, decision, credential, await opened.whole())
+                    return
+                yield Called(decision, None, opened.head.status, _harmless(opened.head, credential))
+                async for part in self._parted(request, decision, credential, opened, form):
+                    yield part
+                    if part.refusal is not None:
+                        return
+            finally:
+                await opened.close()
 
     async def close(self) -> None:
         """Close connections and the meter's file."""
@@ -154,25 +191,44 @@ class Broker:
         document = {"kind": "connector_call", "tenant": caller.tenant, "resource": resource, "context": context}
         return normalise_document(document, source)
 
-    async def _counted(self, caller: Caller, connector: str) -> Taken | None:
+    async def _admitted(self, request: Request, caller: Caller, connector: str) -> Decision:
+        """The decision on a call; what was counted for it is given back unless it may go out."""
+        taken = await self._counted(request, caller, connector)
+        costs: int | None = None
+        try:
+            known = _Known({}, "usage") if taken is None else await self._known(taken, request)
+            decision = await self._parts.line.knowing(known).adecide(request)
+            if decision.is_allowed:
+                costs = max(
+                    (o.value["cost_microeur"] for o in decision.obligations if o.type == "operation"), default=0
+                )
+        finally:
+            if taken is not None:
+                await asyncio.to_thread(self._parts.meter.finish, taken, costs)
+        return decision
+
+    async def _counted(self, request: Request, caller: Caller, connector: str) -> Taken | None:
         area = str(self._parts.tenants.get(caller.tenant, {}).get("business_area", ""))
         now = self._parts.clock()
         day = time.strftime("%Y-%m-%d", time.gmtime(now))
         # Names that nobody registered share one counter: whoever makes them up must not fill the meter.
         named = connector if connector in self._parts.connectors else ""
-        call = Call(caller.app, caller.tenant, area, named)
+        method = request.resource.get("method")
+        operations = self._parts.connectors[named]["operations"] if named else ()
+        most = max((one.get("cost_microeur", 0) for one in operations if one["method"] == method), default=0)
+        call = Call(caller.app, caller.tenant, area, named, most)
         try:
             return await asyncio.to_thread(self._parts.meter.take, call, now, day)
         except DependencyError:
             return None
 
-    async def _known(self, taken: Taken, tenant: str, request: Request) -> _Known:
+    async def _known(self, taken: Taken, request: Request) -> _Known:
         entry = self._parts.connectors.get(request.resource["connector"])
         credentials, consent = self._parts.credentials, request.resource.get("consent")
         facts = {"usage": taken.usage, "credential": {"known": False}}
         try:
             if entry:
-                facts["credential"] = await asyncio.to_thread(credentials.fact, tenant, entry, utc_now())
+                facts["credential"] = await asyncio.to_thread(credentials.fact, request.tenant, entry, utc_now())
         except DependencyError:
             return _Known(facts, "secrets")
         try:
@@ -182,16 +238,38 @@ class Broker:
             return _Known(facts, "consents")
         return _Known(facts)
 
-    async def _carried_out(
-        self, caller: Caller, request: Request, decision: Decision, deadline_s: float | None
-    ) -> Called:
+    async def _credential(self, request: Request, caller: Caller) -> Credential:
+        """The tenant's, or that of the person whose consent the call names."""
         resource = request.resource
-        scopes = tuple(resource.get("scopes", []))
-        use = Use(caller, self._parts.connectors[resource["connector"]], scopes, resource.get("consent", ""))
+        connector, scopes = self._parts.connectors[resource["connector"]], tuple(resource.get("scopes", []))
+        return await self._parts.credentials.of(Use(caller, connector, scopes, resource.get("consent", "")))
+
+    async def _sent(
+        self, request: Request, decision: Decision, credential: Credential, deadline_s: float | None
+    ) -> Received:
+        sender, resource = self._parts.sender, request.resource
+        received = await sender.send(_sent(resource, decision, credential), deadline_s)
+        nonce = _nonce_for(credential, received)
+        if nonce:
+            received = await sender.send(_sent(resource, decision, credential, nonce), deadline_s)
+        return _without_nonce(received)
+
+    async def _opened(self, request: Request, decision: Decision, credential: Credential) -> Opened:
+        """As `_sent`, for an answer of which nothing was read yet; whoever gets it closes it."""
+        sender, resource = self._parts.sender, request.resource
+        opened = await sender.open(_sent(resource, decision, credential))
+        nonce = _nonce_for(credential, opened.head)
+        if nonce:
+            await opened.close()
+            opened = await sender.open(_sent(resource, decision, credential, nonce))
+        opened.head = _without_nonce(opened.head)
+        return opened
+
+    @asynccontextmanager
+    async def _failures(self, request: Request) -> AsyncIterator[None]:
+        """Whatever goes wrong inside is on record before anybody hears of it."""
         try:
-            credential = await self._parts.credentials.of(use)
-            received = await self._sent(resource, decision, credential, deadline_s)
-            payload = _payload(received, credential)
+            yield
         except CallerError as error:
             failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
             await self._parts.line.arefuse(request.source, failure, request.digest)
@@ -199,37 +277,66 @@ class Broker:
         except GovernanceError as error:
             await self._parts.line.arefuse(request.source, error, request.digest)
             raise
-        answered = await self._parts.line.adecide(self._answer(request, received, payload))
+
+    async def _whole(self, request: Request, decision: Decision, credential: Credential, received: Received) -> Called:
+        payload = _payload(received, credential)
+        flow = _Flow(request, decision, received, received.content_type or ("" if received.body else "text/plain"))
+        return await self._passed(flow, payload)
+
+    async def _parted(
+        self, request: Request, decision: Decision, credential: Credential, opened: Opened, form: str
+    ) -> AsyncIterator[Called]:
+        """Records as they come, those of one piece decided on together."""
+        reader = cutter(form, self._parts.sender.bounds.answer_bytes)
+        flow = _Flow(request, decision, opened.head, "application/json")
+        async for piece in opened.pieces():
+            records = reader.feed(piece)
+            if records:
+                yield await self._part(flow, credential, records)
+        records = reader.end()
+        if records:
+            yield await self._part(flow, credential, records)
+
+    async def _part(self, flow: _Flow, credential: Credential, records: list[Json]) -> Called:
+        _check_hidden(records, credential)
+        return await self._passed(flow, records)
+
+    async def _passed(self, flow: _Flow, payload: Json) -> Called:
+        """What of the payload may be seen, once that was decided and recorded."""
+        answered = await self._parts.line.adecide(self._answer(flow, payload))
         if not answered.is_allowed:
-            return Called(decision, answered, received.status)
+            return Called(flow.decision, answered, flow.received.status)
         # Both at once: what is masked twice would be masked as if the first mask were data.
-        more = [o for o in decision.obligations if o not in answered.obligations]
+        more = [o for o in flow.decision.obligations if o not in answered.obligations]
         seen = masked_payload(payload, answered._replace(obligations=(*answered.obligations, *more)))
-        return Called(decision, answered, received.status, received.headers, seen)
+        return Called(flow.decision, answered, flow.received.status, flow.received.headers, seen)
 
-    async def _sent(
-        self, resource: Json, decision: Decision, credential: Credential, deadline_s: float | None
-    ) -> Received:
-        received = await self._parts.sender.send(_sent(resource, decision, credential), deadline_s)
-        nonce = received.headers.get(_NONCE, "")
-        if nonce and received.status == 401 and credential.key is not None:
-            # RFC 9449, section 9: refused before anything was done, because the proof lacks the server's nonce.
-            received = await self._parts.sender.send(_sent(resource, decision, credential, nonce), deadline_s)
-        return received._replace(headers={name: text for name, text in received.headers.items() if name != _NONCE})
-
-    def _answer(self, request: Request, received: Received, payload: Json) -> Request:
+    def _answer(self, flow: _Flow, payload: Json) -> Request:
         """The answer as a flow from the connector to the app, for the purpose that the app's manifest states."""
+        request = flow.request
         app, connector = request.resource["app"], request.resource["connector"]
         declared = self._parts.spec_of(app).get("connectors", [])
         purposes = [
             one.get("purpose", "") for one in declared if isinstance(one, dict) and one.get("name") == connector
         ]
-        flow = {
+        resource = {
             "app": app, "source": connector, "destination": {"app": app}, "purpose": "".join(purposes[:1]),
-            "content_type": received.content_type or ("" if received.body else "text/plain"), "payload": payload,
+            "content_type": flow.content_type, "payload": payload,
         }  # fmt: skip
-        document = {"kind": "data_flow", "tenant": request.tenant, "resource": flow, "context": request.context}
+        operations = sorted(o.value["name"] for o in flow.decision.obligations if o.type == "operation")
+        context = {**request.context, "operations": operations, "status": flow.received.status}
+        document = {"kind": "data_flow", "tenant": request.tenant, "resource": resource, "context": context}
         return normalise_document(document, request.source)
+
+
+def _nonce_for(credential: Credential, head: Received) -> str:
+    """RFC 9449, section 9: refused before anything was done, because the proof lacks the server's nonce. Else empty."""
+    return head.headers.get(_NONCE, "") if head.status == 401 and credential.key is not None else ""
+
+
+def _without_nonce(head: Received) -> Received:
+    """As an app may see it: the nonce is between the vendor and whoever holds the token's key."""
+    return head._replace(headers={name: text for name, text in head.headers.items() if name != _NONCE})
 
 
 def _sent(resource: Json, decision: Decision, credential: Credential, nonce: str = "") -> Sent:
@@ -257,13 +364,29 @@ def _payload(received: Received, credential: Credential) -> Json:
         payload = _read(received)
     except CallerError as error:
         raise SendFailed(f"the answer cannot be read: {error.message}") from error
-    shown = json.dumps([payload, received.headers], ensure_ascii=False)
-    hidden = (
-        json.dumps(value, ensure_ascii=False)[1:-1] for value in credential.hidden if len(value) >= _SHORTEST_SECRET
-    )
-    if any(value in shown for value in hidden):
-        raise SendFailed("the answer repeats the credential that was sent, so nobody gets it")
+    _check_hidden([payload, received.headers], credential)
     return payload
+
+
+def _harmless(head: Received, credential: Credential) -> Mapping[str, str]:
+    """The headers that are passed back, none of which may hold the credential."""
+    _check_hidden(head.headers, credential)
+    return head.headers
+
+
+def _check_hidden(value: Json, credential: Credential) -> None:
+    shown = json.dumps(value, ensure_ascii=False)
+    hidden = (json.dumps(one, ensure_ascii=False)[1:-1] for one in credential.hidden if len(one) >= _SHORTEST_SECRET)
+    if any(one in shown for one in hidden):
+        raise SendFailed("the answer repeats the credential that was sent, so nobody gets it")
+
+
+def _form(decision: Decision, opened: Opened) -> str:
+    """How the answer is cut into records; empty where it is not."""
+    forms = {o.value["stream"] for o in decision.obligations if o.type == "operation"}
+    form = forms.pop() if len(forms) == 1 else ""
+    is_such = opened.head.content_type in TYPES.get(form, ()) and opened.head.status < 400 and opened.is_plain
+    return form if is_such else ""
 
 
 def _read(received: Received) -> Json:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from governance.platform.certificates import self_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 _LONGEST_BODY = 1 << 20
@@ -45,6 +45,8 @@ class Reply(NamedTuple):
     content_type: str = "application/json"
     status: int = 200
     headers: Mapping[str, str] = {}
+    pieces: Iterable[bytes] | None = None
+    """Sent one by one instead of `body`, in the chunked transfer coding; an OSError in between cuts the connection."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -98,12 +100,28 @@ class Double:
                 double.asked.append(asked)
                 reply = double._answer(asked)
                 self.send_response(reply.status)
-                for name, value in {
-                    "content-type": reply.content_type, "content-length": str(len(reply.body)), **reply.headers,
-                }.items():  # fmt: skip
+                body = (
+                    {"content-length": str(len(reply.body))}
+                    if reply.pieces is None
+                    else {"transfer-encoding": "chunked"}
+                )
+                for name, value in {"content-type": reply.content_type, **body, **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(reply.body)
+                if reply.pieces is None:
+                    self.wfile.write(reply.body)
+                else:
+                    self._write(reply.pieces)
+
+            def _write(self, pieces: Iterable[bytes]) -> None:
+                try:
+                    for piece in pieces:
+                        self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                        self.wfile.flush()
+                    self.wfile.write(b"0\r\n\r\n")
+                except OSError:
+                    # Whoever listened hung up, or the double is to break off here.
+                    self.close_connection = True
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815  http.server's names
 
@@ -127,6 +145,9 @@ def hris(credential: str) -> Callable[[Asked], Reply]:
             return _scim_error(401, "no valid token")
         if asked.method == "GET" and asked.path == "/scim/v2/Users":
             return Reply(json.dumps(_PEOPLE).encode(), "application/scim+json")
+        if asked.method == "GET" and asked.path == "/v1/employees/export":
+            rows = [json.dumps(person).encode() + b"\n" for person in _PEOPLE["Resources"]]
+            return Reply(b"", "application/x-ndjson", pieces=rows)
         return _scim_error(404, "there is nothing at this path")
 
     return answer
@@ -138,7 +159,7 @@ def _scim_error(status: int, detail: str) -> Reply:
     return Reply(json.dumps(body).encode(), "application/scim+json", status)
 
 
-_PEOPLE = {
+_PEOPLE: dict[str, Any] = {
     "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
     "totalResults": 2,
     "startIndex": 1,

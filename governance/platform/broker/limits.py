@@ -1,4 +1,4 @@
-"""The meter: how many calls were made today and within the last minute, and how many requests the gateway let through.
+"""The meter: how many calls were made today and within the last minute, what they cost, and how many requests passed.
 
 It counts; what is too many is a rule's to say.
 A call is counted *before* it is decided on and given back when it was refused. So at every moment the count is at least the
@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS usage_days (
     day TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (day, sort, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS usage_requests (
     period TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (period, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_costs (
+    month TEXT, sort TEXT, name TEXT, microeur INTEGER, PRIMARY KEY (month, sort, name)) WITHOUT ROWID;
 """
 _DAYS = (
     "INSERT INTO usage_days VALUES (?, ?, ?, 1) "
@@ -43,6 +45,10 @@ _DAYS = (
 _REQUESTS = (
     "INSERT INTO usage_requests VALUES (?, ?, ?, 1) "
     "ON CONFLICT (period, sort, name) DO UPDATE SET n = usage_requests.n + 1 RETURNING n"
+)
+_COSTS = (
+    "INSERT INTO usage_costs VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (month, sort, name) DO UPDATE SET microeur = usage_costs.microeur + excluded.microeur"
 )
 
 
@@ -54,6 +60,8 @@ class Call(NamedTuple):
     area: str
     """Business area: a connector's daily limit is one for the whole area."""
     connector: str
+    most_microeur: int = 0
+    """The most that it may cost, in millionths of a euro: set aside until it is known which operation it was."""
 
 
 class Taken(NamedTuple):
@@ -77,7 +85,7 @@ class Answered(NamedTuple):
 
 
 class Counters(Protocol):
-    """Where the counts are: the tables `usage_calls`, `usage_days` and `usage_requests`."""
+    """Where the counts are: the tables `usage_calls`, `usage_days`, `usage_requests` and `usage_costs`."""
 
     def alone(self) -> AbstractContextManager[Run]:
         """One transaction that no other runs beside. Gives what runs a statement (placeholders `?`) and answers its rows.
@@ -105,6 +113,8 @@ class Meter:
                 "INSERT INTO usage_calls (at, app, connector) VALUES (?, ?, ?) RETURNING id", (now_s, *key)
             )
             before = {sort: _counted(run, _DAYS, day, sort, name) for sort, name in _counters_of(call)}
+            spent = {sort: _spent(run, day[:7], sort, name) for sort, name in _spenders_of(call)}
+            _spend(run, day[:7], call, call.most_microeur)
             # The day before stays: another machine's midnight may be a moment later.
             run("DELETE FROM usage_days WHERE day < ?", (_day_before(day),))
         usage = {
@@ -112,15 +122,22 @@ class Meter:
             "calls_last_minute": {call.connector: int(minute)},
             "app_calls_today": before["app"],
             "tenant_calls_today": before["tenant"],
+            "app_microeur": spent["app"],
+            "tenant_microeur": spent["tenant"],
         }
         return Taken(int(number), day, call, usage)
 
-    def give_back(self, taken: Taken) -> None:
-        """Uncount a call that was refused. Best effort: a count that stays too high refuses, and never lets through."""
+    def finish(self, taken: Taken, cost_microeur: int | None) -> None:
+        """Uncount a call that was refused (None), or take down what one that went out costs.
+
+        Best effort: a count that stays too high refuses, and never lets through.
+        """
+        if cost_microeur == taken.call.most_microeur:
+            return
         with suppress(DependencyError), self._counters.alone() as run:
-            run("DELETE FROM usage_calls WHERE id = ?", (taken.id,))
-            for sort, name in _counters_of(taken.call):
-                run("UPDATE usage_days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name))
+            if cost_microeur is None:
+                _uncount(run, taken)
+            _spend(run, taken.day[:7], taken.call, (cost_microeur or 0) - taken.call.most_microeur)
 
     def take_request(self, app: str, tenant: str, day: str) -> Answered:
         """Count one request to an app on `day` (YYYY-MM-DD, UTC), which is one of its month as well. Raises DependencyError."""
@@ -133,7 +150,7 @@ class Meter:
         return Answered(day, app, tenant, {sort: dict(counts) for sort, counts in usage.items()})
 
     def give_back_request(self, answered: Answered) -> None:
-        """Uncount a request that was refused; best effort, as `give_back`."""
+        """Uncount a request that was refused; best effort, as `finish`."""
         with suppress(DependencyError), self._counters.alone() as run:
             for sort, name, period, _ in _request_counters(answered.app, answered.tenant, answered.day):
                 run(
@@ -209,6 +226,26 @@ def _counted(run: Run, sql: str, period: str, sort: str, name: str) -> int:
     """How many before this one. `sql`: `_DAYS` or `_REQUESTS`."""
     ((number,),) = run(sql, (period, sort, name))
     return int(number) - 1
+
+
+def _uncount(run: Run, taken: Taken) -> None:
+    run("DELETE FROM usage_calls WHERE id = ?", (taken.id,))
+    for sort, name in _counters_of(taken.call):
+        run("UPDATE usage_days SET n = n - 1 WHERE day = ? AND sort = ? AND name = ?", (taken.day, sort, name))
+
+
+def _spenders_of(call: Call) -> list[tuple[str, str]]:
+    return [("app", call.app), ("tenant", call.tenant)]
+
+
+def _spent(run: Run, month: str, sort: str, name: str) -> int:
+    rows = run("SELECT microeur FROM usage_costs WHERE month = ? AND sort = ? AND name = ?", (month, sort, name))
+    return int(rows[0][0]) if rows else 0
+
+
+def _spend(run: Run, month: str, call: Call, microeur: int) -> None:
+    for sort, name in _spenders_of(call) if microeur else ():
+        run(_COSTS, (month, sort, name, microeur))
 
 
 def _day_before(day: str) -> str:

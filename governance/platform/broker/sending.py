@@ -1,8 +1,9 @@
 """One HTTP exchange with a vendor, over a connection that goes where it was decided to go.
 
-`Sender.send` connects to an address that `addresses` looked at, with TLS verified for the host's name; follows no redirect,
-keeps no cookie, uses no proxy of the environment. Every size and the whole time are bounded; what is compressed without
-having been asked for is unfolded under the same bound. Repeated is only what may be repeated, on a host that still answers.
+`Sender.send` (and `open`, whose answer comes piece by piece) connects to an address that `addresses` looked at, with TLS
+verified for the host's name; follows no redirect, keeps no cookie, uses no proxy of the environment. Every size and the whole
+time are bounded; what is compressed without having been asked for is unfolded under the same bound. Repeated is only what
+may be repeated, on a host that still answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import ssl
 import time
 import zlib
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ import httpx
 from governance.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from governance.platform.broker.addresses import Addresses, Place
 
@@ -30,6 +32,7 @@ _TRY_AGAIN = frozenset({502, 503, 504})
 _FAILURES_TO_OPEN, _OPEN_S = 5, 30.0
 # A connection that stands idle longer may have been closed at the other end.
 _KEEP_S = 20.0
+_DEADLINES_OF_A_STREAM = 20
 _PASSED_BACK = ("etag", "last-modified", "retry-after", "dpop-nonce")
 _OWN_HEADERS = (("Accept-Encoding", "identity"), ("User-Agent", "microapp-broker"))
 _STEPS = ("connect", "read", "write", "pool")
@@ -63,6 +66,8 @@ class Bounds(NamedTuple):
     deadline_s: float = 15.0
     request_bytes: int = 1 << 20
     answer_bytes: int = 1 << 20
+    stream_bytes: int = 64 << 20
+    """Of an answer that is passed on record by record; one record has `answer_bytes` at most."""
 
 
 class SendFailed(DependencyError):
@@ -104,7 +109,7 @@ class Sender:
     def __init__(self, addresses: Addresses, bounds: Bounds, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._addresses = addresses
         self.bounds = bounds
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._transports: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
@@ -118,22 +123,47 @@ class Sender:
         if len(sent.body) > bounds.request_bytes:
             raise SendFailed(f"the body has {len(sent.body)} bytes; at most {bounds.request_bytes} are sent")
         self._check_rest(sent.host)
+        async with self.timed(sent.host, bounds):
+            received = await self._repeated(sent, bounds)
+        self._answered(sent.host, received.status)
+        return received
+
+    async def open(self, sent: Sent) -> Opened:
+        """As `send`, once, for an answer that is to be read piece by piece; whoever opens it closes it."""
+        bounds = self.bounds
+        if len(sent.body) > bounds.request_bytes:
+            raise SendFailed(f"the body has {len(sent.body)} bytes; at most {bounds.request_bytes} are sent")
+        self._check_rest(sent.host)
+        async with self.timed(sent.host, bounds):
+            place = await self._addresses.place(sent.host)
+            response = await self._handled(sent, place, place.addresses[0], bounds)
+        self._answered(sent.host, response.status_code)
+        try:
+            return Opened(self, response, sent.host)
+        except SendFailed:
+            await response.aclose()
+            raise
+
+    @asynccontextmanager
+    async def timed(self, host: str, bounds: Bounds) -> AsyncIterator[None]:
+        """Whatever goes wrong inside, or takes longer than the deadline, is a SendFailed, and counts against the host."""
         try:
             async with asyncio.timeout(bounds.deadline_s):
-                received = await self._repeated(sent, bounds)
+                yield
         except TimeoutError as error:
             # Whoever had less time than everybody else says nothing about the host.
             if bounds.deadline_s == self.bounds.deadline_s:
-                self._failed(sent.host)
-            raise TooSlow(f"{sent.host} did not answer within {bounds.deadline_s:g} s") from error
+                self._failed(host)
+            raise TooSlow(f"{host} did not answer within {bounds.deadline_s:g} s") from error
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
-            self._failed(sent.host)
-            raise SendFailed(f"{sent.host}: {_said(error)}") from error
-        if received.status in _TRY_AGAIN:
-            self._failed(sent.host)
+            self._failed(host)
+            raise SendFailed(f"{host}: {_said(error)}") from error
+
+    def _answered(self, host: str, status: int) -> None:
+        if status in _TRY_AGAIN:
+            self._failed(host)
         else:
-            self._failures.pop(sent.host, None)
-        return received
+            self._failures.pop(host, None)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -157,6 +187,13 @@ class Sender:
         raise AssertionError("unreachable")
 
     async def _once(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> Received:
+        response = await self._handled(sent, place, address, bounds)
+        try:
+            return await _received(response, sent.host, bounds)
+        finally:
+            await response.aclose()
+
+    async def _handled(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> httpx.Response:
         request = httpx.Request(
             sent.method,
             httpx.URL(scheme="https", host=address, port=place.port, raw_path=sent.target.encode("ascii")),
@@ -165,11 +202,7 @@ class Sender:
             # The certificate has to be the host's, whatever the address is.
             extensions={"sni_hostname": sent.host, "timeout": dict.fromkeys(_STEPS, bounds.deadline_s)},
         )
-        response = await self._transport(place).handle_async_request(request)
-        try:
-            return await _received(response, sent.host, bounds)
-        finally:
-            await response.aclose()
+        return await self._transport(place).handle_async_request(request)
 
     def _transport(self, place: Place) -> httpx.AsyncHTTPTransport:
         """One pool a host: hosts that share an address must not share a connection that was verified for one of them."""
@@ -185,26 +218,70 @@ class Sender:
         count, since = self._failures.get(host, (0, 0.0))
         if count < _FAILURES_TO_OPEN:
             return
-        if self._monotonic() - since < _OPEN_S:
+        if self.monotonic() - since < _OPEN_S:
             raise Rested(f"{host} failed {count} times in a row and is left alone", hint=f"try again in {_OPEN_S:g} s")
         # One may try; while it does, the others still wait.
-        self._failures[host] = count, self._monotonic()
+        self._failures[host] = count, self.monotonic()
 
     def _failed(self, host: str) -> None:
         count, _ = self._failures.get(host, (0, 0.0))
-        self._failures[host] = count + 1, self._monotonic()
+        self._failures[host] = count + 1, self.monotonic()
 
 
-async def _received(response: httpx.Response, host: str, bounds: Bounds) -> Received:
+class Opened:
+    """An answer whose body is still to come."""
+
+    def __init__(self, sender: Sender, response: httpx.Response, host: str) -> None:
+        """Raises Redirected."""
+        self.head = _head(response, host)
+        """Its body is empty."""
+        self.is_plain = response.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
+        """Not compressed: what was not asked for is read as a whole, where its bound holds."""
+        self._sender, self._response, self._host = sender, response, host
+
+    async def whole(self) -> Received:
+        """All of it, within the bounds of an answer that is not streamed."""
+        async with self._sender.timed(self._host, self._sender.bounds):
+            body = await _body(self._response, self._host, self._sender.bounds.answer_bytes)
+        return self.head._replace(body=body)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """As they come; each within the deadline, all within the bytes and the time of a stream. Raises SendFailed."""
+        bounds, size = self._sender.bounds, 0
+        begun = self._sender.monotonic()
+        # A transport's own stream is asynchronous.
+        stream = aiter(self._response.stream)  # type: ignore[arg-type]
+        while True:
+            async with self._sender.timed(self._host, bounds):
+                piece = await anext(stream, None)
+            if piece is None:
+                return
+            size += len(piece)
+            if size > bounds.stream_bytes:
+                raise AnswerTooLarge(f"the answer of {self._host} has more than {bounds.stream_bytes} bytes")
+            if self._sender.monotonic() - begun > bounds.deadline_s * _DEADLINES_OF_A_STREAM:
+                raise TooSlow(f"the answer of {self._host} does not end")
+            yield piece
+
+    async def close(self) -> None:
+        """Let go of the connection; a body that was not read to its end is not read further."""
+        await self._response.aclose()
+
+
+def _head(response: httpx.Response, host: str) -> Received:
     if 300 <= response.status_code < 400 and response.status_code != 304:
         raise Redirected(
             f"{host} redirects to {_host_of(response.headers.get('location', ''))}; redirects are not followed",
             hint="call the address that the connector's catalog page names",
         )
-    body = await _body(response, host, bounds.answer_bytes)
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     kept = {name: response.headers[name][:200] for name in _PASSED_BACK if name in response.headers}
-    return Received(response.status_code, content_type, kept, body)
+    return Received(response.status_code, content_type, kept, b"")
+
+
+async def _received(response: httpx.Response, host: str, bounds: Bounds) -> Received:
+    head = _head(response, host)
+    return head._replace(body=await _body(response, host, bounds.answer_bytes))
 
 
 async def _body(response: httpx.Response, host: str, limit: int) -> bytes:

@@ -26,9 +26,35 @@ test_a_path_that_only_begins_alike_is_refused if {
 	_places(request) == {["resource", "method"]}
 }
 
-test_a_path_below_the_registered_one_passes if {
+_at(path) := requests.changed(requests.without(requests.connector_call, "/resource/operation"), "/facts/url/path", path)
+
+test_a_parameter_takes_one_whole_segment if {
+	_places(_at("/scim/v2/Users/42")) == set()
+	_places(_at("/v1/employees/ada@example.com/card")) == set()
+}
+
+test_a_path_below_a_template_or_short_of_it_is_refused if {
+	every path in [
+		"/scim/v2/Users/", "/scim/v2/Users/42/", "/scim/v2/Users/42/groups", "//scim/v2/Users/42", "/scim/v2/Users//42",
+		"/v1/employees//card", "/v1/employees/42/cards", "/v1/employees/4/2/card", "", "/",
+	] {
+		_places(_at(path)) == {["resource", "method"]}
+	}
+}
+
+test_a_parameter_holds_no_functions_matrix_parameters_or_wildcards if {
+	every value in ["42:export", "42;admin=true", "delta()", "*", "$count", "a,b", "{id}"] {
+		_places(_at(concat("", ["/scim/v2/Users/", value]))) == {["resource", "method"]}
+	}
+}
+
+test_a_reserved_word_is_no_parameter if {
+	_places(_at("/scim/v2/Users/export")) == {["resource", "method"]}
+}
+
+test_the_named_operation_is_the_one_that_has_to_match if {
 	request := requests.changed(requests.connector_call, "/facts/url/path", "/scim/v2/Users/42")
-	_places(request) == set()
+	_places(request) == {["resource", "method"]}
 }
 
 test_an_unknown_operation_is_refused if {

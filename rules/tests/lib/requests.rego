@@ -56,7 +56,16 @@ _hris := {
 	"regions": ["eu"],
 	"scopes": {"employees:read": "read", "employees:write": "write"},
 	"data_classes": ["personal"],
-	"operations": [{"name": "list employees", "method": "GET", "paths": ["/scim/v2/Users"], "scope": "employees:read"}],
+	"operations": [
+		{
+			"name": "list employees", "method": "GET", "paths": ["/scim/v2/Users"], "scope": "employees:read",
+			"cost_microeur": 200, "shaped": ["response"],
+		},
+		{
+			"name": "read employee", "method": "GET", "paths": ["/scim/v2/Users/{id}", "/v1/employees/{id}/card"],
+			"scope": "employees:read", "reserved": ["export"],
+		},
+	],
 	"fields": [
 		{"pointer": ["Resources", "*", "emails"], "class": "personal", "pii": "email"},
 		{"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal", "pii": "dietary_preference"},

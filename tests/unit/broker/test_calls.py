@@ -142,6 +142,29 @@ def test_an_answer_that_may_not_be_seen_is_not_seen(world, body, content_type, r
 
 
 @pytest.mark.parametrize(
+    "body", [{"Resources": ["Ada"]}, {"Resources": [{"id": 7}]}, {"Resources": "Ada"}, ["Ada"], "Ada"]
+)
+def test_an_answer_of_another_shape_than_was_asked_for_is_refused(world, body):
+    world.answers(body)
+    assert "CONN-012" in rules(world.call())
+
+
+def test_one_person_s_page_is_another_operation_than_the_list(world):
+    world.answers({"id": "E-1001", "name": {"formatted": "Ada Example"}, "dietaryPreference": "vegan"})
+    url = f"https://{HOST}/scim/v2/Users/E-1001"
+    assert "CONN-007" in rules(world.call(url=url))
+    seen = world.call(url=url, operation=None).answer
+    assert (seen["id"], seen["name"], seen["dietaryPreference"]) == ("[masked]", "[masked]", "vegan")
+    for beyond in (
+        f"{url}/groups",
+        f"{url}/",
+        f"https://{HOST}/scim/v2/Users/;x",
+        f"https://{HOST}/scim/v2/Users/a:export",
+    ):
+        assert "CONN-007" in rules(world.call(url=beyond, operation=None))
+
+
+@pytest.mark.parametrize(
     ("reply", "words"),
     [
         (Reply(b"", status=302, headers={"location": "https://evil.example/x?secret=1"}), "redirects to evil.example;"),

@@ -24,6 +24,7 @@ def test_a_call_hears_what_was_counted_before_it(tmp_path):
     meter.take(LUNCH._replace(connector="slack"), 102.0, DAY)
     assert meter.take(LUNCH, 103.0, DAY).usage == {
         "calls_today": {"hris": 2}, "calls_last_minute": {"hris": 1}, "app_calls_today": 2, "tenant_calls_today": 3,
+        "app_microeur": 0, "tenant_microeur": 0,
     }  # fmt: skip
 
 
@@ -37,9 +38,22 @@ def test_a_minute_slides_and_a_day_turns(tmp_path):
 
 def test_what_is_given_back_was_never_counted(tmp_path):
     meter = Meter(FileCounters(tmp_path))
-    meter.give_back(meter.take(LUNCH, 100.0, DAY))
+    meter.finish(meter.take(LUNCH, 100.0, DAY), None)
     usage = meter.take(LUNCH, 100.0, DAY).usage
     assert (usage["calls_last_minute"], usage["app_calls_today"]) == ({"hris": 0}, 0)
+
+
+def test_what_may_be_spent_is_set_aside_until_it_is_known(tmp_path):
+    """Whoever asks meanwhile sees the most that it may cost: two calls at once never share the last cent."""
+    meter, dear = Meter(FileCounters(tmp_path)), LUNCH._replace(most_microeur=500)
+    first = meter.take(dear, 100.0, DAY)
+    other = meter.take(dear._replace(app="other"), 100.0, DAY)
+    assert (other.usage["app_microeur"], other.usage["tenant_microeur"]) == (0, 500)
+    meter.finish(first, 200)
+    meter.finish(other, None)
+    usage = meter.take(dear, 100.0, DAY).usage
+    assert (usage["app_microeur"], usage["tenant_microeur"]) == (200, 200)
+    assert meter.take(dear, 100.0, "2026-12-01").usage["tenant_microeur"] == 0
 
 
 COUNT = """
@@ -53,7 +67,7 @@ def calls():
         if taken.usage["calls_last_minute"]["hris"] < 200:
             seen.append(taken.usage["calls_today"]["hris"])
         else:
-            meter.give_back(taken)
+            meter.finish(taken, None)
 threads = [threading.Thread(target=calls) for _ in range(32)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
@@ -63,7 +77,7 @@ print(*seen)
 
 def test_of_64_callers_in_two_processes_exactly_the_limit_passes(tmp_path):
     """640 calls, 200 are granted."""
-    Meter(FileCounters(tmp_path)).give_back(Meter(FileCounters(tmp_path)).take(LUNCH, 1.0, DAY))
+    Meter(FileCounters(tmp_path)).finish(Meter(FileCounters(tmp_path)).take(LUNCH, 1.0, DAY), None)
     running = [
         subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
         for _ in range(2)

@@ -65,7 +65,7 @@ def test_an_openapi_file_becomes_a_proposal_that_the_registry_reads_and_no_rule_
     assert {(row["name"], row["method"], *row["paths"], row["scope"]) for row in read["operations"]} == {
         ("listTickets", "GET", "/api/tickets", "tickets.read"),
         ("openTicket", "POST", "/api/tickets", "tickets.write"),
-        ("get /tickets/{id}", "GET", "/api/tickets", "tickets.read"),
+        ("get /tickets/{id}", "GET", "/api/tickets/{id}", "tickets.read"),
     }
     assert read["scopes"]["tickets.write"] == {"access": "write", "means": "Change tickets"}
     assert read["oauth"]["flows"] == ["authorization_code"]
@@ -129,6 +129,18 @@ def test_listing_and_showing(cli):
     assert {row["name"] for row in json.loads(cli("connector", "list", "--format", "json").out)} >= {"hris", "mail"}
     assert yaml.safe_load(cli("connector", "show", "hris").out)["owner"] == "hr-systems"
     assert cli("connector", "show", "nobody").code == 2
+
+
+def test_scopes_that_no_call_used_are_named(cli):
+    deployed(cli)
+    done = cli("connector", "unused")
+    assert done.code == 1
+    assert [row.split()[:3] for row in done.out.splitlines()] == [
+        ["where2eat", "hris", "employees:read"],
+        ["where2eat", "recommender", "recommendations:read"],
+    ]
+    assert all("used not since" in row for row in done.out.splitlines())
+    assert cli("connector", "unused", "nobody").code == 2
 
 
 def test_a_call_from_the_terminal_is_a_call_like_any_other(cli, tmp_path):

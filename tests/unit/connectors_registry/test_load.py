@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import yaml
 
 import connectors_registry
 from connectors_registry.load import BadEntry, load_registry
+from governance.enrich.schema import violations
 
 OURS = Path(connectors_registry.__file__).parent
+RULES = OURS.parent / "rules" / "data" / "platform"
 
 
 @pytest.fixture
@@ -38,6 +41,24 @@ def test_ours_is_whole():
         assert connector["hosts"]
 
 
+def test_every_schema_of_ours_can_be_checked_and_every_connector_has_its_group():
+    """A keyword that nobody reads would make each call of the operation a refused one."""
+    for name, connector in load_registry().connectors.items():
+        groups = yaml.safe_load((RULES / "combinations.yaml").read_text())["policies"][0]["groups"]
+        assert connector["state"] == "proposed" or any(name in group for group in groups.values())
+        for operation in connector["operations"]:
+            for schema in (operation.get(part, {}) for part in ("request", "response")):
+                jsonschema_rs.meta.validate(schema)
+                for part in parts_of(schema):
+                    # Raises for a keyword that is not understood.
+                    assert {path for path, _ in violations(part, None, ())} <= {()}
+
+
+def parts_of(schema: dict) -> list[dict]:
+    below = [*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])]
+    return [schema, *(part for one in below for part in parts_of(one))]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -53,6 +74,24 @@ def test_ours_is_whole():
         (lambda d: d.update(name="other"), "rename"),
         (lambda d: next(iter(d["scopes"].values())).update(access="superuser"), "access"),
         (lambda d: next(iter(d["scopes"].values())).pop("means"), "means"),
+        (lambda d: d["operations"].append(7), "operations.5: not a mapping"),
+        (lambda d: d["operations"][0].pop("scope"), "scope is missing"),
+        (lambda d: d["operations"][0].update(scope="everything"), "method or scope"),
+        (lambda d: d["operations"][0].update(method="get"), "method or scope"),
+        (lambda d: d["operations"][0].update(path="/x"), "path is not a member"),
+        (lambda d: d["operations"][1].update(name="list employees"), "a second operation"),
+        (lambda d: d["operations"][0].update(cost_microeur=-1), "cost_microeur"),
+        (lambda d: d["operations"][0].update(cost_microeur=True), "cost_microeur"),
+        (lambda d: d["operations"][0].update(stream="xml"), "stream is not one of"),
+        (lambda d: d.update(fields=d["fields"][:3]), "streams records"),
+        (lambda d: d["operations"][0].update(paths=[]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["scim"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["/scim/../x"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["/scim//x"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["/scim/{id"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["/scim/x{id}"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=["/scim/*"]), "templates"),
+        (lambda d: d["operations"][0].update(paths=[7]), "templates"),
     ],
 )
 def test_an_entry_with_a_mistake_is_refused_by_file_and_member(registry, change, words):

@@ -94,6 +94,17 @@ class World:
         asked = {**CALL, **({"consent": given.id} if given else {}), **changes}
         return self.runner.run(self.broker.call(DATES, "calendar", asked, entry_point="test", trace_id="ab" * 16))
 
+    def stream(self, given=None):
+        asked = {**CALL, **({"consent": given.id} if given else {})}
+
+        async def parts() -> list:
+            return [
+                part
+                async for part in self.broker.stream(DATES, "calendar", asked, entry_point="test", trace_id="ab" * 16)
+            ]
+
+        return self.runner.run(parts())
+
     def records(self) -> list[dict]:
         reader = open_reader(self.settings)
         try:

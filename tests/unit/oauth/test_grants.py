@@ -204,6 +204,20 @@ def test_a_bound_token_goes_out_with_a_proof_for_this_request(make):
     assert len([one for one in world.vendor.double.asked if b"grant_type=refresh_token" in one.body]) == 2
 
 
+def test_a_stream_answers_a_vendor_s_nonce_as_well_and_sends_twice_only_for_it(make):
+    world = make(oauth={**_oauth(), "dpop": True})
+    world.vendor.server.dpop = True
+    consent = world.consent()
+    world.vendor.double.asked.clear()
+    (called,) = world.stream(consent)
+    assert (called.refusal, called.status) == (None, 200)
+    assert "dpop-nonce" not in called.headers
+    assert [one.path for one in world.vendor.double.asked] == ["/api/me/events"] * 2
+    (refused,) = world.stream()
+    assert rules(refused) == {"OAUTH-007"}
+    assert len(world.vendor.double.asked) == 2
+
+
 def test_a_bound_token_is_worth_nothing_with_another_key(make):
     world = make(oauth={**_oauth(), "dpop": True})
     world.vendor.server.dpop = True
