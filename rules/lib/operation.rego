@@ -33,9 +33,8 @@ _is_at(template, reserved) if {
 	is_string(template)
 	wanted := split(template, "/")
 	count(wanted) == count(_given)
-	every i, part in wanted {
-		_fits(part, _given[i], reserved)
-	}
+	fitting := [part | some i, part in wanted; _fits(part, _given[i], reserved)]
+	count(fitting) == count(wanted)
 }
 
 _fits(part, given, _) if {
@@ -47,7 +46,11 @@ _fits(part, given, reserved) if {
 	startswith(part, "{")
 	given != ""
 	not given in reserved
-	every character in data.platform.paths.not_in_parameters {
-		not contains(given, character)
-	}
+	is_array(data.platform.paths.not_in_parameters)
+	not _is_path_in_itself(given)
+}
+
+_is_path_in_itself(given) if {
+	some character in data.platform.paths.not_in_parameters
+	contains(given, character)
 }
