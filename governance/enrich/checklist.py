@@ -107,7 +107,7 @@ def _texts(resource: Json) -> Iterator[_Row]:
         return
     count = 0
     for path, text in texts:
-        sign = marker_in(text)
+        sign = marker_in(text) if is_suspect(text) else ""
         if sign:
             count += 1
             yield _sign(path, sign, sign)

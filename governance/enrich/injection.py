@@ -13,7 +13,6 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from governance.enrich.injection_stems import STEMS
 from governance.enrich.pii.matching import matcher
 
 if TYPE_CHECKING:
@@ -44,33 +43,32 @@ _NOT_LETTERS = re.compile(r"[^a-z]+")
 _SEPARATORS = re.compile("[_.-]")
 _BLANKS = re.compile(r"[^\S\n]+")
 
-# Of ASCII alone, so that one byte is one character.
-_SUSPECT = (
-    rb"[<{}\\]|&[#a-z]|%[0-9a-fA-F]{2}|[#=*~>%-]{2}|\[ ?[\]/a-zA-Z]"
-    rb"|(?i:\b(?:ai|a\.i\.)(?:\W|$)|(?:system|assistant|human|developer) ?:)"
-)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
+_FOLLOWED = re.compile(r"\(\?![^)]*\)")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){12,}")
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 _ROT13 = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM"
 )
-# The same tables for bytes: (how a byte is read, which bytes say nothing).
-_LETTERS = bytes(range(ord("a"), ord("z") + 1))
+# The same tables for bytes. What `\\s` takes for a blank and bytes do not, the unit separators, becomes one.
 _ROT13_BYTES = bytes(_ROT13.get(code, code) for code in range(256))
+_LOWER = bytes(
+    ord(" ") if 0x1C <= code <= 0x1F else ord(chr(code).lower()) if code < 0x80 else code for code in range(256)
+)
+_APART = bytes(ord(" ") if chr(code) in "_.-" else code for code in range(256))
 
 
 def _reading(table: dict[int, int]) -> tuple[bytes, bytes]:
     read = bytes(table.get(code, code) for code in range(256))
-    return read, bytes(code for code in range(256) if read[code] not in _LETTERS)
+    return read, bytes(code for code in range(256) if not chr(read[code]).islower() or read[code] > ord("z"))
 
 
-_READINGS = tuple(_reading(table) for table in ({}, _LEET, _LEET_I))
+_LEET_BYTES = (_reading(_LEET), _reading(_LEET_I))
 
 
 @lru_cache(maxsize=256)  # a fix is proved by deciding again, up to sixteen times, on texts that are mostly the same
 def marker_in(text: str) -> str:
-    """Which sign the text shows: a word of `PHRASES`, `hidden`, `unreadable`, `encoded`; empty for none."""
+    """Which sign the text shows: a word of `SOURCES`, `hidden`, `unreadable`, `encoded`; empty for none."""
     if len(text) > LONGEST_TEXT:
         return "unreadable"
     if not text.isascii() and hides(text):
@@ -82,27 +80,51 @@ def marker_in(text: str) -> str:
 
 
 def is_suspect(text: str) -> bool:
-    """One cheap look at a whole design: whether its texts have to be read for signs at all.
+    """One quick look at a text or at all texts of a design: False where no sign can be in it, so that nobody has to read it.
 
-    Every pattern needs one of the stems, whatever the spelling; a test holds the two together over the corpus.
+    It looks for the same phrases in the same views, by automata over bytes that take a few microseconds for a design. It
+    knows neither borders of texts nor what a phrase must not be followed by, so it sees more than there is, never less.
     """
-    if not text.isascii():
+    if len(text) > LONGEST_TEXT or not text.isascii() or _shows(text):
         return True
-    suspect, packed, stems = _searches()
-    raw = text.encode()
-    if suspect.search(raw) or (packed.search(raw) and any(True for _ in _unpacked(text))):
+    return any(not other.isascii() or _shows(other) for other in _packed(text))
+
+
+def _shows(text: str) -> bool:
+    """Whether a phrase stands in an ASCII text: as it is, with separators for blanks, in rot13, backwards or squeezed."""
+    spoken, squeezed, _ = _searches()
+    plain = text.encode().translate(_LOWER)
+    apart = b" ".join(plain.translate(_APART).split())
+    plain = b" ".join(plain.split())
+    views = b"\n".join((plain, apart, plain.translate(_ROT13_BYTES), plain[::-1]))
+    if spoken.search(views) is not None:
         return True
-    plain = raw.lower()
-    letters, *leet = (plain.translate(table, silent) for table, silent in _READINGS)
-    views = (letters, letters.translate(_ROT13_BYTES), letters[::-1], *leet)
-    return stems.search(b"\n".join(views)) is not None
+    return any(squeezed.search(views.translate(table, silent)) is not None for table, silent in _LEET_BYTES)
+
+
+def _packed(text: str) -> Iterator[str]:
+    """What the text holds in an encoding, to the depth to which `_decoded` goes."""
+    _, _, packed = _searches()
+    if packed.search(text.encode()) is not None:
+        for other in _readings(text):
+            yield other
+            yield from _readings(other)
 
 
 @lru_cache(maxsize=1)
 def _searches() -> tuple[Matcher, Matcher, Matcher]:
-    """Signs as such, runs that may be packed text, and stems: an automaton each, for every design is looked at once."""
-    runs = f"{_BASE64.pattern}|{_HEX.pattern}"
-    return matcher(_SUSPECT), matcher(runs.encode()), matcher("|".join(STEMS).encode())
+    """Phrases, squeezed phrases, and runs that may hold another text: an automaton each, for every design is looked at."""
+    from governance.enrich.injection_phrases import LATIN, SOURCES, SQUEEZED
+
+    spoken = "|".join(f"(?:{_anywhere(source)})" for source in (*(source for _, source in SOURCES), *LATIN))
+    runs = rf"{_BASE64.pattern}|{_HEX.pattern}|{_ESCAPES.pattern}|&[#a-zA-Z]|%[0-9a-fA-F]{{2}}"
+    # In an ASCII text the letters of UTF-8 match nothing, whatever they look like as Latin-1.
+    return matcher(spoken.encode(), mib=64), matcher(SQUEEZED.encode()), matcher(runs.encode())
+
+
+def _anywhere(source: str) -> str:
+    """The phrase wherever it stands in a longer text, and whatever follows: what RE2 can search for."""
+    return _FOLLOWED.sub("", source).replace("(?:^|", "(?:|").replace("|$)", "|)")
 
 
 def hides(text: str) -> bool:
@@ -112,20 +134,31 @@ def hides(text: str) -> bool:
 
 def _spoken(text: str) -> str:
     """The sign in one view of a text, read in English and in the other languages."""
-    # 20 ms of compiled patterns, which a design without a suspicious stem in it does without.
-    from governance.enrich.injection_phrases import FOREIGN, LATIN, PHRASES, SQUEEZED
-
+    phrases, latin, foreign, squeezed = _expressions()
     whole = _BLANKS.sub(" ", unicodedata.normalize("NFKC", text)).casefold()
-    if not whole.isascii() and any(expression.search(whole) for expression in FOREIGN + LATIN):
+    if not whole.isascii() and any(expression.search(whole) for expression in foreign + latin):
         return "override"
     plain = _plain(whole)
-    for word, expression in PHRASES:
+    for word, expression in phrases:
         if expression.search(plain):
             return word
     for letters in (_LEET, _LEET_I):
-        if SQUEEZED.search(_NOT_LETTERS.sub("", plain.translate(letters))):
+        if squeezed.search(_NOT_LETTERS.sub("", plain.translate(letters))):
             return "override"
-    return "override" if any(expression.search(plain) for expression in LATIN) else ""
+    return "override" if any(expression.search(plain) for expression in latin) else ""
+
+
+_Expressions = tuple[re.Pattern[str], ...]
+
+
+@lru_cache(maxsize=1)
+def _expressions() -> tuple[tuple[tuple[str, re.Pattern[str]], ...], _Expressions, _Expressions, re.Pattern[str]]:
+    """Phrases, those of other languages in Latin and in other letters, squeezed ones: 20 ms that most designs do without."""
+    from governance.enrich.injection_phrases import FOREIGN, LATIN, SOURCES, SQUEEZED
+
+    phrases = tuple((word, re.compile(source)) for word, source in SOURCES)
+    latin, foreign = (tuple(re.compile(source) for source in sources) for sources in (LATIN, FOREIGN))
+    return phrases, latin, foreign, re.compile(SQUEEZED)
 
 
 def _plain(text: str) -> str:

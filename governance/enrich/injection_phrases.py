@@ -5,8 +5,6 @@ Gaps are bounded (`_GAP`) and within a line, so that matching is linear and two 
 
 from __future__ import annotations
 
-import re
-
 _GAP = r"[^\n]{0,40}?"
 _OBJECT = (
     r"(?:instructions?|rules|polic(?:y|ies)|guidelines|prompts?|directives?|orders|constraints|checklists?|guardrails?"
@@ -23,7 +21,7 @@ _READER = (
 _NONE = r"(?:no|zero|0|without(?: any)?|an? empty|nothing)"
 _FINDINGS = r"(?:findings?|issues?|problems?|threats?|risks?|concerns?|objections?|vulnerabilit(?:y|ies)|list|array)"
 
-_SOURCES: tuple[tuple[str, str], ...] = (
+SOURCES: tuple[tuple[str, str], ...] = (
     # Orders that take the reviewer's own orders away.
     (
         "override",
@@ -74,10 +72,8 @@ _SOURCES: tuple[tuple[str, str], ...] = (
     # Asking for what the prompt holds.
     ("extraction", r"\b(?:reveal|print|repeat|show|output|leak|disclose|echo|send|tell|reproduce|dump|recite|include|quote|copy|translate|summari[sz]e|what (?:is|are|were)|encode|put|append|write)\b[^\n]{0,50}\b(?:system prompt|system message|your (?:initial |original |exact |hidden )?(?:instructions|prompt|rules|configuration)|hidden (?:prompt|instructions|token|text)|initial prompt|(?:text|words|instructions|everything|content|message) (?:that (?:come|stand)s? )?(?:above|before)|canary|api[ _-]?key (?:you|from)|secret (?:token|word|marker|string) (?:you|in|from))"),
 )  # fmt: skip
-PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((word, re.compile(source)) for word, source in _SOURCES)
-
 # "ignore", whose, "instructions" with everything but letters taken out.
-SQUEEZED = re.compile(
+SQUEEZED = (
     r"(?:ignore|disregard|forget|override|bypass)(?:all|any|the|your|of|previous|prior|above|earlier|my|these|those|preceding){1,5}"
     r"(?:instruction|rules|polic|guideline|prompt|directive|checklist|finding)"
     r"|(?:returnno|reportno|nofindings|emptyfindings)(?:finding|issue|please|only|now|array|list)"
@@ -85,7 +81,7 @@ SQUEEZED = re.compile(
 )
 
 # The same order in other languages: to leave the instructions alone, or that all is well. Case-folded.
-_FOREIGN: tuple[str, ...] = (
+OTHER_LANGUAGES: tuple[str, ...] = (
     r"\b(?:ignorier|missacht|vergiss|vergesse|übergeh|umgeh)\w{0,24}\b[^\n]{0,50}\b(?:anweisung|regel|vorgabe|richtlinie|prompt|befund|instruktion)",
     r"\b(?:melde|gib|antworte|berichte|genehmig|bewerte)\w{0,24}\b[^\n]{0,50}\b(?:keine (?:befunde|probleme|risiken)|genehmigt|unbedenklich|sicher\b|diesen entwurf|diese app|dieses design)",
     r"\b(?:ignor|oubli|néglig|neglig|contourn)\w{0,24}\b[^\n]{0,50}\b(?:instruction|consigne|règle|regle|directive|politique)",
@@ -128,5 +124,5 @@ _FOREIGN: tuple[str, ...] = (
     r"\b(?:puuza|sahau)\b[^\n]{0,50}\b(?:maagizo|maelekezo|sheria)",
 )  # fmt: skip
 # Those in Latin letters are looked for without accents as well; the others only where such letters stand.
-LATIN: tuple[re.Pattern[str], ...] = tuple(re.compile(source) for source in _FOREIGN if max(source) < "\u0250")
-FOREIGN: tuple[re.Pattern[str], ...] = tuple(re.compile(source) for source in _FOREIGN if max(source) >= "\u0250")
+LATIN: tuple[str, ...] = tuple(source for source in OTHER_LANGUAGES if max(source) < "\u0250")
+FOREIGN: tuple[str, ...] = tuple(source for source in OTHER_LANGUAGES if max(source) >= "\u0250")

@@ -1,18 +1,23 @@
 """The deterministic reviewer: what it asks, what it sees through, and what it leaves alone."""
 
+import base64
+import codecs
 import json
+import re
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors_registry.load import load_registry
 from governance.enrich.checklist import MOST_FINDINGS, checklist_findings
 from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.injection import hides, is_suspect, marker_in
+from governance.enrich.injection_phrases import LATIN, SOURCES, SQUEEZED
 from governance.enrich.port import Incomplete, enrich_all
 from governance.enrich.review_answer import exists
 from governance.enrich.threats import CATEGORIES, SEVERITIES
@@ -116,6 +121,34 @@ def test_any_document_gets_findings_that_point_into_it_and_the_same_ones_again(s
 def test_nothing_that_is_found_is_skipped_by_the_first_look():
     skipped = [case.id for text, case in SPECIMENS if marker_in(text) and not is_suspect(text)]
     assert skipped == []
+
+
+ASCII = st.characters(min_codepoint=ord("\n"), max_codepoint=ord("~"))
+SAID = [source for source in (*(source for _, source in SOURCES), SQUEEZED, *LATIN) if source.isascii()]
+VIEWS = {
+    "as it is": str,
+    "backwards": lambda text: text[::-1],
+    "rot13": lambda text: codecs.encode(text, "rot13"),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "percent": lambda text: quote(text, safe=""),
+    "a name": lambda text: text.replace(" ", "_"),
+    "capitals": str.upper,
+}
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(
+    st.sampled_from(SAID).flatmap(lambda source: st.from_regex(re.compile(source, re.ASCII), alphabet=ASCII)),
+    st.sampled_from(list(VIEWS)),
+)
+def test_no_phrase_in_any_view_is_skipped_by_the_first_look(said, view):
+    text = VIEWS[view](said)
+    assert is_suspect(text) or not marker_in(text)
+
+
+def test_an_ordinary_design_is_not_read_word_by_word():
+    assert not is_suspect((EXAMPLES / "app-fixed.yaml").read_text().partition("spec:")[2])
+    assert not is_suspect("Where do we eat today? R&D pays, 100%25 of it, ^[a-z-]{1,40}$ /orders/{id}")
 
 
 def test_harmless_texts_are_left_alone_together_as_well():
