@@ -67,10 +67,24 @@ def _extra(extra: Extra, key: bytes) -> Bundle:
 def _modes(main: Bundle, rules: Sequence[RuleMeta]) -> Json:
     """What each rule starts with, under what the platform's own list says; no other bundle has a say in it."""
     own = main.data.get("platform", {}).get("modes", {}) if isinstance(main.data, dict) else {}
+    _refuse_unknown(own, rules, main.name)
     started = {meta.id: {"mode": meta.mode} for meta in rules if meta.mode != ENFORCE}
     if not started or not isinstance(own, dict) or not isinstance(own.get("rules", {}), dict):
         return own
     return {**own, "rules": {**started, **own.get("rules", {})}}
+
+
+def _refuse_unknown(modes: Json, rules: Sequence[RuleMeta], name: str) -> None:
+    """A mode of a rule that is not there is a mistyped one: whoever wrote it believes it to count."""
+    table = modes.get("rules") if isinstance(modes, dict) else None
+    known = {meta.id for meta in rules if not meta.obligation_type}
+    unknown = sorted(set(table) - known) if isinstance(table, dict) else []
+    if unknown:
+        raise BadBundle(
+            f"a mode is said of the rule {unknown[0]!r}, which no bundle here has",
+            where=f"{name}: data.platform.modes.rules",
+            hint="`governance rules list` names the rules; leave the row or the PolicyMode out, or mend its id",
+        )
 
 
 def _refuse_obligations(extras: Sequence[Bundle]) -> None:

@@ -77,6 +77,8 @@ class World:
         self.runner.close()
         self._opened.__exit__(None, None, None)
         self.double.stop()
+        # The double holds this world, which holds the line: without a cycle its engine is freed here and now, in its thread.
+        vars(self).clear()
 
 
 @pytest.fixture

@@ -212,11 +212,7 @@ def policy_mode(**spec):
     ],
 )
 def test_a_policy_mode_of_the_bundle_takes_effect(spec, effect, active, verdict, request_for):
-    files = {
-        "modes/a.yaml": policy_mode(**spec),
-        "modes/b.yaml": policy_mode(mode="warn").replace("APP-001", "APP-002"),
-    }
-    decision = verdict(active(files), request_for(colour="red")).decision
+    decision = verdict(active({"modes/a.yaml": policy_mode(**spec)}), request_for(colour="red")).decision
     assert [(v.rule, v.effect) for v in decision.violations] == [("APP-001", effect)]
 
 
@@ -244,6 +240,19 @@ def test_a_policy_mode_of_the_bundle_takes_effect(spec, effect, active, verdict,
 def test_a_policy_mode_that_is_not_understood_whole_serves_nobody(text, active):
     with pytest.raises(BadBundle, match=r"modes/a\.yaml"):
         active({**modes({}), "modes/a.yaml": text})
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"modes/a.yaml": policy_mode(mode="enforce").replace("APP-001", "APP-999")},
+        modes({"APP-001": {"mode": "warn"}, "APP-999": {"mode": "enforce", "tenants": {"hr": "shadow"}}}),
+        modes({"app-001": {"mode": "enforce"}}),
+    ],
+)
+def test_a_mode_of_a_rule_that_is_not_there_serves_nobody(files, active):
+    with pytest.raises(BadBundle, match=r"(?i)a mode is said of the rule 'app-(001|999)', which no bundle here has"):
+        active(files)
 
 
 @pytest.mark.parametrize("row", [{"mode": "enforce"}, {"since": "2030-01-01T00:00:00Z"}])
