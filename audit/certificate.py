@@ -67,10 +67,15 @@ def check_certificate(note: str, key: VerifierKey, subject: str = "") -> Certifi
     return certificate
 
 
-def certificate_of(checkpoint: str, key: VerifierKey, what: dict[str, str], by: Iterable[str]) -> Certificate:
-    """The certificate for what the log did: `what` has time, commitment, salt, indexes, exports."""
+def certificate_of(
+    checkpoint: str, key: VerifierKey, what: dict[str, str], by: Iterable[str], beside: Iterable[str]
+) -> Certificate:
+    """The certificate for what the log did: `what` has time, commitment, salt, indexes, exports.
+
+    `beside`: what else may hold the person and is not of the log, as whoever asked for the erasure names it.
+    """
     head = parse_checkpoint(opened(checkpoint, key))
-    outside = tuple(_outside(what["exports"]))
+    outside = (*_outside(what["exports"]), *beside)
     said = (what["time"], what["commitment"], what["salt"], what["indexes"], tuple(by), outside)
     return Certificate(*said, head.size, head.root)
 

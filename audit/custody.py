@@ -113,7 +113,8 @@ class Custody:
         what = {"time": wanted["time"], "commitment": commitment, "salt": salt.hex(), "indexes": indexes}
         what["exports"] = exported[0]
         by = [f"{receipt.index} {receipt.leaf_hash}" for receipt in amended.receipts]
-        text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by))
+        beside = [" ".join(str(one).split()) for one in wanted.get("beside", ())]
+        text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by, beside))
         return {
             "records": sum(record["public"]["records"] for record in records),
             "indexes": indexes,

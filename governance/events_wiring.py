@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Pipeline
     from governance.platform.broker.events.delivering import Deliverer
     from governance.platform.broker.events.hooks import Hooks
-    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox import Ended, Outbox
     from governance.platform.broker.events.publishing import Publisher
     from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.sending import Sender
@@ -51,6 +51,26 @@ def outbox_of(settings: Settings) -> Outbox:
 def keep_s(settings: Settings) -> float:
     """How long what is through, or given up, is remembered."""
     return settings.number("event_keep_days") * _DAY_S
+
+
+def tidy(settings: Settings, outbox: Outbox, now: float) -> None:
+    """Forget what is old; each delivery that ends so is a record first. Raises DependencyError."""
+    from audit.errors import AuditError
+    from governance.enrich.scan import masked_texts
+    from governance.errors import DependencyError
+    from governance.wiring import record_change
+
+    def record(ended: Ended) -> None:
+        about = {"actor": "system", "entry_point": "events", "effect": "deny", "app": ended.app, "change": ended.change}
+        place = {"delivery": ended.delivery, "subscription": ended.subscription}
+        # What a publisher chose is its own words: sealed, and masked before.
+        said = masked_texts({"source": ended.source, "id": ended.id, "reason": ended.reason})
+        try:
+            record_change(settings, "event_ended", {**about, **place}, said)
+        except (AuditError, OSError) as error:
+            raise DependencyError(f"nothing old is forgotten, since that cannot be recorded: {error}") from error
+
+    outbox.tidy(now, keep_s(settings), record)
 
 
 def stream_of(settings: Settings) -> Stream | None:

@@ -41,14 +41,21 @@ class AppDirectory:
         return found["spec"] if found else {}
 
     def specs(self) -> list[tuple[str, Json]]:
-        """(name, spec of the last allowed deploy) of every app, by name."""
-        return [(name, app["spec"]) for name, app in self.apps().items()]
+        """(name, spec of the last allowed deploy) of every app, by name; without those of `damaged`, which get nothing."""
+        return [(name, app["spec"]) for name in self._names() if (app := self._whole(name)) is not None]
 
     def apps(self) -> dict[str, Json]:
         """What is known of every app, by name. Raises ValueError for one that is damaged."""
-        names = [file.removeprefix(f"{_APPS}/").removesuffix(".json") for file in self._state.names(_APPS)]
-        found = {name: self.app(name) for name in names}
+        found = {name: self.app(name) for name in self._names()}
         return {name: app for name, app in found.items() if app is not None}
+
+    def damaged(self) -> list[str]:
+        """Documents of apps that cannot be read, such as `apps/lunch.json`: denied until deployed anew."""
+        return [
+            f"{_APPS}/{name}.json"
+            for name in self._names()
+            if _is_safe(name, _NAME_CHARACTERS) and self._is_damaged(name)
+        ]
 
     def stamp(self) -> object:
         """Changes whenever an app does."""
@@ -76,6 +83,20 @@ class AppDirectory:
             version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
             if _is_safe(version, _VERSION_CHARACTERS):
                 self._write(f"{_TEMPLATES}/{name}@{version}.json", {**about, "state": "published"})
+
+    def _names(self) -> list[str]:
+        return [file.removeprefix(f"{_APPS}/").removesuffix(".json") for file in self._state.names(_APPS)]
+
+    def _whole(self, name: str) -> Json | None:
+        """None also for a damaged one: one file must not stop all apps."""
+        return None if self._is_damaged(name) else self.app(name)
+
+    def _is_damaged(self, name: str) -> bool:
+        try:
+            app = self.app(name)
+        except ValueError:
+            return True
+        return app is not None and not (isinstance(app, dict) and isinstance(app.get("spec"), dict))
 
     def _read(self, name: str) -> Json | None:
         stamp = self._state.stamp(name)

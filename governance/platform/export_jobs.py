@@ -51,6 +51,17 @@ class Job(NamedTuple):
     created: str
 
 
+class Gone(NamedTuple):
+    """What can no longer be read in the log, and so no longer in a package."""
+
+    is_gone: Callable[[int], bool]
+    """Whether what was sealed in a record went."""
+    minimum: int = 0
+    """Leaves below it went as well."""
+    is_named: bool = True
+    """A person was erased: packages that were asked for by a name go too."""
+
+
 class Jobs:
     """The jobs of one home."""
 
@@ -117,10 +128,10 @@ class Jobs:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def about(self, is_gone: Callable[[int], bool]) -> list[str]:
+    def about(self, gone: Gone) -> list[str]:
         """Jobs whose package holds what was sealed in one of the records that went, or that may name the person."""
         folders = list(self._folder.iterdir()) if self._folder.is_dir() else []
-        return [folder.name for folder in folders if _ID.fullmatch(folder.name) and _is_about(folder, is_gone)]
+        return [folder.name for folder in folders if _ID.fullmatch(folder.name) and _is_about(folder, gone)]
 
     def remove(self, job_id: str) -> None:
         """Whoever removes a job holds it."""
@@ -139,18 +150,22 @@ class Jobs:
                 shutil.rmtree(folder)
 
 
-def _is_about(folder: Path, is_gone: Callable[[int], bool]) -> bool:
+def _is_about(folder: Path, gone: Gone) -> bool:
     from audit.exports.contents import indexes, opened_indexes
 
     packages = (folder / PACKAGE, folder / f".{PACKAGE}.unfinished")
-    if any(is_gone(index) for package in packages for index in opened_indexes(package)):
+    if any(gone.is_gone(index) for package in packages for index in opened_indexes(package)):
         return True
+    if gone.minimum and any(index < gone.minimum for package in packages for index in indexes(package)):
+        return True
+    if not gone.is_named:
+        return False
     asked = json.loads((folder / "job.json").read_bytes())["asked"]["filter"]
     if not {"subject", "text"} & asked.keys():
         return False
     # It names somebody: the erased one where it holds their records, and nobody can say whom where it holds none.
     found = [index for package in packages for index in indexes(package)]
-    return not found or any(map(is_gone, found))
+    return not found or any(map(gone.is_gone, found))
 
 
 def job_id(actor: str, idempotency_key: str) -> str:

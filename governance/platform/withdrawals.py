@@ -1,20 +1,20 @@
-"""After an erasure: what this home keeps of the erased person beside the log goes as well, each package with a record.
+"""After an erasure or the end of retention: what this home keeps of it beside the log goes as well, on record.
 
-Those are packages of export jobs, finished or not, and copies of the database. The log's erasure records say by index what
-went, so that every replica's home finds its own without the person's name. An export that is being written notices an erasure
-by itself and begins anew; until it has, it is looked at again.
+Those are packages of export jobs, finished or not, and copies of the database. The log's records say by index what went, so
+that every replica's home finds its own without the person's name. An export that is being written notices that by itself and
+begins anew; until it has, it is looked at again.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audit.copies import forget_in_copies
 from audit.record import Entry
 from audit.rows import in_ranges
 from governance.model.moment import new_decision_id, utc_now
-from governance.platform.export_jobs import Jobs, write_json
+from governance.platform.export_jobs import Gone, Jobs, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from audit.reader import LogReader
 
+_ENDINGS = ("erasure", "prune")
+
 
 class Withdrawals:
-    """What follows the erasures of one home's log; remembers how far it came."""
+    """What follows the erasures and prunings of one home's log; remembers how far it came."""
 
     def __init__(self, home: Path, reader: LogReader, record: Callable[[Entry], object]) -> None:
         """`record` returns once an entry is durable, or raises."""
@@ -33,24 +35,30 @@ class Withdrawals:
         self._next = self._remembered()
 
     def step(self) -> int:
-        """Take away what erasures since the last step ended; returns how many packages. Costs little where there is none."""
-        erasures = list(self._reader.custody("erasure", since=self._next))
-        if not erasures:
+        """Take away what erasures and prunings since the last step ended; returns how many packages.
+
+        Costs little where there was none.
+        """
+        ended = [record for kind in _ENDINGS for record in self._reader.custody(kind, since=self._next)]
+        if not ended:
             return 0
-        texts = [str(record["public"].get("indexes", "")) for record in erasures]
+        texts = [text for record in ended if (text := str(record["public"].get("indexes", "")))]
+        minimum = max(int(record["public"].get("minimum", 0)) for record in ended)
         forget_in_copies(self._folder, texts)
         is_done, count = True, 0
-        for job_id in self._jobs.about(lambda index: any(in_ranges(text, index) for text in texts)):
+        is_named = any(record["kind"] == "erasure" for record in ended)
+        gone = Gone(lambda index: any(in_ranges(text, index) for text in texts), minimum, is_named)
+        for job_id in self._jobs.about(gone):
             with self._jobs.held(job_id) as is_mine:
                 if is_mine:
                     # On record before it is gone: killed in between, it is found again.
-                    self._record(_entry(job_id, [record["index"] for record in erasures]))
+                    self._record(_entry(job_id, ended))
                     self._jobs.remove(job_id)
                     count += 1
                 else:
                     is_done = False
         if is_done:
-            self._next = erasures[-1]["index"] + 1
+            self._next = max(record["index"] for record in ended) + 1
             write_json(self._state, {"next": self._next})
         return count
 
@@ -61,9 +69,11 @@ class Withdrawals:
             return 0  # looking again at what was looked at is no loss
 
 
-def _entry(job_id: str, erasures: list[int]) -> Entry:
+def _entry(job_id: str, ended: list[dict[str, Any]]) -> Entry:
+    erasures, prunings = ([one["index"] for one in ended if one["kind"] == kind][-50:] for kind in _ENDINGS)
     public = {
         "decision_id": new_decision_id(), "app": "", "tenant": "", "actor": "system", "entry_point": "exports",
-        "effect": "allow", "rules": [], "export": job_id, "erasures": erasures[-50:],
+        "effect": "allow", "rules": [], "export": job_id, "erasures": erasures,
+        "prunings": prunings,
     }  # fmt: skip
     return Entry("export_withdrawn", utc_now(), public, {})

@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 
 from governance.errors import DependencyError, NotFound
-from governance.platform.broker.events.outbox import Accepted, Outbox, Target
+from governance.platform.broker.events.outbox import Accepted, Ended, Outbox, Target
 from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 from tests.postgres import needs_postgres
 from tests.unit.events.conftest import engines_stay_in_their_thread
@@ -131,11 +131,32 @@ def test_a_time_of_a_schedule_is_one_caller_s(outbox, another):
 def test_old_things_go_and_a_key_without_a_head_gets_one(outbox):
     outbox.add(accepted("1", "k"), [Target("canteen", "s", is_pushed=False)], NOW - 100)
     outbox.add(accepted("2", "k"), [Target("canteen", "s", is_pushed=False)], NOW)
-    outbox.tidy(NOW, 50)
+    ended: list[Ended] = []
+    outbox.tidy(NOW, 50, ended.append)
     assert outbox.counts() == {"waiting": 1, "dead": 1}
     assert claimed(outbox, of=("canteen", "s"), is_pushed=False) == ["2"]
-    outbox.tidy(NOW + 200, 50)
+    outbox.tidy(NOW + 200, 50, ended.append)
     assert outbox.known("/apps/a", "1") is None
+    assert [(one.change, one.id, one.reason) for one in ended] == [
+        ("given_up", "1", "nobody fetched it"),
+        ("deleted", "1", "nobody fetched it"),
+        ("given_up", "2", "nobody fetched it"),
+    ]
+
+
+def test_nothing_ends_that_could_not_be_recorded(outbox):
+    outbox.add(accepted("1"), [Target("canteen", "s", is_pushed=False)], NOW - 100)
+    outbox.add(accepted("2"), [CANTEEN], NOW - 100)
+    (one,) = claim(outbox, NOW - 90)
+    outbox.bury(one.number, one.lease, "refused")
+
+    def fail(_: Ended) -> None:
+        raise DependencyError("the disk is full")
+
+    with pytest.raises(DependencyError, match="the disk is full"):
+        outbox.tidy(NOW, 5, fail)
+    assert outbox.counts() == {"waiting": 1, "dead": 1}
+    assert outbox.known("/apps/a", "1") is not None
 
 
 def test_several_publishers_and_workers_lose_nothing_and_keep_each_key_s_order(another):

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     Act = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 VERBS = frozenset({"hold", "erase", "prune", "rotate-key"})
+# Stores of the service that an erasure does not look into; each forgets, or is emptied, by itself.
+_BESIDE = (
+    "consents.db: consents that the person gave (governance consent list, withdraw)",
+    "the exchange's outbox (events.db): bodies of events and dead letters, until delivered or GOVERNANCE_EVENT_KEEP_DAYS",
+)
 _SCOPE = ("app", "tenant", "actor", "kind", "connector", "subject", "since", "until")
 
 
@@ -59,6 +64,8 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
             stderr.write(_withdraw(settings))
         elif options.verb == "prune":
             _prune(act, options, settings, stdout)
+            if not options.dry_run:
+                stderr.write(_withdraw(settings))
         else:
             _rotate(act, options, settings, stdout)
 
@@ -115,7 +122,7 @@ def _list_holds(settings: Settings, stdout: TextIO) -> None:
 
 def _erase(act: Act, options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> None:
     asked = _asked(options.reason)
-    done = act("erase", {**asked, "subject": options.subject})
+    done = act("erase", {**asked, "subject": options.subject, "beside": list(_BESIDE)})
     if options.out:
         with open(options.out, "x", encoding="utf-8") as file:
             file.write(done["certificate"])
@@ -125,7 +132,7 @@ def _erase(act: Act, options: argparse.Namespace, stdout: TextIO, stderr: TextIO
 
 
 def _withdraw(settings: Settings) -> str:
-    """What this home kept of the person beside the log goes too; other replicas' services look after their own."""
+    """What this home kept of it beside the log goes too; other replicas' services look after their own."""
     from governance.log_wiring import open_reader, open_recorder
     from governance.platform.withdrawals import Withdrawals
 

@@ -34,6 +34,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
 
 def _status(settings: Settings, stdout: TextIO) -> int:
     from governance.events_wiring import outbox_of
+    from governance.wiring import directory_of
 
     outbox = outbox_of(settings)
     try:
@@ -41,7 +42,9 @@ def _status(settings: Settings, stdout: TextIO) -> int:
     finally:
         outbox.close()
     stdout.write(f"{counts['waiting']} deliveries wait, {counts['dead']} were given up\n")
-    return 0
+    damaged = directory_of(settings).damaged()
+    stdout.writelines(f"{name} is damaged: its app gets and publishes nothing; deploy it anew\n" for name in damaged)
+    return 1 if damaged else 0
 
 
 def _dead(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
@@ -151,7 +154,9 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser("governance events", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("status", help="how many deliveries wait, and how many were given up")
+    verbs.add_parser(
+        "status", help="how many deliveries wait, how many were given up, whose app cannot be read (exit 1)"
+    )
     dead = verbs.add_parser("dead", help="deliveries that were given up").add_subparsers(dest="what", required=True)
     listing = dead.add_parser("list", help="with the reason of each, and without what it holds")
     listing.add_argument("--app", default="", help="of one subscriber")

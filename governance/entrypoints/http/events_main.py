@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from governance.enrich.events.declared import rows
 from governance.entrypoints.http.companion import run_companion
 from governance.errors import GovernanceError
-from governance.events_wiring import keep_s, outbox_of
+from governance.events_wiring import outbox_of, tidy
 from governance.wiring import directory_of
 
 if TYPE_CHECKING:
@@ -36,20 +36,23 @@ def begin(settings: Settings, say: Callable[[str], None]) -> Work:
     """The worker of this home."""
 
     def work(stopped: threading.Event) -> None:
-        if _wait_for_work(settings, stopped):
+        if _wait_for_work(settings, say, stopped):
             asyncio.run(_work(settings, say, stopped))
 
     return work
 
 
-def _wait_for_work(settings: Settings, stopped: threading.Event) -> bool:
+def _wait_for_work(settings: Settings, say: Callable[[str], None], stopped: threading.Event) -> bool:
     """Whether there is something to do; False where it was told to stop first."""
     outbox, directory, tidied = outbox_of(settings), directory_of(settings), -_TIDY_S
     try:
         while not stopped.wait(_IDLE_S):
             if time.monotonic() - tidied > _TIDY_S:
-                outbox.tidy(time.time(), keep_s(settings))
                 tidied = time.monotonic()
+                try:
+                    tidy(settings, outbox, time.time())
+                except GovernanceError as error:
+                    say(str(error))
             has_schedules = any(rows(spec, "schedules") for _, spec in directory.specs())
             if has_schedules or outbox.due(time.time(), 1):
                 return True
@@ -76,8 +79,8 @@ async def _work(settings: Settings, say: Callable[[str], None], stopped: threadi
                 if await exchange.deliverer.work(_MOST_AT_ONCE):
                     pause = 0.0
                 if time.monotonic() - tidied > _TIDY_S:
-                    await asyncio.to_thread(exchange.outbox.tidy, time.time(), keep_s(settings))
                     tidied = time.monotonic()
+                    await asyncio.to_thread(tidy, settings, exchange.outbox, time.time())
             except GovernanceError as error:
                 say(str(error))
                 pause = _TROUBLED_S

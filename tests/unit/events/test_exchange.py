@@ -378,9 +378,10 @@ def test_nothing_is_kept_of_an_event_that_is_through(pushed):
 
 def test_old_events_are_forgotten_and_what_nobody_fetched_is_given_up_first(fetched):
     fetched.publish()
-    day = 86_400
-    fetched.outbox.tidy(fetched.now + 2 * day, day)
+    day, ended = 86_400, []
+    fetched.outbox.tidy(fetched.now + 2 * day, day, ended.append)
     assert fetched.outbox.counts() == {"waiting": 0, "dead": 1}
-    fetched.outbox.tidy(fetched.now + 4 * day, day)
+    fetched.outbox.tidy(fetched.now + 4 * day, day, ended.append)
     assert fetched.outbox.counts() == {"waiting": 0, "dead": 0}
+    assert [one.change for one in ended] == ["given_up", "deleted"]
     assert fetched.outbox.known("/apps/where2eat", "1") is None

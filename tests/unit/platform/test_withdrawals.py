@@ -110,6 +110,36 @@ def test_packages_that_hold_or_name_the_person_go_and_the_others_stay(home, log)
     assert log.reader.size() == size
 
 
+def prune(log: AuditLog, keep: str, leaves: str = "") -> dict:
+    retention = {"classes": [{"kind": "deploy", "keep": keep}], **({"leaves": leaves} if leaves else {})}
+    asked = {"time": NOW, "public": {"decision_id": "p"}, "reason": "retention", "retention": retention}
+    return Custody(log).act("prune", asked)
+
+
+def test_what_its_retention_ended_lives_on_in_no_package_and_what_is_held_or_kept_does(home, log):
+    held = Custody(log).act(
+        "hold",
+        {"time": NOW, "public": {"decision_id": "h"}, "scope": {"app": "app1"}, "reason": "case", "owner": "legal"},
+    )
+    whole, kept = job(home, log, 1), job(home, log, 2, app="app1")
+    empty = job(home, log, 3, text=NAME, app="nothing")
+    step = withdrawals(home, log).step
+    prune(log, "P1Y")
+    assert step() == 0  # nothing is as old as that
+    prune(log, "P30D")
+    assert step() == 1
+    assert [one for one in (whole, kept, empty) if (home / "exports" / one).exists()] == [kept, empty]
+    (index,) = log.reader.search(Filter(kind="export_withdrawn"))
+    record = log.reader.record(index)["public"]
+    assert (record["export"], record["erasures"], len(record["prunings"])) == (whole, [], 1)
+    Custody(log).act(
+        "release", {"time": NOW, "public": {"decision_id": "r"}, "hold": held["hold"], "reason": "case closed"}
+    )
+    prune(log, "P30D")
+    assert step() == 1
+    assert not (home / "exports" / kept).exists()
+
+
 def test_a_package_that_is_being_written_is_looked_at_again(home, log):
     job_id, step = job(home, log, 1), withdrawals(home, log).step
     erase(log)

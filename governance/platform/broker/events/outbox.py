@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 WAITING, DEAD = "waiting", "dead"
 _LONGEST_REASON = 500
+_UNFETCHED = "nobody fetched it"
+_MOST_ENDED = 500
+_ENDING = (
+    "SELECT d.number, d.state, d.app, d.subscription, e.source, e.id, d.reason "
+    "FROM deliveries d JOIN events e ON e.seq = d.seq WHERE (d.state = 'dead' AND d.due < ?) "
+    "OR (d.state = 'waiting' AND d.pushed = 0 AND d.leased_until <= ? AND e.accepted < ?) ORDER BY d.number LIMIT ?"
+)
 _COLUMNS = (
     "d.number, d.app, d.subscription, d.ordering, d.attempts, d.lease, d.reason, d.due, "
     "e.source, e.id, e.body, e.accepted"
@@ -71,6 +78,19 @@ class Delivery(NamedTuple):
     id: str
     body: str
     accepted: float
+
+
+class Ended(NamedTuple):
+    """A delivery that age ends, whoever it was for."""
+
+    change: str
+    """`given_up`: it becomes a dead letter; `deleted`: a dead letter is forgotten."""
+    delivery: int
+    app: str
+    subscription: str
+    source: str
+    id: str
+    reason: str
 
 
 class Outbox:
@@ -249,17 +269,15 @@ class Outbox:
             rows = execute("SELECT state, count(*) FROM deliveries GROUP BY state", ())
         return {WAITING: 0, DEAD: 0, **{str(state): int(n) for state, n in rows}}
 
-    def tidy(self, now: float, keep_s: float) -> None:
-        """Forget what is older than `keep_s`: events that are through, and dead letters; what nobody fetched is given up."""
+    def tidy(self, now: float, keep_s: float, record: Callable[[Ended], object]) -> None:
+        """Forget what is older than `keep_s`: events that are through, and dead letters; what nobody fetched is given up.
+
+        `record` is called for each delivery that ends, before it does; where it raises, nothing has ended. What is more than
+        can be recorded at once stays until the next time. Killed in between, a delivery may be recorded twice.
+        """
         before = now - keep_s
+        self._end_deliveries(now, before, record)
         with self._store.transaction() as execute:
-            execute(
-                "UPDATE deliveries SET state = 'dead', head = 0, reason = 'nobody fetched it', due = ? "
-                "WHERE state = 'waiting' AND pushed = 0 AND leased_until <= ? AND seq IN "
-                "(SELECT seq FROM events WHERE accepted < ?)",
-                (now, now, before),
-            )
-            execute("DELETE FROM deliveries WHERE state = 'dead' AND due < ?", (before,))
             execute(
                 "DELETE FROM events WHERE accepted < ? AND NOT EXISTS "
                 "(SELECT 1 FROM deliveries d WHERE d.seq = events.seq)",
@@ -276,6 +294,24 @@ class Outbox:
                 (),
             ):
                 self._promote(execute, (place[0], place[1], place[2]))
+
+    def _end_deliveries(self, now: float, before: float, record: Callable[[Ended], object]) -> None:
+        with self._store.transaction(is_reading=True) as execute:
+            rows = execute(_ENDING, (before, now, before, _MOST_ENDED))
+        for number, state, app, subscription, source, event_id, reason in rows:
+            is_dead = state == DEAD
+            said = reason if is_dead else _UNFETCHED
+            # No transaction is open: a record takes as long as the log's disk, and others publish meanwhile.
+            record(Ended("deleted" if is_dead else "given_up", number, app, subscription, source, event_id, said))
+            with self._store.transaction() as execute:
+                if is_dead:
+                    execute("DELETE FROM deliveries WHERE number = ? AND state = 'dead' AND due < ?", (number, before))
+                else:
+                    execute(
+                        "UPDATE deliveries SET state = 'dead', head = 0, reason = ?, due = ? "
+                        "WHERE number = ? AND state = 'waiting' AND leased_until <= ?",
+                        (_UNFETCHED, now, number, now),
+                    )
 
     def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
         """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""
