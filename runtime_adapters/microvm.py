@@ -44,6 +44,7 @@ from runtime_adapters.port import (
     RuntimeRefusal,
     Usage,
 )
+from runtime_adapters.rootfs import regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,7 +255,7 @@ def _account(accelerator: str) -> tuple[int | None, int | None]:
 def _app_archive(artifact: Artifact) -> bytes:
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
-        with open(artifact.path, "rb") as file:
+        with open(artifact.path, "rb", opener=regular) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_CONTENT:
                 raise BadArtifact(f"{artifact.path}: larger than {LARGEST_CONTENT} bytes")
             raw = file.read(LARGEST_CONTENT + 1)

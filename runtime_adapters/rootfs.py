@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
 from pathlib import Path
@@ -20,11 +21,20 @@ LARGEST_CONTENT = 4 << 30
 MOST_MEMBERS = 200_000
 
 
+def regular(path: str, flags: int) -> int:
+    """An opener that waits for nobody: opening a pipe that no one writes to never ends. Raises BadArtifact."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise BadArtifact(f"{path}: not a plain file")
+
+
 def unpacked(artifact: Artifact, folder: Path) -> Path:
     """The folder that holds the archive's content, named by its digest. Raises NotWhatWasDecided, BadArtifact."""
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
-        with open(artifact.path, "rb") as file:
+        with open(artifact.path, "rb", opener=regular) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_ARCHIVE:
                 raise BadArtifact(f"{artifact.path}: larger than {LARGEST_ARCHIVE} bytes")
             root = folder / wanted

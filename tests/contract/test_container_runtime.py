@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 import time
@@ -231,6 +232,13 @@ def test_what_is_no_whole_archive_is_refused_or_empty(tmp_path, raw):
 def test_a_changed_archive_is_not_what_was_decided(tmp_path):
     (tmp_path / "r.tar").write_bytes(archive("true"))
     with pytest.raises(NotWhatWasDecided):
+        unpacked(Artifact(str(tmp_path / "r.tar"), "0" * 64), tmp_path / "roots")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_an_artifact_that_is_no_plain_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "r.tar")
+    with pytest.raises(BadArtifact, match="not a plain file"):
         unpacked(Artifact(str(tmp_path / "r.tar"), "0" * 64), tmp_path / "roots")
 
 
