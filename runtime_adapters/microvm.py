@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
 import pwd
@@ -22,7 +23,15 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from runtime_adapters import gvisor
-from runtime_adapters.microvm_image import Image, archive_of, boot_id, image_in
+from runtime_adapters.microvm_image import (
+    LARGEST_CONTENT,
+    Sealed,
+    archive_of,
+    boot_id,
+    image_in,
+    sealed_copy,
+    sealed_in,
+)
 from runtime_adapters.pipe import Talk
 from runtime_adapters.port import (
     Artifact,
@@ -35,6 +44,7 @@ from runtime_adapters.port import (
     RuntimeRefusal,
     Usage,
 )
+from runtime_adapters.rootfs import regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +60,6 @@ _KERNEL_MIB = 96
 _MACHINE = "microvm,isa-serial=on,pit=on,pic=on,rtc=off,acpi=off,x-option-roms=off"
 _KERNEL_LINE = "quiet loglevel=0 no_timer_check tsc=reliable reboot=t panic=-1"
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-_LARGEST_ARCHIVE = 512 << 20
 
 
 class MicrovmAdapter:
@@ -61,6 +70,7 @@ class MicrovmAdapter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._probed: Probe | None = None
+        self._sealed: Sealed | None = None
 
     def probe(self) -> Probe:
         """Boot the image without an app, with KVM and then without; what was found is kept until the host restarts."""
@@ -77,13 +87,14 @@ class MicrovmAdapter:
         probe = self.probe()
         if not probe.is_available:
             raise NotAvailable(f"no virtual machine starts here: {probe.reason}")
-        return PreparedMachine(plan, artifact, image_in(self._folder), _app_archive(artifact), probe)
+        self._sealed = sealed_in(self._folder, self._sealed)
+        return PreparedMachine(plan, artifact, self._sealed, _app_archive(artifact), probe)
 
     def _boot(self) -> Probe:
         if shutil.which(QEMU) is None:
             return Probe(False, "vm", f"there is no {QEMU} (Debian: apt-get install qemu-system-x86)", "")
         try:
-            image = image_in(self._folder)
+            image = self._sealed = sealed_in(self._folder, self._sealed)
         except NotAvailable as error:
             return Probe(False, "vm", str(error), "")
         engine = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
@@ -115,7 +126,7 @@ class MicrovmAdapter:
 class PreparedMachine:
     """One app's file system, ready to boot under one plan."""
 
-    def __init__(self, plan: RuntimePlan, artifact: Artifact, image: Image, app: bytes, probe: Probe) -> None:
+    def __init__(self, plan: RuntimePlan, artifact: Artifact, image: Sealed, app: bytes, probe: Probe) -> None:
         self._plan, self._artifact, self._image, self._app, self._probe = plan, artifact, image, app, probe
 
     def start(self, broker: Broker) -> MicrovmInstance:
@@ -133,7 +144,7 @@ class PreparedMachine:
     def attest(self) -> Attestation:
         """Kernel, base and app, each as it was measured before it was handed to the machine."""
         plan = self._plan
-        digests = {**self._image.digests(), "rootfs": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}
+        digests = {**self._image.digests, "rootfs": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}
         return Attestation(
             "microvm", self._probe.boundary, self._probe.engine, plan.decision_id, plan.app, plan.tenant,
             digests, dict(plan.caps._asdict()), plan.egress_allow,
@@ -176,14 +187,10 @@ class MicrovmInstance:
 class _Machine:
     """A QEMU process; its standard input and output are the guest's serial line."""
 
-    def __init__(self, image: Image, app: bytes, accelerator: str, memory_mib: int, storage_mib: int = 1) -> None:
-        # Opened by us, so that QEMU needs no access to the folder; it opens them again, and may have become nobody.
-        self._initrd = os.fdopen(os.memfd_create("initrd"), "wb")
-        self._initrd.write(image.base.read_bytes() + app)
-        self._initrd.flush()
-        os.fchmod(self._initrd.fileno(), 0o444)
-        self._kernel = open(image.kernel, "rb")  # noqa: SIM115  closed by `close`, with the machine
-        files = (self._kernel.fileno(), self._initrd.fileno())
+    def __init__(self, image: Sealed, app: bytes, accelerator: str, memory_mib: int, storage_mib: int = 1) -> None:
+        # In memory and opened by us, so that QEMU needs no access to the folder; it opens them again as nobody.
+        self._initrd = sealed_copy("initrd", image.base + app)
+        files = (image.kernel.fileno(), self._initrd.fileno())
         user, group = _account(accelerator)
         self._process = subprocess.Popen(
             _command(files, accelerator, memory_mib, storage_mib), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -216,7 +223,7 @@ class _Machine:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr, self._kernel, self._initrd):
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr, self._initrd):
             if pipe is not None:
                 pipe.close()
 
@@ -248,13 +255,14 @@ def _account(accelerator: str) -> tuple[int | None, int | None]:
 def _app_archive(artifact: Artifact) -> bytes:
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
-        with open(artifact.path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST_ARCHIVE:
-                raise BadArtifact(f"{artifact.path}: larger than {_LARGEST_ARCHIVE} bytes")
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != wanted:
-                raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
-            file.seek(0)
-            return gzip.compress(archive_of(file), 1, mtime=0)
+        with open(artifact.path, "rb", opener=regular) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_CONTENT:
+                raise BadArtifact(f"{artifact.path}: larger than {LARGEST_CONTENT} bytes")
+            raw = file.read(LARGEST_CONTENT + 1)
     except OSError as error:
         raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
+    # The very bytes that were compared are unpacked: nobody changes the file in between.
+    found = hashlib.sha256(raw).hexdigest()
+    if found != wanted:
+        raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
+    return gzip.compress(archive_of(io.BytesIO(raw)), 1, mtime=0)

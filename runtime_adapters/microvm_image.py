@@ -7,6 +7,7 @@ kernel are `newc` cpio (kernel documentation, "initramfs buffer format"), which 
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
@@ -29,16 +30,20 @@ PINNED = {
     KERNEL: "e7d02b943971edcb8790e256c02cfab3bca6c3d37c1bf25392a57c71300615ee",
     BUSYBOX: "3d3fdbe91d4660c873e14b092c213fe81c1da6362daa236eb25d0171eb108744",
 }
+# The line stays open from READY on: what a host sends while nobody has a serial port open is lost.
 _INIT = """#!/bin/sh
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 mount -t tmpfs -o nosuid,nodev,size=${storage:-1m} tmpfs /tmp
+exec 3<> /dev/ttyS0
 stty -F /dev/ttyS0 raw -echo
-echo READY > /dev/ttyS0
-/app/run < /dev/ttyS0 > /dev/ttyS0 2> /dev/null
+echo READY >&3
+/app/run <&3 >&3 2> /dev/null
 echo o > /proc/sysrq-trigger
 """
 _APPLETS = ("sh", "mount", "stty", "echo", "cat")
+LARGEST_CONTENT = 512 << 20
+"""Bytes of an app's file system; it lies in memory twice while a machine is made. Packed and sparse archives count unpacked."""
 _LZ4_LEGACY = b"\x02\x21\x4c\x18"
 _LZ4_BLOCK = 8 << 20
 _REGULAR, _FOLDER, _LINK = 0o100000, 0o040000, 0o120000
@@ -55,8 +60,44 @@ class Image(NamedTuple):
         return {name: f"sha256:{_digest(path)}" for name, path in (("kernel", self.kernel), ("initrd", self.base))}
 
 
+class Sealed(NamedTuple):
+    """An image in memory that nobody can change any more: what was measured is what boots, whatever the files become."""
+
+    kernel: IO[bytes]
+    base: bytes
+    digests: dict[str, str]
+
+
+def sealed_copy(name: str, raw: bytes) -> IO[bytes]:
+    """A file in memory with `raw`, readable by every account that gets hold of it and writable by none."""
+    file = os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b")
+    file.write(raw)
+    file.flush()
+    os.fchmod(file.fileno(), 0o444)
+    fcntl.fcntl(
+        file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    )
+    return file
+
+
+def sealed_in(folder: Path, known: Sealed | None) -> Sealed:
+    """The image of `folder`: `known` where it still is that. Raises NotAvailable."""
+    image, digests = _measured_in(folder)
+    if known is not None and known.digests == digests:
+        return known
+    kernel, base = image.kernel.read_bytes(), image.base.read_bytes()
+    found = {name: f"sha256:{hashlib.sha256(raw).hexdigest()}" for name, raw in (("kernel", kernel), ("initrd", base))}
+    if found != digests:
+        raise NotAvailable(f"the microVM image in {folder} was changed while it was read")
+    return Sealed(sealed_copy("kernel", kernel), base, digests)
+
+
 def image_in(folder: Path) -> Image:
     """The image that `build` made; raises NotAvailable where there is none, or its files are not what was written down."""
+    return _measured_in(folder)[0]
+
+
+def _measured_in(folder: Path) -> tuple[Image, dict[str, str]]:
     found = Image(folder / "vmlinux", folder / "base.cpio.gz")
     try:
         written = json.loads((folder / "image.json").read_text())
@@ -65,7 +106,7 @@ def image_in(folder: Path) -> Image:
         raise NotAvailable(f"there is no microVM image in {folder}; governance runtime build-image") from error
     if measured != written:
         raise NotAvailable(f"the microVM image in {folder} was changed; governance runtime build-image makes it anew")
-    return found
+    return found, measured
 
 
 def build(folder: Path) -> Image:
@@ -104,19 +145,29 @@ def uncompressed_kernel(raw: bytes) -> bytes:
 
 def archive_of(tar: IO[bytes]) -> bytes:
     """A root file system's tar as a `newc` archive, everything owned by root and nothing set-uid. Raises BadArtifact."""
-    out = _Archive()
+    out, links = _Archive(), set[str]()
     try:
         with tarfile.open(fileobj=tar) as members:
             for member in members:
-                name = member.name.strip("/").removeprefix("./")
-                if ".." in Path(name).parts:
-                    raise BadArtifact(f"{member.name[:100]!r} leaves the root file system")
-                if name in {"", ".", "init"}:
+                name = _place_of(member, links)
+                if name in {"", "init"}:
                     continue  # the first program is ours
                 _add_member(out, members, member, name)
-    except (tarfile.TarError, EOFError) as error:
+                (links.add if member.issym() else links.discard)(name)
+    except (tarfile.TarError, EOFError, ValueError, KeyError, RecursionError) as error:
         raise BadArtifact(f"not a tar archive: {error}") from error
     return out.finished()
+
+
+def _place_of(member: tarfile.TarInfo, links: set[str]) -> str:
+    """Where the kernel puts a member: one spelling a file, for it reads `.//init` and `init` as the same."""
+    parts = [part for part in member.name.split("/") if part not in {"", "."}]
+    if ".." in parts or "\0" in member.name:
+        raise BadArtifact(f"{member.name[:100]!r} leaves the root file system")
+    if any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
+        # The kernel would follow the link, to wherever it leads: the first program included.
+        raise BadArtifact(f"{member.name[:100]!r} lies below a link of the archive; name the folder that it leads to")
+    return "/".join(parts)
 
 
 def _add_member(out: _Archive, members: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
@@ -124,10 +175,13 @@ def _add_member(out: _Archive, members: tarfile.TarFile, member: tarfile.TarInfo
     if member.isdir():
         out.add(name, _FOLDER | mode)
     elif member.issym():
-        out.add(name, _LINK | 0o777, member.linkname.encode())
+        out.add(name, _LINK | 0o777, os.fsencode(member.linkname))
     elif member.isreg() or member.islnk():
         content = members.extractfile(member)
-        out.add(name, _REGULAR | mode, content.read() if content is not None else b"")
+        raw = content.read(LARGEST_CONTENT + 1 - len(out)) if content is not None else b""
+        if len(out) + len(raw) > LARGEST_CONTENT:
+            raise BadArtifact(f"unpacks to more than {LARGEST_CONTENT} bytes")
+        out.add(name, _REGULAR | mode, raw)
     else:
         raise BadArtifact(f"{member.name[:100]!r} is a device or pipe")
 
@@ -152,12 +206,15 @@ class _Archive:
 
     def add(self, name: str, mode: int, content: bytes = b"") -> None:
         self._number += 1
-        raw = name.encode() + b"\0"
+        raw = os.fsencode(name) + b"\0"
         fields = (self._number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(raw), 0)
         self._out += b"070701" + b"".join(b"%08x" % field for field in fields) + raw
         self._pad()
         self._out += content
         self._pad()
+
+    def __len__(self) -> int:
+        return len(self._out)
 
     def finished(self) -> bytes:
         self.add("TRAILER!!!", 0)

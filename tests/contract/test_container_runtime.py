@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 import time
@@ -190,6 +191,35 @@ def test_a_link_out_of_the_archive_is_not_written_through(tmp_path):
     assert list((tmp_path / "target").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"content": b"planted"},
+        {"sort": tarfile.DIRTYPE, "mode": 0o777},
+        {"sort": tarfile.LNKTYPE, "link": "exit", "name": "hard"},
+    ],
+    ids=["a file", "a folder", "a hard link to it"],
+)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_member_in_the_place_of_a_link_changes_nothing_behind_the_link(tmp_path, planted, is_folder):
+    """The link's name comes once more: what is written or has its mode set is the archive's own, never the target."""
+    target = tmp_path / "target"
+    target.mkdir(mode=0o700) if is_folder else target.write_bytes(b"of the host")
+    target.chmod(0o700 if is_folder else 0o600)
+    before = target.stat().st_mode
+    raw = archive("true", [{"name": "exit", "sort": tarfile.SYMTYPE, "link": str(target)}, {"name": "exit", **planted}])
+    (tmp_path / "r.tar").write_bytes(raw)
+    artifact = Artifact(str(tmp_path / "r.tar"), hashlib.sha256(raw).hexdigest())
+    if planted.get("sort") == tarfile.LNKTYPE:
+        with pytest.raises(BadArtifact, match="hard link"):
+            unpacked(artifact, tmp_path / "roots")
+    else:
+        root = unpacked(artifact, tmp_path / "roots")
+        assert not (root / "exit").is_symlink()
+    assert target.stat().st_mode == before
+    assert is_folder or target.read_bytes() == b"of the host"
+
+
 @pytest.mark.parametrize("raw", [b"", b"not a tar", archive("true")[:20_000]])
 def test_what_is_no_whole_archive_is_refused_or_empty(tmp_path, raw):
     (tmp_path / "r.tar").write_bytes(raw)
@@ -202,6 +232,13 @@ def test_what_is_no_whole_archive_is_refused_or_empty(tmp_path, raw):
 def test_a_changed_archive_is_not_what_was_decided(tmp_path):
     (tmp_path / "r.tar").write_bytes(archive("true"))
     with pytest.raises(NotWhatWasDecided):
+        unpacked(Artifact(str(tmp_path / "r.tar"), "0" * 64), tmp_path / "roots")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_an_artifact_that_is_no_plain_file_is_refused_at_once(tmp_path, make):
+    make(tmp_path / "r.tar")
+    with pytest.raises(BadArtifact, match="not a plain file"):
         unpacked(Artifact(str(tmp_path / "r.tar"), "0" * 64), tmp_path / "roots")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import struct
 import tarfile
@@ -12,7 +13,7 @@ import tarfile
 import pytest
 
 from runtime_adapters.microvm import QEMU, MicrovmAdapter
-from runtime_adapters.microvm_image import archive_of, build, image_in, uncompressed_kernel
+from runtime_adapters.microvm_image import archive_of, build, image_in, sealed_in, uncompressed_kernel
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotAvailable, NotWhatWasDecided
 from tests.contract.roots import ECHO, answering, archive
@@ -125,6 +126,28 @@ def test_an_image_that_was_changed_is_not_booted(tmp_path):
         image_in(tmp_path)
 
 
+def test_what_was_measured_stays_what_boots(tmp_path):
+    """The files change between the check and the boot: the machine gets what was measured, the next check refuses."""
+    parts = {"vmlinux": b"kernel", "base.cpio.gz": b"base"}
+    for name, raw in parts.items():
+        (tmp_path / name).write_bytes(raw)
+    digests = [hashlib.sha256(raw).hexdigest() for raw in parts.values()]
+    (tmp_path / "image.json").write_text(
+        json.dumps(dict(zip(("kernel", "initrd"), (f"sha256:{d}" for d in digests), strict=True)))
+    )
+    sealed = sealed_in(tmp_path, None)
+    for name in parts:
+        (tmp_path / name).write_bytes(b"changed")
+    assert os.pread(sealed.kernel.fileno(), 99, 0) == b"kernel"
+    assert sealed.base == b"base"
+    assert list(sealed.digests.values()) == [f"sha256:{d}" for d in digests]
+    with pytest.raises(NotAvailable, match="was changed"):
+        sealed_in(tmp_path, sealed)
+    for change in (lambda fd: os.pwrite(fd, b"evil", 0), lambda fd: os.ftruncate(fd, 1)):
+        with pytest.raises(PermissionError):
+            change(sealed.kernel.fileno())
+
+
 def entries(cpio: bytes) -> dict[str, tuple[int, bytes]]:
     """Names of a `newc` archive with mode and content, read as the kernel documentation has it."""
     found, at = {}, 0
@@ -132,7 +155,7 @@ def entries(cpio: bytes) -> dict[str, tuple[int, bytes]]:
         assert cpio[at : at + 6] == b"070701"
         fields = [int(cpio[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
         start = at + 110
-        name = cpio[start : start + fields[11] - 1].decode()
+        name = os.fsdecode(cpio[start : start + fields[11] - 1])
         start += fields[11] + -(110 + fields[11]) % 4
         if name == "TRAILER!!!":
             return found
@@ -147,8 +170,42 @@ def test_an_archive_becomes_what_the_kernel_unpacks():
     assert found["bin/su"] == (0o100755, b"x")
 
 
-def test_an_app_cannot_bring_its_own_first_program():
-    assert "init" not in entries(archive_of(io.BytesIO(archive("true", [{"name": "init", "content": b"x"}]))))
+@pytest.mark.parametrize("name", ["init", "./init", "/init", "././init", ".//init", "/./init", "init/."])
+def test_an_app_cannot_bring_its_own_first_program(name):
+    found = entries(archive_of(io.BytesIO(archive("true", [{"name": name, "content": b"planted"}]))))
+    assert b"planted" not in [content for _, content in found.values()]
+    assert not [place for place in found if place != place.strip("./") or "//" in place]
+
+
+def test_no_member_reaches_the_first_program_through_a_link():
+    link = {"name": "up", "sort": tarfile.SYMTYPE, "link": "/"}
+    with pytest.raises(BadArtifact, match="below a link"):
+        archive_of(io.BytesIO(archive("true", [link, {"name": "up/init", "content": b"planted"}])))
+
+
+def test_a_name_that_ends_early_for_the_kernel_is_refused():
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("x")
+        member.pax_headers = {"path": "init\0x"}
+        tar.addfile(member)
+    with pytest.raises(BadArtifact):
+        archive_of(io.BytesIO(raw.getvalue()))
+
+
+def test_an_archive_that_unpacks_to_more_than_memory_holds_is_refused(monkeypatch):
+    """A hundred hard links are a hundred copies for a kernel that is told of each."""
+    monkeypatch.setattr("runtime_adapters.microvm_image.LARGEST_CONTENT", 8 << 20)
+    members = [{"name": "big", "content": bytes(1 << 20)}]
+    members += [{"name": f"link{n}", "sort": tarfile.LNKTYPE, "link": "big"} for n in range(100)]
+    with pytest.raises(BadArtifact, match="more than 8388608 bytes"):
+        archive_of(io.BytesIO(archive("true", members)))
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", "Grüße".encode()])
+def test_a_name_of_any_bytes_is_kept(name):
+    found = entries(archive_of(io.BytesIO(archive("true", [{"name": os.fsdecode(name), "content": b"x"}]))))
+    assert b"x" in [content for _, content in found.values()]
 
 
 @pytest.mark.parametrize(
