@@ -26,12 +26,13 @@ from tests.oauth_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 from tests.unit.oauth.conftest import World, rules
 
-SCHEMA = load_registry().connectors["smtp"]["operations"][0]["request"]
+SHIPPED = load_registry().connectors["smtp"]
+SCHEMA = SHIPPED["operations"][0]["request"]
 ENTRY = {
     "auth": {"scheme": "basic"},
     "smtp": {"from": "apps@example.com"},
     "recipients": ["example.com"],
-    "data_classes": ["internal", "personal"],
+    "data_classes": SHIPPED["data_classes"],
     "operations": [
         {"name": "send", "method": "POST", "paths": ["/messages"], "scope": "Calendars.Read", "request": SCHEMA}
     ],
@@ -141,6 +142,19 @@ def test_a_recipient_elsewhere_or_none_that_is_one_is_refused_by_policy(world, s
 @pytest.mark.parametrize("subject", ["x\r\nBcc: eve@evil.example", "x\nX-Other: 1", "x\r\n\r\nbody", ""])
 def test_a_subject_begins_no_header_of_its_own(world, server, subject):
     assert rules(send(world, subject=subject)) == {"CONN-012"}
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("Pay to DE89370400440532013000", "DATA-008"), ("Card 4111 1111 1111 1111", "DATA-008"),
+        ("The key is AKIAIOSFODNN7EXAMPLE", "DATA-010"),
+    ],
+)  # fmt: skip
+def test_what_the_connector_may_not_have_does_not_leave_in_a_message(world, server, text, rule):
+    assert rules(send(world, text=text)) == {rule}
+    assert rules(send(world, subject=text)) == {rule}
     assert server.mails == []
 
 
