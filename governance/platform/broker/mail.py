@@ -96,7 +96,7 @@ class _Submission(smtplib.SMTP):
 
     def __init__(self, place: Place, timeout_s: float) -> None:
         """Connects to nothing yet."""
-        self._place = place
+        self._place, self._is_over = place, False
         super().__init__(local_hostname="broker.invalid", timeout=timeout_s)
         self._host = place.host
 
@@ -122,15 +122,15 @@ class _Submission(smtplib.SMTP):
                 raise SendFailed(f"{message.host} refused the message (SMTP {error.smtp_code})") from error
 
     def abort(self) -> None:
-        """End it from another thread."""
-        found = self.sock
+        """End it from another thread; one that is still connecting sends nothing when it has."""
+        self._is_over, found = True, self.sock
         if found is not None:
             with contextlib.suppress(OSError):
                 found.shutdown(socket.SHUT_RDWR)
 
     def _check(self, code: int, wanted: int, what: str) -> None:
         # What the host says beside the code may repeat what was sent.
-        if code != wanted:
+        if code != wanted or self._is_over:
             raise SendFailed(f"{self._place.host} refused {what} (SMTP {code})")
 
     def _get_socket(self, _host: str, port: int, timeout: float) -> Any:
