@@ -21,6 +21,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._~:@$()=,'+-]+|\{[A-Za-z][A-Za-z0-9_]*\}")
 # What a flow in which a person consents needs to know.
 _FLOW_NEEDS = {"authorization_code": "authorization_url", "device_code": "device_authorization_url"}
 _OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_authorization_url")
+_ADDRESS = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
 _LIST, _TEXT, _MAP = list, str, dict
@@ -30,7 +31,7 @@ _CONNECTOR: dict[str, type] = {
 }  # fmt: skip
 _CONNECTOR_OPTIONAL: dict[str, type] = {
     "retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP, "per_minute": _MAP, "oauth": _MAP, "documentation": _TEXT,
-    "region_hosts": _MAP, "usage_limits": _LIST,
+    "region_hosts": _MAP, "usage_limits": _LIST, "smtp": _MAP, "recipients": _LIST,
 }  # fmt: skip
 _OPERATION: dict[str, type] = {"name": _TEXT, "method": _TEXT, "paths": _LIST, "scope": _TEXT}
 _OPERATION_OPTIONAL: dict[str, type] = {
@@ -98,6 +99,7 @@ def _connector(document: dict[str, Any], path: str) -> None:
     _check_limits(document, path)
     _check_auth(document, path)
     _check_oauth(document, path)
+    _check_mail(document, path)
     for region, hosts in document.get("region_hosts", {}).items():
         if region not in document["regions"] or not isinstance(hosts, list) or set(hosts) - set(document["hosts"]):
             raise BadEntry(f"{path}: region_hosts.{region} names a region or a host that the entry does not have")
@@ -175,6 +177,21 @@ def _check_oauth(document: dict[str, Any], path: str) -> None:
             raise BadEntry(
                 f"{path}: auth.scheme person needs oauth with a flow in which a person consents, and its addresses"
             )
+
+
+def _check_mail(document: dict[str, Any], path: str) -> None:
+    """`smtp: {from}` and `recipients`, the domains that mail may go to: either both or neither."""
+    if ("smtp" in document) != ("recipients" in document):
+        raise BadEntry(f"{path}: smtp needs recipients, the domains that mail may go to, and the other way round")
+    if "smtp" not in document:
+        return
+    if set(document["smtp"]) != {"from"} or not _ADDRESS.fullmatch(str(document["smtp"]["from"])):
+        raise BadEntry(f"{path}: smtp has the member from, one plain address")
+    if document.get("auth", {}).get("scheme") not in {"basic", "none"}:
+        raise BadEntry(f"{path}: a connector by SMTP signs in with auth.scheme basic, or none")
+    for domain in document["recipients"]:
+        if not isinstance(domain, str) or not _ADDRESS.fullmatch(f"x@{domain}") or domain != domain.lower():
+            raise BadEntry(f"{path}: recipients has {domain!r}, which is no domain in lower case")
 
 
 def _check_url(url: Any, hosts: list[str] | None, where: str) -> None:

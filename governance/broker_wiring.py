@@ -30,15 +30,19 @@ if TYPE_CHECKING:
 
 
 def secrets_of(settings: Settings) -> Secrets:
-    """The credentials: of the vault that the settings name, else of this home."""
+    """The credentials: of the vault that the settings name, else of this home or of all replicas."""
     from pathlib import Path
 
     from governance.platform.broker.secrets import EmbeddedSecrets
 
     if settings.text("vault_url"):
         return _vault_of(settings)
-    key = settings.text("secrets_key")
-    return EmbeddedSecrets(settings.home, Path(key) if key else None)
+    key = Path(settings.text("secrets_key")) if settings.text("secrets_key") else None
+    if database_of(settings) is None:
+        return EmbeddedSecrets(settings.home, key)
+    from governance.platform.broker.shared_secrets import SharedSecrets
+
+    return SharedSecrets(state_of(settings), key)
 
 
 def _vault_of(settings: Settings) -> Secrets:
@@ -117,10 +121,36 @@ def sender_of(settings: Settings) -> Sender:
 
 
 def consents_of(settings: Settings) -> Consents:
-    """The consents of people in this home."""
-    from governance.platform.oauth.consents import SqliteConsents
+    """The consents of people in this home, or of all replicas."""
+    if database_of(settings) is None:
+        from governance.platform.oauth.consents import SqliteConsents
 
-    return SqliteConsents(settings.home)
+        return SqliteConsents(settings.home)
+    from governance.platform.oauth.shared_consents import SharedConsents
+
+    return SharedConsents(state_of(settings))
+
+
+def move_people(here: Settings, there: Settings) -> tuple[int, int]:
+    """(consents, credentials) of this home that are where replicas share them now; what is there stays.
+
+    Credentials of a vault are shared already, and stay in it.
+    """
+    from governance.platform.broker.secrets import EmbeddedSecrets
+    from governance.platform.broker.shared_secrets import SharedSecrets
+    from governance.platform.oauth.consents import SqliteConsents
+    from governance.platform.oauth.shared_consents import SharedConsents
+
+    held, kept, moved = secrets_of(here), secrets_of(there), 0
+    # The tokens first: a consent without one is of no use, and a token without a consent does nothing.
+    if isinstance(held, EmbeddedSecrets) and isinstance(kept, SharedSecrets):
+        for about in held.all():
+            kept.keep(about, held.get(about.name).reveal())
+            moved += 1
+    consents, shared = SqliteConsents(here.home).all(), SharedConsents(state_of(there))
+    for consent in consents:
+        shared.keep(consent)
+    return len(consents), moved
 
 
 def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:

@@ -53,6 +53,7 @@ entries contains c if {
 		"acts_for_person": object.get(known, "acts_for_person", true),
 		"retires_at": object.get(known, "retires_at", null),
 		"replaced_by": lists.text_of(known, "replaced_by"),
+		"recipients": object.get(known, "recipients", null),
 	}
 }
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from audit.keys import load_or_make
 from governance.errors import CallerError, DependencyError, NotFound
 from governance.platform.broker.secrets import EmbeddedSecrets, age_days
 from governance.platform.broker.vault import Place, VaultSecrets, read_dynamic
@@ -74,10 +75,24 @@ def vault(server, tmp_path):
     made.store.close()
 
 
-@pytest.fixture(params=["embedded", "double", pytest.param("real", marks=needs_vault)])
+SHARED = pytest.param("shared", marks=[local_postgres.needs_postgres, pytest.mark.xdist_group("postgres")])
+
+
+def replica(folder, database, key_file=None):
+    from governance.platform.broker.shared_secrets import SharedSecrets
+    from governance.state.shared import SharedState
+
+    load_or_make(folder / "key", "secrets.example/audit", may_make=True)
+    return SharedSecrets(SharedState(database, folder / "key", "secrets.example/audit"), key_file)
+
+
+@pytest.fixture(params=["embedded", SHARED, "double", pytest.param("real", marks=needs_vault)])
 def store(request, tmp_path):
     if request.param == "embedded":
         yield EmbeddedSecrets(tmp_path)
+        return
+    if request.param == "shared":
+        yield replica(tmp_path, request.getfixturevalue("postgres").database())
         return
     server = Double() if request.param == "double" else request.getfixturevalue("real")
     made = opened(server, tmp_path)
@@ -144,6 +159,38 @@ def test_a_name_leads_nowhere_else(store, name):
 def test_a_value_fits_into_a_header(store, value):
     with pytest.raises(CallerError):
         store.put("marketing/hris", value)
+
+
+@local_postgres.needs_postgres
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("has_file", [False, True])
+def test_what_one_replica_puts_the_other_sends_until_it_is_taken_back_within_a_second(tmp_path, postgres, has_file):
+    key_file, database = tmp_path / "sealing" if has_file else None, postgres.database()
+    if key_file:
+        key_file.write_bytes(b"k" * 32)
+        key_file.chmod(0o600)
+    here, there = (replica(tmp_path, database, key_file) for _ in range(2))
+    assert there.about("marketing/hris") is None
+    here.put("marketing/hris", CANARY)
+    assert there.get("marketing/hris").reveal() == CANARY
+    held = b"".join(there._state.read(name) for name in there._state.names("secrets"))
+    assert held
+    assert CANARY.encode() not in held, "nor does a process remember a value"
+    with pytest.raises(CallerError, match="exists"):
+        there.put("marketing/hris", "x")
+    here.drop("marketing/hris")
+    ended = time.monotonic()
+    while True:
+        began = time.monotonic()
+        if there.about("marketing/hris") is None:
+            break
+        assert began - ended <= 1.0
+    if key_file:
+        key_file.write_bytes(b"o" * 32)
+        here.put("marketing/hris", CANARY)
+        key_file.write_bytes(b"k" * 32)
+        with pytest.raises(DependencyError, match="does not open with this key"):
+            there.get("marketing/hris")
 
 
 def test_a_workload_s_jwt_signs_in(server, tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import json
 import re
 import time
+import zipfile
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import httpx
 import pytest
@@ -14,6 +18,7 @@ import pytest
 from governance.platform.broker.doubles import write_pins
 from tests.consenting import CALL, HOST, PURPOSE, manifest, registry, template
 from tests.journeys.service import Service, governance
+from tests.leaks import Traces, leaked
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
 
 AUTHORIZE = "/v1/oauth/calendar/authorize?app=dates"
@@ -27,12 +32,20 @@ def vendor(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, vendor):
+def traces():
+    made = Traces()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, vendor, traces):
     folder = tmp_path_factory.mktemp("consent")
     home = folder / "home"
     env = {
         "GOVERNANCE_REGISTRY": str(registry(folder / "registry")),
         "GOVERNANCE_CONNECTOR_PINS": str(write_pins(folder / "pins.json", vendor.double)),
+        "GOVERNANCE_OTLP_ENDPOINT": traces.endpoint,
     }
     for name in ("marketing/calendar", "marketing/other"):
         client = f"{CLIENT_ID}:{CLIENT_SECRET}\n".encode()
@@ -324,8 +337,8 @@ def test_signing_out_and_a_revoked_key_end_the_session(service):
         assert other.get("/v1/oauth/consents").status_code == 401
 
 
-def test_nothing_secret_stands_anywhere(service, vendor, tmp_path):
-    """What lies in a store is found by its owner alone: in no file as it is, no log, no record and no export."""
+def test_nothing_secret_stands_anywhere(service, vendor, traces, tmp_path):
+    """What lies in a store is found by its owner alone: in no other file, log, record, export, metric, trace or answer."""
     key, app_token = service.key("citizen", "marketing"), ""
     with Browser(service, key) as browser:
         given = consent_id(browser.consent(vendor))
@@ -343,9 +356,40 @@ def test_nothing_secret_stands_anywhere(service, vendor, tmp_path):
     assert vendor.server.refresh
     files = [path for place in (service.home, tmp_path) for path in place.rglob("*") if path.is_file()]
     assert len(files) > 20
+    signing = [key["d"] for key in json.loads((service.home / "app-tokens.json").read_text())["keys"]]
     for path in (service.log, *files):
-        content = path.read_bytes()
-        assert not [value for value in hidden if value.encode() in content], path
+        own = signing if path.name != "app-tokens.json" else []
+        assert not leaked(path.read_bytes(), [*hidden, *own]), path
+    service.wait_until(lambda: len(traces.bodies) > 0, 30)
+    assert not leaked(b"\n".join(traces.bodies), [*hidden, *signing])
+    asked = [path for path, methods in routes(service).items() if "get" in methods and "{" not in path]
+    assert {"/metrics", "/v1/audit/records", "/v1/consents", "/v1/connectors", "/v1/events/dead"} <= set(asked)
+    for role in ("platform", "compliance", "auditor", "service"):
+        with service.client(role) as client:
+            said = {path: client.get(path) for path in asked}
+        assert sum(answer.status_code == 200 for answer in said.values()) > 10
+        assert not [path for path, answer in said.items() if leaked(answer.content, [*hidden, *signing])]
+
+
+def routes(service) -> dict[str, dict]:
+    return httpx.get(f"{service.url}/openapi.json", timeout=30).json()["paths"]
+
+
+def test_the_search_for_leaks_finds_them_in_every_disguise():
+    secret = "canary-8a31-secret/word?"
+    plain, packed = f"before {secret} after".encode(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inside.txt", gzip.compress(plain))
+    disguises = [
+        plain,
+        gzip.compress(plain),
+        packed.getvalue(),
+        secret.encode().hex().encode(),
+        quote_plus(secret).encode(),
+    ]
+    disguises += [base64.b64encode(b"x" * before + secret.encode() + b"and more") for before in range(3)]
+    disguises += [base64.urlsafe_b64encode(b"x" * before + secret.encode()) for before in range(3)]
+    assert [leaked(disguise, [secret, "another"]) for disguise in disguises] == [[secret]] * len(disguises)
 
 
 def test_an_address_nobody_named_is_not_taken_from_a_header(service):

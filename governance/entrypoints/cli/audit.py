@@ -166,6 +166,7 @@ def _row(record: dict[str, Any]) -> str:
 
 
 def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
+    from governance.broker_wiring import move_people
     from governance.log_wiring import database_of, move_state, open_log
     from governance.settings import Settings as Changed
 
@@ -188,8 +189,10 @@ def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
         head = move(settings.home, settings.text("log_origin"), database)
         stdout.write(f"{head.size} records moved, the root is the same ({head.root.hex()})\n")
     documents = move_state(settings, moved)
+    consents, credentials = move_people(settings, moved)
     stdout.write(
-        f"{documents} keys, apps, waivers and the like are there as well; counts of calls begin anew. From now on set "
+        f"{documents} keys, apps, waivers and the like are there as well, {consents} consents and {credentials} credentials; "
+        "counts of calls and sign-in sessions begin anew. From now on set "
         f"GOVERNANCE_DATABASE; give further replicas this home's audit/key. The old file is {folder}/log.db.moved\n"
     )
 

@@ -81,7 +81,7 @@ class Worker:
         self._broker: Broker | None = None
         self._sender: Sender | None = None
         self._grants: Grants | None = None
-        self.sessions = Sessions(settings.home, self.keys)
+        self.sessions = Sessions(self.state, self.keys)
         self._app_calls: AppCalls | None = None
         self._exchange: Exchange | None = None
         self.directory = directory_of(settings)

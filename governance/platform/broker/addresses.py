@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Resolve = Callable[[str], Awaitable[list[str]]]
 
 
+_HTTPS = 443
+
+
 class Pin(NamedTuple):
     """Where an operator says that a host is."""
 
@@ -64,8 +67,8 @@ class Addresses:
         self._pins = dict(pins or {})
         self._resolve = resolve
 
-    async def place(self, host: str) -> Place:
-        """Where to connect to; raises NotReachable where any address of the host is not a public one."""
+    async def place(self, host: str, port: int = _HTTPS) -> Place:
+        """Where to connect to, at `port` unless it is pinned. Raises NotReachable: every address has to be a public one."""
         pin = self._pins.get(host)
         if pin is not None:
             return Place(host, (pin.address,), pin.port, pin.ca_file)
@@ -76,7 +79,7 @@ class Addresses:
                 f"the host {host} leads to an address that is not of the public internet",
                 hint="an operator can pin the hosts of systems on their own premises (GOVERNANCE_CONNECTOR_PINS)",
             )
-        return Place(host, tuple(found), 443)
+        return Place(host, tuple(found), port)
 
 
 def read_pins(path: str) -> dict[str, Pin]:

@@ -11,12 +11,12 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from governance.enforce import masked_payload
 from governance.enrich.port import Incomplete
-from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
+from governance.errors import CallerError, DependencyError, GovernanceError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
@@ -24,8 +24,10 @@ from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.credentials import Use
 from governance.platform.broker.limits import Call
+from governance.platform.broker.mail import deliver, is_mail, message_of
+from governance.platform.broker.outgoing import host_of, nonce_for, sent_of, without_nonce
 from governance.platform.broker.records import TYPES, cutter
-from governance.platform.broker.sending import SendFailed, Sent
+from governance.platform.broker.sending import SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from governance.platform.broker.tokens import Caller
 
 _MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "consent"})
-_NONCE = "dpop-nonce"
 _SHORTEST_SECRET = 8
 
 
@@ -160,6 +161,10 @@ class Broker:
             return
         async with self._failures(request):
             credential = await self._credential(request, caller)
+            if is_mail(self._parts.connectors[connector]):
+                received = await self._sent(request, decision, credential, None)
+                yield await self._whole(request, decision, credential, received)
+                return
             opened = await self._opened(request, decision, credential)
             try:
                 form = _form(decision, opened)
@@ -248,21 +253,26 @@ class Broker:
         self, request: Request, decision: Decision, credential: Credential, deadline_s: float | None
     ) -> Received:
         sender, resource = self._parts.sender, request.resource
-        received = await sender.send(_sent(resource, decision, credential), deadline_s)
-        nonce = _nonce_for(credential, received)
+        connector = self._parts.connectors[resource["connector"]]
+        if is_mail(connector):
+            host, now = host_of(resource, decision), datetime.fromtimestamp(self._parts.clock(), UTC)
+            message = message_of(host, connector, resource.get("body"), now)
+            return await deliver(sender, message, credential, deadline_s)
+        received = await sender.send(sent_of(resource, decision, credential), deadline_s)
+        nonce = nonce_for(credential, received)
         if nonce:
-            received = await sender.send(_sent(resource, decision, credential, nonce), deadline_s)
-        return _without_nonce(received)
+            received = await sender.send(sent_of(resource, decision, credential, nonce), deadline_s)
+        return without_nonce(received)
 
     async def _opened(self, request: Request, decision: Decision, credential: Credential) -> Opened:
         """As `_sent`, for an answer of which nothing was read yet; whoever gets it closes it."""
         sender, resource = self._parts.sender, request.resource
-        opened = await sender.open(_sent(resource, decision, credential))
-        nonce = _nonce_for(credential, opened.head)
+        opened = await sender.open(sent_of(resource, decision, credential))
+        nonce = nonce_for(credential, opened.head)
         if nonce:
             await opened.close()
-            opened = await sender.open(_sent(resource, decision, credential, nonce))
-        opened.head = _without_nonce(opened.head)
+            opened = await sender.open(sent_of(resource, decision, credential, nonce))
+        opened.head = without_nonce(opened.head)
         return opened
 
     @asynccontextmanager
@@ -327,35 +337,6 @@ class Broker:
         context = {**request.context, "operations": operations, "status": flow.received.status}
         document = {"kind": "data_flow", "tenant": request.tenant, "resource": resource, "context": context}
         return normalise_document(document, request.source)
-
-
-def _nonce_for(credential: Credential, head: Received) -> str:
-    """RFC 9449, section 9: refused before anything was done, because the proof lacks the server's nonce. Else empty."""
-    return head.headers.get(_NONCE, "") if head.status == 401 and credential.key is not None else ""
-
-
-def _without_nonce(head: Received) -> Received:
-    """As an app may see it: the nonce is between the vendor and whoever holds the token's key."""
-    return head._replace(headers={name: text for name, text in head.headers.items() if name != _NONCE})
-
-
-def _sent(resource: Json, decision: Decision, credential: Credential, nonce: str = "") -> Sent:
-    """The request as it leaves; raises InternalError where the decision does not name its host."""
-    parts = urlsplit(resource["url"])
-    host = (parts.hostname or "").removesuffix(".")
-    if host not in {o.value for o in decision.obligations if o.type == "egress_allow"}:
-        raise InternalError(f"decision {decision.decision_id} does not let anything out to {host[:100]}")
-    dropped = {o.value["name"] for o in decision.obligations if o.type == "header" and o.value["op"] == "remove"}
-    headers = {name: value for name, value in resource.get("headers", {}).items() if name not in dropped}
-    body = resource.get("body")
-    raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    if raw and not any(name.lower() == "content-type" for name in headers):
-        headers["content-type"] = "text/plain; charset=utf-8" if isinstance(body, str) else "application/json"
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not target.isascii():
-        raise CallerError("the address has letters that are not ASCII", where="/url", hint="percent-encode them")
-    shown = credential.headers_for(resource["method"], f"https://{parts.netloc}{parts.path or '/'}", nonce)
-    return Sent(resource["method"], host, target, {**headers, **shown}, raw)
 
 
 def _payload(received: Received, credential: Credential) -> Json:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
 LONGEST = 16_384
-_KEY_BYTES, _NONCE_BYTES = 32, 12
+KEY_BYTES, _NONCE_BYTES = 32, 12
+NO_SECRET, TAKEN = "governance secret put", "governance secret rotate"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, version INTEGER, rotated TEXT, key BLOB, value BLOB)
 """
@@ -93,14 +94,14 @@ class EmbeddedSecrets:
     def put(self, name: str, value: str) -> About:
         """Store a value under `tenant/handle`; raises CallerError where the name is taken (`rotate` replaces)."""
         if self.about(name) is not None:
-            raise CallerError(f"the secret {name} exists already", hint="governance secret rotate")
+            raise CallerError(f"the secret {name} exists already", hint=TAKEN)
         return self._write(name, value, 1)
 
     def rotate(self, name: str, value: str) -> About:
         """Replace a value; the old one is gone. Raises NotFound."""
         known = self.about(name)
         if known is None:
-            raise NotFound(f"there is no secret {name}", hint="governance secret put")
+            raise NotFound(f"there is no secret {name}", hint=NO_SECRET)
         return self._write(name, value, known.version + 1)
 
     def about(self, name: str) -> About | None:
@@ -118,12 +119,12 @@ class EmbeddedSecrets:
 
         rows = list(self._rows("SELECT version, key, value FROM secrets WHERE name = ?", name))
         if not rows:
-            raise NotFound(f"there is no secret {name}", hint="governance secret put")
-        version, wrapped, sealed = rows[0]
+            raise NotFound(f"there is no secret {name}", hint=NO_SECRET)
+        version, wrapped, content = rows[0]
         bound = f"{name}\0{version}".encode()
         try:
-            inner = _unsealed(self._key(make=False), wrapped, bound)
-            return Secret(_unsealed(inner, sealed, bound).decode())
+            inner = unsealed(self._key(make=False), wrapped, bound)
+            return Secret(unsealed(inner, content, bound).decode())
         except (InvalidTag, ValueError) as error:
             raise DependencyError(
                 f"the secret {name} does not open with this key", where=str(self._key_file)
@@ -139,10 +140,10 @@ class EmbeddedSecrets:
 
     def _write(self, name: str, value: str, version: int) -> About:
         check_secret(name, value)
-        inner = os.urandom(_KEY_BYTES)
+        inner = os.urandom(KEY_BYTES)
         bound = f"{name}\0{version}".encode()
         about = About(name, version, utc_now())
-        row = (*about, _sealed(self._key(make=True), inner, bound), _sealed(inner, value.encode(), bound))
+        row = (*about, sealed(self._key(make=True), inner, bound), sealed(inner, value.encode(), bound))
         for _ in self._rows("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?)", *row):
             pass
         return about
@@ -153,23 +154,12 @@ class EmbeddedSecrets:
             if make and not self._key_file.exists() and not self.all():
                 handle = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(handle, "wb") as file:
-                    file.write(os.urandom(_KEY_BYTES))
+                    file.write(os.urandom(KEY_BYTES))
                     file.flush()
                     os.fsync(file.fileno())
-            if self._key_file.stat().st_mode & 0o077:
-                raise DependencyError(
-                    "others may read the key of the secrets", where=str(self._key_file), hint="chmod 600"
-                )
-            key = self._key_file.read_bytes()
         except OSError as error:
-            raise DependencyError(
-                f"the key of the secrets: {error.strerror}",
-                where=str(self._key_file),
-                hint="restore it from its backup",
-            ) from error
-        if len(key) != _KEY_BYTES:
-            raise DependencyError(f"a key is {_KEY_BYTES} bytes", where=str(self._key_file))
-        return key
+            raise _no_key(self._key_file, error) from error
+        return key_of(self._key_file)
 
     def _rows(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
         try:
@@ -194,19 +184,40 @@ def check_secret(name: str, value: str) -> None:
         raise CallerError(f"the value of {name} is empty, too long or not plain text")
 
 
+def key_of(path: Path) -> bytes:
+    """The key that opens a store. Raises DependencyError where there is none, or others may read it."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise DependencyError("others may read the key of the secrets", where=str(path), hint="chmod 600")
+        key = path.read_bytes()
+    except OSError as error:
+        raise _no_key(path, error) from error
+    if len(key) != KEY_BYTES:
+        raise DependencyError(f"a key is {KEY_BYTES} bytes", where=str(path))
+    return key
+
+
+def _no_key(path: Path, error: OSError) -> DependencyError:
+    return DependencyError(
+        f"the key of the secrets: {error.strerror}", where=str(path), hint="restore it from its backup"
+    )
+
+
 def age_days(about: About, now: str) -> int:
     """Whole days since the last rotation, at `now` (RFC 3339)."""
     return (datetime.fromisoformat(now) - datetime.fromisoformat(about.rotated)).days
 
 
-def _sealed(key: bytes, value: bytes, bound: bytes) -> bytes:
+def sealed(key: bytes, value: bytes, bound: bytes) -> bytes:
+    """AES-256-GCM, its nonce in front; opens only for the same `bound`."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # slow to load; `list` does without
 
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, value, bound)
 
 
-def _unsealed(key: bytes, sealed: bytes, bound: bytes) -> bytes:
+def unsealed(key: bytes, value: bytes, bound: bytes) -> bytes:
+    """The inverse. Raises InvalidTag."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound)
+    return AESGCM(key).decrypt(value[:_NONCE_BYTES], value[_NONCE_BYTES:], bound)

@@ -115,11 +115,7 @@ class Sender:
 
     async def send(self, sent: Sent, deadline_s: float | None = None) -> Received:
         """The vendor's answer. Raises SendFailed, NotReachable; never follows, never waits beyond the deadline."""
-        bounds = (
-            self.bounds
-            if deadline_s is None
-            else self.bounds._replace(deadline_s=min(deadline_s, self.bounds.deadline_s))
-        )
+        bounds = self._bounds(deadline_s)
         if len(sent.body) > bounds.request_bytes:
             raise SendFailed(f"the body has {len(sent.body)} bytes; at most {bounds.request_bytes} are sent")
         self._check_rest(sent.host)
@@ -143,6 +139,20 @@ class Sender:
         except SendFailed:
             await response.aclose()
             raise
+
+    @asynccontextmanager
+    async def reached(self, host: str, port: int, deadline_s: float | None) -> AsyncIterator[tuple[Place, Bounds]]:
+        """Where a host is, for an exchange in another protocol that is bounded, and counts, as those here are."""
+        bounds = self._bounds(deadline_s)
+        self._check_rest(host)
+        async with self.timed(host, bounds):
+            yield await self._addresses.place(host, port), bounds
+        self._failures.pop(host, None)
+
+    def _bounds(self, deadline_s: float | None) -> Bounds:
+        if deadline_s is None:
+            return self.bounds
+        return self.bounds._replace(deadline_s=min(deadline_s, self.bounds.deadline_s))
 
     @asynccontextmanager
     async def timed(self, host: str, bounds: Bounds) -> AsyncIterator[None]:

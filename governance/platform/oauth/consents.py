@@ -1,6 +1,7 @@
 """Consents: which person lets which app do what for them at which connector, until when; and open questions to vendors.
 
-One SQLite file, one transaction a change, read anew at every call: what was withdrawn is withdrawn for every process at once.
+Here one SQLite file of a home, one transaction a change, read anew at every call: what was withdrawn is withdrawn for every
+process at once. `shared_consents` keeps them for several replicas.
 A consent begins as `asked`, is `given` once the vendor gave a token for it, and ends as `withdrawn`; nothing leads back. No
 token lies here: the store of secrets holds it under `Consent.handle`.
 """
@@ -28,6 +29,7 @@ CREATE TABLE IF NOT EXISTS questions (state TEXT PRIMARY KEY, consent TEXT, ends
 """
 # A person who looks up a password at the vendor's takes minutes; a question that hangs about for longer is a risk.
 QUESTION_LIVES_S = 600.0
+NO_CONSENT = "governance consent list"
 
 
 class Consent(NamedTuple):
@@ -137,7 +139,7 @@ class SqliteConsents:
         )  # fmt: skip
         found = self.get(consent_id)
         if found is None:
-            raise NotFound(f"there is no consent {consent_id[:64]!r}", hint="governance consent list")
+            raise NotFound(f"there is no consent {consent_id[:64]!r}", hint=NO_CONSENT)
         return found
 
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:

@@ -1,7 +1,8 @@
 """A person's session in a browser: begun with their API key, kept as a cookie, ended with the key or after an hour.
 
-Only a digest of the cookie is stored. What belongs to one session alone (the token of a form, the PKCE verifier of a question
-to a vendor) is derived from the cookie and stored nowhere: in another browser the same question cannot be finished.
+Only a digest of the cookie is stored, in the state that all replicas share. What belongs to one session alone (the token of a
+form, the PKCE verifier of a question to a vendor) is derived from the cookie and stored nowhere: in another browser the same
+question cannot be finished.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import os
-import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
 
-from governance.errors import DependencyError, Forbidden, NotSignedIn
+from governance.errors import Forbidden, NotSignedIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from governance.platform.keys import Identity, KeyStore
+    from governance.state.port import State
 
 LIVES_S = 3600
 PEOPLE = frozenset({"platform", "citizen", "compliance"})
@@ -46,10 +47,10 @@ class Session:
 
 
 class Sessions:
-    """Sessions of one home."""
+    """Sessions of this installation; spread by their digests over 256 documents, from which what is over goes with the next."""
 
-    def __init__(self, home: Path, keys: KeyStore, clock: Callable[[], float] = time.time) -> None:
-        self._path = home / "sessions.db"
+    def __init__(self, state: State, keys: KeyStore, clock: Callable[[], float] = time.time) -> None:
+        self._state = state
         self._keys = keys
         self._clock = clock
 
@@ -58,33 +59,37 @@ class Sessions:
         if identity.role not in PEOPLE:
             raise Forbidden(f"a key of the role {identity.role!r} is no person's", hint="use a key of your own")
         secret = _text(os.urandom(32))
-        self._run("DELETE FROM sessions WHERE ends <= ?", self._clock())
-        self._run("INSERT INTO sessions VALUES (?, ?, ?)", _digest(secret), identity.actor, self._clock() + LIVES_S)
+        self._change(secret, [identity.actor, self._clock() + LIVES_S])
         return secret
 
     def of(self, secret: str) -> Session:
         """The session of a cookie; raises NotSignedIn once it, or the key it began with, has ended."""
-        rows = self._run("SELECT actor, ends FROM sessions WHERE digest = ?", _digest(secret))
-        if not rows or rows[0][1] <= self._clock():
+        row = self._row(secret)
+        if row is None:  # one that began a moment ago, maybe on another replica, is known at once
+            self._state.stamp(_place(secret), newest=True)
+            row = self._row(secret)
+        if row is None or row[1] <= self._clock():
             raise NotSignedIn("there is no session, or no longer", hint=_HINT)
-        return Session(secret, self._keys.still(rows[0][0]))
+        return Session(secret, self._keys.still(row[0]))
 
     def end(self, secret: str) -> None:
-        """Sign out."""
-        self._run("DELETE FROM sessions WHERE digest = ?", _digest(secret))
+        """Sign out: here at once, on other replicas within a second."""
+        self._change(secret, None)
 
-    def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            database = sqlite3.connect(self._path, timeout=5, isolation_level=None)
-            try:
-                self._path.chmod(0o600)
-                database.execute("CREATE TABLE IF NOT EXISTS sessions (digest TEXT PRIMARY KEY, actor TEXT, ends REAL)")
-                return database.execute(statement, values).fetchall()
-            finally:
-                database.close()
-        except (sqlite3.Error, OSError) as error:
-            raise DependencyError(f"the store of sessions: {error}", where=str(self._path)) from error
+    def _row(self, secret: str) -> Any:
+        return json.loads(self._state.read(_place(secret)) or b"{}").get(_digest(secret))
+
+    def _change(self, secret: str, row: list[Any] | None) -> None:
+        def edit(held: bytes | None) -> bytes:
+            rows = {name: one for name, one in json.loads(held or b"{}").items() if one[1] > self._clock()}
+            rows[_digest(secret)] = row
+            return json.dumps({name: one for name, one in rows.items() if one is not None}).encode()
+
+        self._state.change(_place(secret), edit)
+
+
+def _place(secret: str) -> str:
+    return f"sessions/{_digest(secret)[:2]}.json"
 
 
 def _digest(secret: str) -> str:

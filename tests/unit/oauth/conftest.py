@@ -30,7 +30,7 @@ BACK = "https://apps.example.com/v1/oauth/calendar/callback"
 class World:
     """`consent()` gives one that is in force; `call()` asks the broker in the app's name."""
 
-    def __init__(self, folder, **entry) -> None:
+    def __init__(self, folder, settings=None, **entry) -> None:
         self.folder = folder
         self.vendor = Vendor(folder / "tls")
         pins = write_pins(folder / "pins.json", self.vendor.double)
@@ -39,6 +39,7 @@ class World:
                 "home": str(folder / "home"),
                 "registry": str(registry(folder / "registry", **entry)),
                 "connector_pins": str(pins),
+                **(settings or {}),
             }
         )
         self.runner = asyncio.Runner()
