@@ -499,3 +499,10 @@ def test_identifiers_of_more_countries_are_found_by_their_form_and_check(text, e
 )  # fmt: skip
 def test_a_wrong_check_digit_or_bare_digits_of_a_weak_one_are_no_identifier(text):
     assert analyze([Leaf((), "", text)], ScanPolicy(), hints=False) == []
+
+
+def test_the_policy_that_comes_with_the_rules_names_every_country():
+    import yaml
+
+    data = yaml.safe_load((Path(__file__).parents[3] / "rules" / "data" / "platform" / "scanner.yaml").read_text())
+    assert scan_policy(data) == ScanPolicy()
