@@ -11,7 +11,7 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.enrich.pii import contacts, credentials, decoding, names, numbers, split
+from governance.enrich.pii import births, contacts, credentials, decoding, lettered, names, numbers, split
 from governance.enrich.pii.decoding import Places
 from governance.enrich.pii.matching import Surface, Work, WorkExceeded, matcher
 from governance.enrich.pii.plain import SEPARATOR, Plain, as_bytes, is_plain, plain
@@ -27,7 +27,7 @@ SECRET_ENTITIES = credentials.SECRET_ENTITIES
 _LAYERS = 3  # below the values themselves
 _COMMON = (contacts.emails, numbers.accounts, numbers.numbers)
 _RARE = (
-    numbers.birth_dates, contacts.lettered_ids, contacts.network, contacts.wallets, contacts.places,
+    births.birth_dates, lettered.lettered_ids, contacts.network, contacts.wallets, contacts.places,
     contacts.travel_documents, credentials.secrets,
 )  # fmt: skip
 _HINT_SCORE, _LOOKS_SCORE, _SURE = 0.6, 0.8, 0.9
@@ -122,6 +122,8 @@ def analyze(leaves: Sequence[Leaf], policy: ScanPolicy, *, hints: bool) -> list[
         if finding.score >= policy.least_score:
             by_leaf.setdefault(finding.leaf, []).append(finding)
     _read_names(leaves, by_leaf, hints=hints)
+    if not by_leaf and len(leaves) == 1 and not leaves[0].name and not leaves[0].path:
+        by_leaf[0] = [Finding(0, h.entity, h.score, h.reason, (), h.start, h.end) for h in numbers.alone(layer.surface)]
     return [f for number in sorted(by_leaf) for f in sorted(by_leaf[number], key=lambda f: (f.start, f.end, f.entity))]
 
 
@@ -217,7 +219,7 @@ class _Layer:
 @lru_cache(maxsize=1)
 def _rare() -> Matcher:
     """Whether any pattern of `_RARE` can match: one search in place of a dozen for the many requests that hold none."""
-    forms = (*numbers.FORMS, *contacts.FORMS, *credentials.FORMS)
+    forms = (*births.FORMS, *contacts.FORMS, *lettered.FORMS, *credentials.FORMS)
     return matcher(b"|".join(b"(?:" + form + b")" for form in forms))
 
 

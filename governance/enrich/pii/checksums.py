@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 # (lowest prefix, highest prefix, lengths): ranges of issuer numbers (ISO/IEC 7812) as the schemes publish them.
 _CARDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
@@ -34,6 +35,7 @@ def _lengths_by_prefix() -> dict[str, frozenset[int]]:
     return {prefix: frozenset(lengths) for prefix, lengths in found.items()}
 
 
+SHORTEST_CARD = 12
 _LENGTHS = _lengths_by_prefix()
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 
@@ -44,10 +46,44 @@ def luhn_digits(digits: str) -> bool:
     return total % 10 == 0
 
 
+def weighted(digits: str, weights: tuple[int, ...]) -> int:
+    """Sum of the digits, each times the weight of its place."""
+    total = 0
+    for digit, weight in zip(digits, weights, strict=False):
+        total += int(digit) * weight
+    return total
+
+
+def is_date(year: int, month: int, day: int) -> bool:
+    """Whether there was, or will be, such a day."""
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
+_D5 = (
+    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210",
+)  # fmt: skip
+_PERMUTED = (
+    "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
+)  # fmt: skip
+
+
+def verhoeff(digits: str) -> bool:
+    """Whether the last digit is Verhoeff's check digit of the others."""
+    check = 0
+    for place, digit in enumerate(reversed(digits)):
+        check = int(_D5[check][int(_PERMUTED[place % 8][int(digit)])])
+    return check == 0
+
+
 def is_card(digits: str) -> bool:
     """Whether `digits` (nothing else in it) is a card number: a known issuer range, of its length, with its check digit."""
     length = len(digits)
-    if not 12 <= length <= 19 or digits.count(digits[0]) == length:
+    if not SHORTEST_CARD <= length <= 19 or digits.count(digits[0]) == length:
         return False
     known = any(length in _LENGTHS.get(digits[:size], ()) for size in (1, 2, 3, 4))
     return known and luhn_digits(digits)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from governance.enrich.pii import checksums
 from governance.enrich.pii.matching import Hit, matcher
-from governance.enrich.pii.national_ids import LETTERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,22 +46,12 @@ _WALLET = (
 )
 _GEO = rb"([-+]?\d{1,2}\.\d{3,})[ ]{0,2}[,;/ ][ ]{0,2}([-+]?\d{1,3}\.\d{3,})"
 _MRZ = rb"[A-Z0-9<]{30,44}"
-_LETTERED = (
-    rb"([A-Za-z]{6}[0-9L-NP-Vl-np-v]{2}[A-EHLMPRSTa-ehlmprst][0-9L-NP-Vl-np-v]{2}"
-    rb"[A-Za-z][0-9L-NP-Vl-np-v]{3}[A-Za-z])"
-    rb"|([A-Za-z]{5}\d{4}[A-Za-z])"
-    rb"|((?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z])[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Za-z])"
-    rb"|([XYZxyz][ -]?\d{7}[ -]?[A-Za-z])|(\d{6}[-+ABCDEFYXWVU]\d{3}[0-9A-FHJ-NPR-Y])"
-    rb"|([12][ ]?\d{2}[ ]?\d{2}[ ]?2[ABab][ ]?\d{3}[ ]?\d{3}[ ]?\d{2})|(\d{8}[ -]?[A-Za-z])"
-)
-_LETTERED_ORDER = ("IT_FISCAL_CODE", "IN_PAN", "UK_NINO", "ES_NIE", "FI_HETU", "FR_NIR", "ES_DNI")
-_SEPARATORS = re.compile(r"[ -]")
 _LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
 
 
 # The forms that most requests hold none of: one search for all of them says whether each is looked for.
 _ALONE = rb"(?:^|[^A-Za-z0-9])(?:"
-FORMS = (_IPV4, _IPV6, _MAC, _ALONE + _WALLET + b")", _GEO, _MRZ, _ALONE + _LETTERED + b")")
+FORMS = (_IPV4, _IPV6, _MAC, _ALONE + _WALLET + b")", _GEO, _MRZ)
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +59,7 @@ def _patterns() -> dict[str, Matcher]:
     named = {
         "spelled_sign": _SPELLED_SIGN,
         "email": _EMAIL, "spelled": _SPELLED, "ipv4": _IPV4, "ipv6": _IPV6, "mac": _MAC, "wallet": _WALLET, "geo": _GEO,
-        "mrz": _MRZ, "lettered": _LETTERED,
+        "mrz": _MRZ,
     }  # fmt: skip
     return {name: matcher(pattern) for name, pattern in named.items()}
 
@@ -216,29 +205,3 @@ def travel_documents(surface: Surface) -> Iterator[Hit]:
             yield Hit(found.start(), found.end(), "TRAVEL_DOCUMENT", 1.0, "checksum")
         elif b"<<" in found.group() and text[0] in "PVIAC" and len(text) in {30, 36, 44}:
             yield Hit(found.start(), found.end(), "TRAVEL_DOCUMENT", 0.8, "form")
-
-
-def lettered_ids(surface: Surface) -> Iterator[Hit]:
-    """National identifiers that hold letters, with the checks of their countries."""
-    place = 0
-    while (found := _patterns()["lettered"].search(surface.data, place)) is not None:
-        surface.work.spend(20)
-        entity = _LETTERED_ORDER[(found.lastindex or 1) - 1]
-        if _is_lettered_id(surface, found.start(), found.end(), entity):
-            score = 0.85 if entity in {"IN_PAN", "UK_NINO"} else 0.95
-            yield Hit(found.start(), found.end(), entity, score, "checksum")
-            place = found.end()
-        else:
-            place = found.start() + 1  # a word before an identifier may have looked like the head of another
-
-
-def _is_lettered_id(surface: Surface, start: int, end: int, entity: str) -> bool:
-    kind = LETTERED[entity]
-    if (
-        surface.is_alphanumeric(start - 1)
-        or surface.is_alphanumeric(end)
-        or kind.country not in surface.policy.countries
-    ):
-        return False
-    text = surface.text(start, end)
-    return kind.is_valid(text if entity == "FI_HETU" else _SEPARATORS.sub("", text))

@@ -108,3 +108,18 @@ class Surface(NamedTuple):
     def is_alphanumeric(self, place: int) -> bool:
         """Whether a letter or digit stands at `place`; False outside."""
         return 0 <= place < len(self.data) and chr(self.data[place]).isalnum()
+
+    def before(self, place: int, count: int) -> bytes:
+        """At most `count` characters before `place`, of the same value."""
+        return self.data[max(0, place - count) : place].rpartition(b"\x1e")[2]
+
+    def is_piece(self, start: int, end: int) -> bool:
+        """Whether digits [start, end) are part of a longer number or word: a decimal, a hash, an identifier in letters."""
+        data = self.data
+        if self.is_alphanumeric(start - 1) and self.is_alphanumeric(end):
+            return True
+        # The digits behind a point; a comma more often stands between two values.
+        fraction = (
+            start >= 2 and data[start - 1] == 0x2E and 0x30 <= data[start - 2] <= 0x39 and data[start:end].isdigit()
+        )
+        return fraction or (end < len(data) and 0x30 <= data[end] <= 0x39)

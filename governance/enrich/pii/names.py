@@ -11,8 +11,8 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from governance.enrich.pii.births import is_date
 from governance.enrich.pii.national_ids import LETTERED, NUMERIC
-from governance.enrich.pii.numbers import is_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.enrich.pii.checksums import luhn_digits
+from governance.enrich.pii import world_ids
+from governance.enrich.pii.checksums import is_date, luhn_digits, verhoeff, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +27,6 @@ class NationalId(NamedTuple):
     """How many different ones: a Brazilian number has points and a dash."""
     is_strong: bool = False
     """Whether bare digits are enough: fewer than one in fifty numbers of that length pass."""
-
-
-def _weighted(digits: str, weights: tuple[int, ...]) -> int:
-    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
-
-
-def _is_date(year: int, month: int, day: int) -> bool:
-    try:
-        date(year, month, day)
-    except ValueError:
-        return False
-    return True
 
 
 def us_ssn(d: str) -> bool:
@@ -84,8 +72,8 @@ _DNI = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 
 def es_dni(text: str) -> bool:
-    """Eight digits and the letter of their remainder by 23."""
-    text = text.upper()
+    """Eight digits (older ones are written with seven) and the letter of their remainder by 23."""
+    text = text.upper().rjust(9, "0")
     return len(text) == 9 and text[:8].isdigit() and text[8] == _DNI[int(text[:8]) % 23]
 
 
@@ -115,7 +103,7 @@ def it_fiscal_code(text: str) -> bool:
 
 def nl_bsn(d: str) -> bool:
     """The eleven test, the last digit counting minus one."""
-    return len(d) == 9 and len(set(d)) > 1 and _weighted(d, (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0
+    return len(d) == 9 and len(set(d)) > 1 and weighted(d, (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0
 
 
 def pl_pesel(d: str) -> bool:
@@ -124,15 +112,15 @@ def pl_pesel(d: str) -> bool:
         return False
     year, month, day = int(d[:2]), int(d[2:4]), int(d[4:6])
     century = {0: 1900, 1: 2000, 4: 1800}.get(month // 20, 0)
-    is_date = century > 0 and _is_date(century + year, month % 20, day)
-    return is_date and (10 - _weighted(d[:10], (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10) % 10 == int(d[10])
+    is_day = century > 0 and is_date(century + year, month % 20, day)
+    return is_day and (10 - weighted(d[:10], (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10) % 10 == int(d[10])
 
 
 def uk_nhs(d: str) -> bool:
     """Ten digits, weights ten to two, modulus 11."""
     if len(d) != 10 or len(set(d)) == 1:
         return False
-    check = 11 - _weighted(d[:9], (10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    check = 11 - weighted(d[:9], (10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
     return check != 10 and check % 11 == int(d[9])
 
 
@@ -150,35 +138,23 @@ def se_personnummer(d: str) -> bool:
     day = int(d[-6:-4])
     month, year = int(d[-8:-6]), int(d[:4]) if len(d) == 12 else 2000 + int(d[:2])
     in_century = len(d) == 10 or 1850 <= year <= 2100
-    return in_century and _is_date(year, month, day - 60 if day > 60 else day) and luhn_digits(d[-10:])
+    return in_century and is_date(year, month, day - 60 if day > 60 else day) and luhn_digits(d[-10:])
 
 
 def br_cpf(d: str) -> bool:
     """Two check digits modulo 11."""
     if len(d) != 11 or len(set(d)) == 1:
         return False
-    first = _weighted(d[:9], tuple(range(10, 1, -1))) * 10 % 11 % 10
-    second = _weighted(d[:10], tuple(range(11, 1, -1))) * 10 % 11 % 10
+    first = weighted(d[:9], tuple(range(10, 1, -1))) * 10 % 11 % 10
+    second = weighted(d[:10], tuple(range(11, 1, -1))) * 10 % 11 % 10
     return d[9:] == f"{first}{second}"
-
-
-_D5 = (
-    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
-    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210",
-)  # fmt: skip
-_PERMUTED = (
-    "0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258",
-)  # fmt: skip
 
 
 def in_aadhaar(d: str) -> bool:
     """Twelve digits from 2 up, Verhoeff's check digit."""
     if len(d) != 12 or d[0] in "01" or d == d[::-1]:
         return False
-    check = 0
-    for place, digit in enumerate(reversed(d)):
-        check = int(_D5[check][int(_PERMUTED[place % 8][int(digit)])])
-    return check == 0
+    return verhoeff(d)
 
 
 def in_pan(text: str) -> bool:
@@ -191,10 +167,10 @@ def fi_hetu(text: str) -> bool:
     """Birth date, century sign, number, check character modulo 31."""
     plain = text.upper()
     number = plain[:6] + plain[7:10]
-    is_date = len(plain) == 11 and number.isdigit() and 1 <= int(plain[:2]) <= 31 and 1 <= int(plain[2:4]) <= 12
+    is_formed = len(plain) == 11 and number.isdigit() and 1 <= int(plain[:2]) <= 31 and 1 <= int(plain[2:4]) <= 12
     return (
-        is_date
-        and _is_date(_hetu_year(plain), int(plain[2:4]), int(plain[:2]))
+        is_formed
+        and is_date(_hetu_year(plain), int(plain[2:4]), int(plain[:2]))
         and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(number) % 31] == plain[10]
     )
 
@@ -214,40 +190,63 @@ def be_national(d: str) -> bool:
 
 def ch_ahv(d: str) -> bool:
     """756 and an EAN-13 check digit."""
-    check = (10 - _weighted(d[:12], (1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3)) % 10) % 10 if len(d) == 13 else -1
+    check = (10 - weighted(d[:12], (1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3)) % 10) % 10 if len(d) == 13 else -1
     return d[:3] == "756" and check == int(d[12])
 
 
-# What is written in digits alone, by how many there are.
+# What is written in digits alone, by how many there are. Where several fit and nothing is said, the first is taken.
 NUMERIC: dict[int, tuple[NationalId, ...]] = {
     9: (
         NationalId("US", "US_SSN", us_ssn, ((3, 2, 4),), "ssn|social.?sec"),
-        NationalId("US", "US_ITIN", us_itin, ((3, 2, 4),), "itin|taxpayer"),
+        NationalId("US", "US_ITIN", us_itin, ((3, 2, 4), (3, 6)), "itin|(?:individual )?taxpayer"),
         NationalId("NL", "NL_BSN", nl_bsn, ((4, 2, 3), (3, 3, 3)), "bsn|burger|sofi"),
+        NationalId("CA", "CA_SIN", world_ids.ca_sin, ((3, 3, 3),), "sin\\b|nas\\b|social.?ins|assurance.?soc", "- "),
+        NationalId("AU", "AU_TFN", world_ids.au_tfn, ((3, 3, 3),), "tfn|tax.?file", " "),
+        NationalId("PT", "PT_NIF", world_ids.pt_nif, ((3, 3, 3),), "nif|contribuinte", " "),
+        NationalId("IL", "IL_ID", world_ids.il_id, (), "teudat|israeli"),
     ),
     10: (
-        NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),), "nhs|patient", " "),
+        NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),), "nhs|patient", " -"),
         NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+", is_strong=True),
+        NationalId("CZ", "CZ_RODNE_CISLO", world_ids.cz_rodne, ((6, 4),), "rodn|r\\. ?c", "/"),
+        NationalId("AT", "AT_SVNR", world_ids.at_svnr, ((4, 6),), "sv-?nr|sozialversich|versicherungsn", " ", is_strong=True),
+        NationalId("DK", "DK_CPR", world_ids.dk_cpr, ((6, 4),), "cpr|person.?n", "-"),
+        NationalId("AU", "AU_MEDICARE", world_ids.au_medicare, ((4, 5, 1),), "medicare", " -"),
+        NationalId("BG", "BG_EGN", world_ids.bg_egn, (), "egn|\xaa\xaa\xaa\\b"),
     ),
     11: (
-        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro", most_separators=2),
+        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro", most_separators=2, is_strong=True),
         NationalId("PL", "PL_PESEL", pl_pesel, (), "pesel", is_strong=True),
-        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " "),
+        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " ", is_strong=True),
         NationalId(
             "BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), "rijks|insz|niss", most_separators=2,
             is_strong=True,
         ),
+        NationalId("NO", "NO_FODSELSNUMMER", world_ids.no_fnr, ((6, 5),), "f.dsels|fnr|person.?n", " -", is_strong=True),
+        NationalId("TR", "TR_NATIONAL_ID", world_ids.tr_national, (), "tc.?kimlik|tckn|kimlik", is_strong=True),
+        NationalId("EE", "EE_ID", world_ids.ee_id, (), "isikukood|asmens", is_strong=True),
+        NationalId("GR", "GR_AMKA", world_ids.gr_amka, (), "amka", is_strong=True),
+        NationalId("AR", "AR_CUIL", world_ids.ar_cuil, ((2, 8, 1),), "cuil|cuit", "-"),
+        NationalId("NG", "NG_NIN", world_ids.ng_nin, (), "nin\\b|national identi"),
     ),
     12: (
         NationalId("IN", "IN_AADHAAR", in_aadhaar, ((4, 4, 4),), "aadhaa?r|uid"),
         NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((8, 4),), "person.?n", "-+", is_strong=True),
+        NationalId("JP", "JP_MY_NUMBER", world_ids.jp_my_number, (), "my.?number|individual number"),
     ),
-    13: (NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), "ahv|avs", ".", is_strong=True),),
+    13: (
+        NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), "ahv|avs", ".", is_strong=True),
+        NationalId("KR", "KR_RRN", world_ids.kr_rrn, (), "rrn|resident reg", is_strong=True),
+        NationalId("KR", "KR_RRN", world_ids.kr_dated, ((6, 7),), "rrn|resident reg", "-"),
+        NationalId("ZA", "ZA_ID", world_ids.za_id, ((6, 4, 3), (6, 4, 2, 1)), "south afric|rsa|sa id", " ", is_strong=True),
+        NationalId("RO", "RO_CNP", world_ids.ro_cnp, (), "cnp|cod numeric", is_strong=True),
+        NationalId("TH", "TH_TNIN", world_ids.th_tnin, ((1, 4, 5, 2, 1),), "thai|tnin|\xaa{8,}"),
+    ),
     15: (
         NationalId("FR", "FR_NIR", fr_nir, ((1, 2, 2, 2, 3, 3, 2), (13, 2)), "s\xe9cu|nir|insee", " ", is_strong=True),
     ),
 }  # fmt: skip
-# What holds letters, by entity; the pattern that finds candidates is in `patterns`.
+# What holds letters, by entity; `lettered` has the patterns that find candidates.
 LETTERED: dict[str, NationalId] = {
     found.entity: found
     for found in (
@@ -258,6 +257,15 @@ LETTERED: dict[str, NationalId] = {
         NationalId("IN", "IN_PAN", in_pan),
         NationalId("FI", "FI_HETU", fi_hetu),
         NationalId("FR", "FR_NIR", fr_nir),
+        NationalId("IN", "IN_AADHAAR", in_aadhaar),
+        NationalId("CN", "CN_RESIDENT_ID", world_ids.cn_resident),
+        NationalId("SG", "SG_NRIC_FIN", world_ids.sg_nric),
+        NationalId("MX", "MX_CURP", world_ids.mx_curp),
+        NationalId("IE", "IE_PPS", world_ids.ie_pps),
+        NationalId("CL", "CL_RUT", world_ids.cl_rut),
+        NationalId("DE", "DE_SOCIAL_SECURITY", world_ids.de_pension),
+        NationalId("TW", "TW_ID", world_ids.tw_id),
+        NationalId("HK", "HK_ID", world_ids.hk_id),
     )
 }
 COUNTRIES = frozenset(n.country for group in NUMERIC.values() for n in group) | {n.country for n in LETTERED.values()}

@@ -15,15 +15,18 @@ from governance.errors import CallerError, GovernanceError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from governance.enrich.pii.policy import ScanPolicy
     from governance.entrypoints.cli.documents_to_scan import Part
     from governance.model.request import Json
 
-HELP = """usage: governance scan PATH … [--format text|json|sarif]
+HELP = """usage: governance scan PATH … [--format text|json|sarif] [--bundle PATH]
 
 Look for personal data and secrets in files and folders; '-' reads standard input. Values are never printed. Nothing is
 recorded or decided: rules say what a finding means where data moves (data flows, connector calls, manifests).
 
   --format   text (default), json, or sarif (2.1.0)
+  --bundle   look for what `scanner` in this bundle's data says, or the settings' own bundle with `--bundle home`; without it
+             for everything that is known here
 
 Names in free text are not found. Exit codes: 0 nothing found, 1 findings or files that could not be looked at, 2 wrong use
 or nothing to look at.
@@ -58,8 +61,12 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     if "-h" in argv or "--help" in argv:
         stdout.write(HELP)
         return 0
-    paths, shape = _options(argv)
-    scanned = _scanned(paths, stdin)
+    paths, shape, bundle = _options(argv)
+    policy, revision = _policy(bundle)
+    if revision:
+        countries = " ".join(sorted(policy.countries))
+        stderr.write(f"scanner policy of {revision}: {countries}; least score {policy.least_score}\n")
+    scanned = _scanned(paths, stdin, policy)
     stderr.writelines(f"{file}: not looked at: {why}\n" for file, why in scanned.problems)
     if scanned.files == scanned.binary:
         raise CallerError(f"0 files to look at, {scanned.binary} binary ones", hint="governance scan --help")
@@ -67,7 +74,26 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     return 1 if scanned.found or scanned.problems else 0
 
 
-def _scanned(paths: Sequence[str], stdin: TextIO) -> _Scanned:
+def _policy(bundle: str) -> tuple[ScanPolicy, str]:
+    """What is looked for, and the revision of the bundle that says so; empty for what comes with the program."""
+    from governance.enrich.pii.policy import ScanPolicy
+
+    if not bundle:
+        return ScanPolicy(), ""
+    from governance.settings import Settings, from_environment
+    from governance.wiring import active_of, scan_policy_of
+
+    settings = from_environment(os.environ)
+    if bundle != "home":
+        settings = Settings({**settings.values, "extra_bundles": bundle})
+    active = active_of(settings)
+    try:
+        return scan_policy_of(lambda: active)(), active.revision
+    except (ValueError, TypeError) as error:
+        raise CallerError(str(error), where=bundle, hint="mend `scanner` in the bundle's data") from error
+
+
+def _scanned(paths: Sequence[str], stdin: TextIO, policy: ScanPolicy) -> _Scanned:
     from governance.entrypoints.cli.documents_to_scan import parts_of
     from governance.entrypoints.cli.files import files_below
 
@@ -85,7 +111,7 @@ def _scanned(paths: Sequence[str], stdin: TextIO) -> _Scanned:
                         continue
                     for part in parts:
                         # A line is looked at as a whole and as a setting: what both find is one finding.
-                        found += dict.fromkeys(_in_part(part, file))
+                        found += dict.fromkeys(_in_part(part, file, policy))
             except OSError as error:
                 raise CallerError(f"cannot be read: {error.strerror}", where=file) from error
             except GovernanceError as error:
@@ -93,7 +119,7 @@ def _scanned(paths: Sequence[str], stdin: TextIO) -> _Scanned:
     return _Scanned(found, problems, files, binary)
 
 
-def _in_part(part: Part, file: str) -> Iterator[Found]:
+def _in_part(part: Part, file: str, policy: ScanPolicy) -> Iterator[Found]:
     """What the line's own scanner finds, in the strictness that it has for data on the move."""
     from governance.enrich.scan import ScanFacts, shown
     from governance.model.request import Source
@@ -102,7 +128,7 @@ def _in_part(part: Part, file: str) -> Iterator[Found]:
     request = normalise_document(
         {"kind": "data_flow", "resource": {"payload": part.value}}, Source("cli.scan", f"os:{os.getuid()}")
     )
-    facts = ScanFacts().facts(request)
+    facts = ScanFacts(lambda: policy).facts(request)
     for sort, key in (("secret", "secrets"), ("pii", "pii")):
         for finding in facts[key]:
             pointer = str(finding["pointer"]).removeprefix("/payload")
@@ -162,9 +188,9 @@ def _sarif(scanned: _Scanned) -> str:
     return document(descriptors, rows, {"files": scanned.files, "binary": scanned.binary})
 
 
-def _options(argv: Sequence[str]) -> tuple[list[str], str]:
+def _options(argv: Sequence[str]) -> tuple[list[str], str, str]:
     paths: list[str] = []
-    shape = "text"
+    shape, bundle = "text", ""
     rest = list(argv)
     while rest:
         word = rest.pop(0)
@@ -173,6 +199,10 @@ def _options(argv: Sequence[str]) -> tuple[list[str], str]:
             if not is_joined and not rest:
                 raise CallerError("--format needs a value", hint="governance scan --help")
             shape = value if is_joined else rest.pop(0)
+        elif name == "--bundle":
+            if not is_joined and not rest:
+                raise CallerError("--bundle needs a value", hint="governance scan --help")
+            bundle = value if is_joined else rest.pop(0)
         elif word.startswith("-") and word != "-":
             raise CallerError(f"{word} is not an option", hint="governance scan --help")
         else:
@@ -181,4 +211,4 @@ def _options(argv: Sequence[str]) -> tuple[list[str], str]:
         raise CallerError(f"format {shape!r} is not one of {', '.join(_FORMATS)}", hint="governance scan --help")
     if not paths:
         raise CallerError("what should be looked at?", hint="governance scan PATH, or - for standard input")
-    return paths, shape
+    return paths, shape, bundle

@@ -469,3 +469,40 @@ def test_any_json_is_scanned_the_same_way_twice_and_every_span_lies_in_its_value
     found = analyze(leaves, ScanPolicy(), hints=True)
     assert found == analyze(leaves, ScanPolicy(), hints=True)
     assert all(0 <= f.start <= f.end <= len(leaves[f.leaf].text) for f in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity"),
+    [
+        # Examples that the issuers, or the makers of other scanners, print: nobody's.
+        ("876 543 210", "AU_TFN"), ("2123 45670 1", "AU_MEDICARE"), ("my SIN is 130-692-544", "CA_SIN"),
+        ("960121-1021413", "KR_RRN"), ("S2740116C", "SG_NRIC_FIN"), ("TNIN: 2345678901234", "TH_TNIN"),
+        ("TC Kimlik No: 10000000146", "TR_NATIONAL_ID"), ("ID 8001015009087.", "ZA_ID"), ("RUT 12.345.678-5", "CL_RUT"),
+        ("1111111-G", "ES_DNI"), ("55555555-K", "ES_DNI"), ("3123:4567:8909", "IN_AADHAAR"), ("code is030594W903B.", "FI_HETU"),
+        ("code is199003052397.", "SE_PERSONNUMMER"), ("12345678903", "DE_TAX_ID"), ("911-701234", "US_ITIN"),
+        ("401-023-2137", "UK_NHS"), ("078051121", "US_SSN"), ("312345678909", "IN_AADHAAR"),
+        ("the number 219099999 is my SSN", "US_SSN"), ("11010519491231002X", "CN_RESIDENT_ID"), ("A123456789", "TW_ID"),
+        ("A123456(3)", "HK_ID"), ("1234567T", "IE_PPS"), ("1-2345-67890-12-1", "TH_TNIN"),
+    ],
+)  # fmt: skip
+def test_identifiers_of_more_countries_are_found_by_their_form_and_check(text, entity):
+    assert {f.entity for f in analyze([Leaf((), "", text)], ScanPolicy(), hints=False)} == {entity}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "876 543 211", "2123 25870 1", "my SIN is 130-692-545", "8001015009086", "10000000147", "S2740116D", "12.345.678-4",
+        "11010519491231002Y", "A123456(4)", "A123456780", "order 219099999", "order 312345678909", "90210-1234",
+        "1762345678901",
+    ],
+)  # fmt: skip
+def test_a_wrong_check_digit_or_bare_digits_of_a_weak_one_are_no_identifier(text):
+    assert analyze([Leaf((), "", text)], ScanPolicy(), hints=False) == []
+
+
+def test_the_policy_that_comes_with_the_rules_names_every_country():
+    import yaml
+
+    data = yaml.safe_load((Path(__file__).parents[3] / "rules" / "data" / "platform" / "scanner.yaml").read_text())
+    assert scan_policy(data) == ScanPolicy()
