@@ -205,7 +205,8 @@ class TestCustody:
 
 def test_masks_are_previewed_and_applied_to_what_is_recorded(tmp_path):
     example = Path(EXAMPLES).parent / "audit-mask"
-    service = Service(tmp_path / "home", "--bundle", str(example / "mask.rego")).start()
+    # Alone: what is recorded is masked alike, whatever was decided.
+    service = Service(tmp_path / "home", GOVERNANCE_BUNDLE=str(example / "mask.rego")).start()
     try:
         asked = {**FLOW, "context": {"phone": "555-01234567"}}
         with service.client("platform") as platform:

@@ -25,6 +25,20 @@ answer := count([1 | some a in steps; some b in steps; some c in steps; a + b ==
 
 quick := 1
 """
+# A whole pack in one rule: what fails around it fails alike, and this one compiles at once.
+NAMED = """# METADATA
+# title: It has a name
+# description: Whatever asks says for which app.
+# custom:
+#   id: OWN-001
+#   severity: low
+#   applies_to: [connector_call, data_flow]
+#   controls: ["SOC2:CC6.1"]
+#   remediation: Name it.
+package platform.rules.own.named
+
+deny contains {"path": ["app", "name"], "message": "No name."} if input.app.name == ""
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +46,9 @@ def failing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("failing")
     (folder / "extra").mkdir()
     (folder / "extra" / "slow.rego").write_text(ENDLESS)
+    (folder / "extra" / "named.rego").write_text(NAMED)
     running = Service(
-        folder / "home", "--workers", "2", "--bundle", str(folder / "extra"), GOVERNANCE_BUDGET_MS="500",
+        folder / "home", "--workers", "2", GOVERNANCE_BUNDLE=str(folder / "extra"), GOVERNANCE_BUDGET_MS="500",
         GOVERNANCE_RECORD_TIMEOUT_MS="2000",
     ).start()  # fmt: skip
     yield running

@@ -157,7 +157,7 @@ def test_mutants_reach_every_node():
 
 @cache
 def pack():
-    return load_active(cache="")
+    return load_active()
 
 
 @cache
