@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import threading
 
 import httpx
@@ -137,6 +139,34 @@ def test_nobody_can_switch_the_service_off_by_asking_a_rule_without_end_again_an
         asked(client, "/v1/data/slow/answer", {"input": {}})
         asked(client, "/v1/data/slow/answer", {"input": {}})
     failing.wait_until(lambda: works(client), 60)
+
+
+def test_while_workers_die_one_after_the_other_a_caller_waits_and_is_not_refused(failing, client):
+    stop, refused = threading.Event(), []
+
+    def connect() -> None:
+        port = int(failing.url.rpartition(":")[2])
+        while not stop.wait(0.005):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=30).close()
+            except ConnectionRefusedError as error:
+                refused.append(error)
+
+    def has_given_up() -> bool:
+        for worker in set(failing.children("serve")) - {failing.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        return "workers died one after the other" in failing.log.read_text()
+
+    others = threading.Thread(target=connect)
+    others.start()
+    try:
+        failing.wait_until(has_given_up, 60)
+        failing.wait_until(lambda: works(client), 60)
+    finally:
+        stop.set()
+        others.join()
+    assert refused == []
 
 
 def test_the_keeper_hears_what_was_asked_while_it_was_away(failing):

@@ -41,7 +41,10 @@ def small(tmp_path_factory):
     (folder / "policy" / "t.rego").write_text(POLICY)
     (folder / "policy" / "main.rego").write_text(MAIN)
     (folder / "policy" / "data.json").write_text('{"things": {"a": 1}}')
-    service = Service(folder / "home", GOVERNANCE_BUNDLE=str(folder / "policy"), GOVERNANCE_QUERIES="on").start()
+    # A machine that does much else must not run into the budget of one evaluation.
+    service = Service(
+        folder / "home", GOVERNANCE_BUNDLE=str(folder / "policy"), GOVERNANCE_QUERIES="on", GOVERNANCE_BUDGET_MS="20000",
+    ).start()  # fmt: skip
     yield service
     service.stop()
 

@@ -40,12 +40,13 @@ _SETTLE_S = 0.2
 class Server(MPServer):
     """granian with one listening socket and workers that finish what they took."""
 
-    def __init__(self, *, address: str, port: int, **options: Any) -> None:
-        """`options` are granian's own."""
+    def __init__(self, *, address: str, port: int, before: Server | None = None, **options: Any) -> None:
+        """`options` are granian's own. `before`: a server that gave up, whose socket this one goes on with."""
         # Workers inherit the socket; from Python 3.14 on another method would be the default.
         multiprocessing.set_start_method("fork", force=True)
         super().__init__("governance", address=address, port=port, **options)
         self._up = _Bell()
+        self._before = before
 
     def take_certificate(self, certificate: Path, key: Path) -> None:
         """Replace the workers by ones that serve this pair; returns before that is done."""
@@ -75,10 +76,19 @@ class Server(MPServer):
         return Application(on_start=self._up.ring, stop_accepting=lambda: stop_accepting(self._sfd))
 
     def _init_shared_socket(self) -> None:
+        self._ssp = None
+        if self._before is not None:
+            self._shd, self._sfd, self._sso = self._before._shd, self._before._sfd, self._before._sso
+            self._before = None
+            return
         self._shd: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._sfd: Any = self._shd.get_fd()
-        self._ssp = None
         self._sso = socket.socket(fileno=self._sfd)
+
+    def _drop_shared_socket(self) -> None:
+        """Kept where another server follows: whoever connects in the meantime waits for its workers, and is not refused."""
+        if self.was_told_to_stop():
+            super()._drop_shared_socket()
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Callable[..., None], target_loader: Any, delay: float = 0
