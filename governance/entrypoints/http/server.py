@@ -54,6 +54,11 @@ class Server(MPServer):
         self.reload_signal = True
         self.main_loop_interrupt.set()
 
+    @property
+    def listening(self) -> tuple[Any, int, socket.socket | None]:
+        """The shared socket: as granian holds it, its descriptor, and as Python's."""
+        return self._shd, self._sfd, self._sso
+
     def was_told_to_stop(self) -> bool:
         """Whether a signal asked for the end; anything else that ends it is a fault."""
         return self.interrupt_signal
@@ -78,7 +83,7 @@ class Server(MPServer):
     def _init_shared_socket(self) -> None:
         self._ssp = None
         if self._before is not None:
-            self._shd, self._sfd, self._sso = self._before._shd, self._before._sfd, self._before._sso
+            self._shd, self._sfd, self._sso = self._before.listening
             self._before = None
             return
         self._shd: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
@@ -87,8 +92,9 @@ class Server(MPServer):
 
     def _drop_shared_socket(self) -> None:
         """Kept where another server follows: whoever connects in the meantime waits for its workers, and is not refused."""
-        if self.was_told_to_stop():
-            super()._drop_shared_socket()
+        if self.was_told_to_stop() and self._sso is not None:
+            self._sso.close()
+            self._sso = None
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Callable[..., None], target_loader: Any, delay: float = 0
