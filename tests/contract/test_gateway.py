@@ -23,8 +23,6 @@ from runtime_adapters.gateway.state import (
 from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented
 from tests.journeys.envoy import envoy_program, free_port
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):

@@ -26,7 +26,7 @@ def boots(test):
         shutil.which(QEMU) is None or shutil.which("apt-get") is None,
         reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
     )
-    return pytest.mark.slow(pytest.mark.xdist_group("microvm")(needs(test)))
+    return pytest.mark.slow(needs(test))
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,6 @@ ROOT = Path(__file__).parents[2]
 ORIGIN = "log.example/faults"
 CUSTODIAN = Path(__file__).with_name("custodian.py")
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def run_and_kill(home: Path, ledger: Path, run: str, after_s: float, peers: str = "") -> None:
     process = subprocess.Popen(

@@ -15,8 +15,6 @@ import yaml
 from governance.model.patch import patched
 from tests.journeys.service import EXAMPLES, Service
 
-pytestmark = pytest.mark.xdist_group("admission")
-
 GOOD = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
 BAD = yaml.safe_load((EXAMPLES / "app.yaml").read_text())
 # One rule that objects to forty places, in as many words as fit on no line.

@@ -12,8 +12,6 @@ from audit.certificate import check_certificate
 from audit.notes import parse_verifier_key
 from tests.journeys.service import EXAMPLES, Service, governance
 
-pytestmark = pytest.mark.xdist_group("custody")
-
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 FLOW = json.loads((EXAMPLES / "suggestion-flow.json").read_text())
 PERSON = "person-4711-Trillian"

@@ -13,8 +13,6 @@ import yaml
 from tests.journeys.envoy import APP_KEY, Envoy, Upstream, envoy_program, free_port
 from tests.journeys.service import EXAMPLES, Service
 
-pytestmark = pytest.mark.xdist_group("ext-authz")
-
 HOST = "api.hris.example.com"
 USERS = "/scim/v2/Users?team=campaigns"
 RULE = """package envoy.authz

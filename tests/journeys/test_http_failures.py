@@ -14,8 +14,6 @@ import pytest
 
 from tests.journeys.service import EXAMPLES, Service, governance
 
-pytestmark = pytest.mark.xdist_group("http-failures")
-
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 FLOW = json.loads((EXAMPLES / "suggestion-flow.json").read_text())
 # Some hundred million steps: no machine is done with it inside the budget.

@@ -10,8 +10,6 @@ import pytest
 
 from tests.journeys.service import Service
 
-pytestmark = pytest.mark.xdist_group("opa-api")
-
 POLICY = """package t
 
 import rego.v1
