@@ -81,6 +81,8 @@ def compiled_bytes(
         *(extra.revision for extra in extras),
         bundle_key.hex(),
         revision,
+        # Another installation may differ in what lies outside of the compiler's own folder.
+        _POLICY_FOLDER,
     ]
     if bundle_key:
         # A signature is over more than what serves, so one that holds here says nothing about a copy elsewhere.
