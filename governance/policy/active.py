@@ -1,6 +1,7 @@
 """The bundle in force: compiled, proved, ready to answer; loaded in milliseconds from a private cache.
 
-The cache is named by a digest over every input: the bundles' files, the compiler's own source and the engine's version.
+The cache is named by a digest over every input: the bundles' files, the compiler's own source and the engine's version; a copy
+of a bundle elsewhere is the same bundle, unless a signature has to be looked at.
 It is only read from a folder that belongs to this account and that nobody else may write.
 """
 
@@ -74,13 +75,19 @@ def compiled_bytes(
     `revision`: as for `Extra`. Raises BadBundle or RuleError for what must not serve; the caller keeps what it had.
     """
     source = path or data_folder("rules")
+    sources = [source, *(extra.path for extra in extras)]
     flags: list[bool | str] = [
         *(extra.v0 for extra in extras),
         *(extra.revision for extra in extras),
         bundle_key.hex(),
         revision,
+        # Another installation may differ in what lies outside of the compiler's own folder.
+        _POLICY_FOLDER,
     ]
-    key = _key([source, *(extra.path for extra in extras)], flags)
+    if bundle_key:
+        # A signature is over more than what serves, so one that holds here says nothing about a copy elsewhere.
+        flags += [not path, *sources]
+    key = _key(sources, flags)
     folder = default_cache() if cache is None else cache
     cached = _read_cache(folder, key)
     if cached is not None:
@@ -149,10 +156,14 @@ def _key(paths: Sequence[str], flags: Sequence[bool | str]) -> str:
     """Digest over everything that the compiled form depends on."""
     total = hashlib.sha256(json.dumps([engine_version(), list(flags)]).encode())
     for path in [_POLICY_FOLDER, *paths]:
-        for file in _files(path):
+        files = _files(path)
+        kept = len(os.path.dirname(path) if files == [path] else path)
+        total.update(b"%d;" % len(files))
+        for file in files:
             # Unbuffered: hundreds of small files, each read whole, at every start.
             with open(file, "rb", buffering=0) as stream:
-                total.update(hashlib.sha256(file.encode()).digest() + hashlib.sha256(stream.readall()).digest())
+                name = file[kept:].encode()
+                total.update(hashlib.sha256(name).digest() + hashlib.sha256(stream.readall()).digest())
     return total.hexdigest()
 
 

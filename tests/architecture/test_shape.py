@@ -1,6 +1,5 @@
 """The tree keeps its shape: imports point down, start-up stays light, the documents name what exists."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +21,10 @@ def tracked() -> list[str]:
     return listing.stdout.splitlines()
 
 
-def imported_by(statement: str, cache: Path) -> set[str]:
-    """Modules that a fresh interpreter holds after `statement`; `cache`: where it keeps compiled bundles."""
+def imported_by(statement: str) -> set[str]:
+    """Modules that a fresh interpreter holds after `statement`."""
     code = f"{statement}\nimport sys; print('\\n'.join(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
-        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
-    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(done.stdout.split())
 
 
@@ -72,7 +68,7 @@ def test_the_lock_names_no_registry_and_pins_every_package_by_hash():
     assert text.count("--hash=sha256:") >= len(requirements)
 
 
-def test_checking_a_file_imports_none_of_the_heavy_packages(tmp_path):
+def test_checking_a_file_imports_none_of_the_heavy_packages():
     manifest = str(ROOT / "deploy/examples/where2eat/app-fixed.yaml")
     statement = (
         "import sys, io\n"
@@ -80,8 +76,8 @@ def test_checking_a_file_imports_none_of_the_heavy_packages(tmp_path):
         f"code = run(['check', {manifest!r}], sys.stdin, io.StringIO(), sys.stderr)\n"
         "assert code == 0, code"
     )
-    imported_by(statement, tmp_path)  # compiles the rule pack, which takes more; once per machine and version
-    loaded = imported_by(statement, tmp_path)
+    imported_by(statement)  # compiles the rule pack, which takes more; once per machine and version
+    loaded = imported_by(statement)
     roots = {name.split(".")[0] for name in loaded}
     assert roots.isdisjoint(
         {"fastapi", "sqlmodel", "presidio_analyzer", "litellm", "pydantic", "starlette", "granian", "httpx"}
@@ -94,13 +90,12 @@ def test_the_embedded_log_does_without_postgresql_s_driver(tmp_path):
         "import pathlib, audit.writer, audit.client, audit.care, governance.wiring\n"
         "from audit.log import AuditLog\n"
         f"AuditLog(pathlib.Path({str(tmp_path)!r}), origin='log.example/shape').close()",
-        tmp_path,
     )
     assert not {name for name in loaded if name.split(".")[0] == "psycopg" or name.startswith("audit.postgres")}
 
 
-def test_the_audit_verifier_stands_alone(tmp_path):
-    loaded = imported_by("import audit.verify", tmp_path)
+def test_the_audit_verifier_stands_alone():
+    loaded = imported_by("import audit.verify")
     assert not {
         name for name in loaded if name.split(".")[0] in {"governance", "regorus", "cryptography", "orjson", "pydantic"}
     }

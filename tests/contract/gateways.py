@@ -7,6 +7,8 @@ import http.server
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,7 @@ from runtime_adapters.gateway.state import (
     Grant,
     Listener,
 )
+from tests.journeys.envoy import envoy_program, free_port
 
 SECRETS = {"ab": "1" * 64, "cd": "2" * 64, "ef": "3" * 64}
 HOST = "lunch.example.com"
@@ -138,3 +141,17 @@ class Running:
         if key_id:
             sent["x-api-key"] = presented(key_id)
         return self.client.request(method, self.url + path, headers=sent, content=content)
+
+
+@contextmanager
+def running_in(folder: Path) -> Iterator[Running]:
+    """A gateway before two upstreams; all of them end with the block."""
+    program = str(envoy_program())
+    upstream, other = Upstream("stable"), Upstream("canary")
+    running = Running(folder, program, free_port(), upstream, other)
+    try:
+        yield running
+    finally:
+        running.envoy.stop()
+        upstream.stop()
+        other.stop()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
+
+from runtime_adapters.plan import Caps, RuntimePlan
+from runtime_adapters.port import Artifact
 
 BUSYBOX = shutil.which("busybox")
 ECHO = """while read -r line; do b=${line#*: ?}; echo "{\\"answer\\": \\"${b%?\\}}\\"}"; done"""
@@ -50,3 +55,24 @@ def archive(script: str, members=()) -> bytes:
         for member in members:
             add(**member)
     return raw.getvalue()
+
+
+@contextmanager
+def starting(adapter, folder: Path, runtime: str, caps: Caps):
+    """`start(script, broker, caps)`: an instance of an app that is the script; each ends with the block."""
+    instances = []
+
+    def start(script, broker=lambda _raw, _left: b'{"ok":1}', caps=caps):
+        raw = archive(script)
+        path = folder / "rootfs.tar"
+        path.write_bytes(raw)
+        plan = RuntimePlan("lunch", "marketing", "id-1", runtime, caps, ())
+        instance = adapter.prepare(plan, Artifact(str(path), hashlib.sha256(raw).hexdigest())).start(broker)
+        instances.append(instance)
+        return instance
+
+    try:
+        yield start
+    finally:
+        for instance in instances:
+            instance.stop()

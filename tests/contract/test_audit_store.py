@@ -22,8 +22,6 @@ from audit.verify import main as verify
 ORIGIN = "log.example/contract"
 NOW = "2026-06-01T00:00:00Z"
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 
 def entry(number: int = 0, subject: str = "somebody", **public) -> Entry:
     fields = {

@@ -17,7 +17,7 @@ from runtime_adapters.container import ContainerAdapter
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
 from runtime_adapters.rootfs import unpacked
-from tests.contract.roots import BUSYBOX, ECHO, answering, archive
+from tests.contract.roots import BUSYBOX, ECHO, answering, archive, starting
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=8000, storage_mib=4)
 needs_runsc = pytest.mark.skipif(
@@ -33,20 +33,8 @@ def adapter(tmp_path_factory):
 
 @pytest.fixture
 def started(adapter, tmp_path):
-    instances = []
-
-    def start(script, broker=lambda _raw, _left: b'{"ok":1}', caps=CAPS):
-        raw = archive(script)
-        path = tmp_path / "rootfs.tar"
-        path.write_bytes(raw)
-        plan = RuntimePlan("lunch", "marketing", "id-1", "container", caps, ())
-        instance = adapter.prepare(plan, Artifact(str(path), hashlib.sha256(raw).hexdigest())).start(broker)
-        instances.append(instance)
-        return instance
-
-    yield start
-    for instance in instances:
-        instance.stop()
+    with starting(adapter, tmp_path, "container", CAPS) as start:
+        yield start
 
 
 @needs_runsc

@@ -240,7 +240,6 @@ def reached(said: str, outside) -> list[str]:
     shutil.which(gvisor.RUNSC) is None or BUSYBOX is None,
     reason="needs Debian's runsc and busybox-static: apt-get install runsc busybox-static",
 )
-@pytest.mark.xdist_group("gvisor")
 def test_no_attempt_gets_out_of_a_container(tmp_path, outside):
     caps = Caps(cpu=0.5, memory_mib=64, timeout_ms=60_000, storage_mib=4)
     raw = archive(answering(all_in_one(outside)))
@@ -251,7 +250,6 @@ def test_no_attempt_gets_out_of_a_container(tmp_path, outside):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("microvm")
 @pytest.mark.skipif(
     shutil.which(QEMU) is None or shutil.which("apt-get") is None,
     reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",

@@ -20,21 +20,14 @@ from runtime_adapters.gateway.state import (
     Listener,
     RateLimit,
 )
-from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented
-from tests.journeys.envoy import envoy_program, free_port
-
-pytestmark = pytest.mark.xdist_group("gateway")
+from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented, running_in
+from tests.journeys.envoy import free_port
 
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    program = str(envoy_program())
-    upstream, other = Upstream("stable"), Upstream("canary")
-    running = Running(tmp_path_factory.mktemp("gateway") / "xds", program, free_port(), upstream, other)
-    yield running
-    running.envoy.stop()
-    upstream.stop()
-    other.stop()
+    with running_in(tmp_path_factory.mktemp("gateway") / "xds") as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from runtime_adapters.microvm import QEMU, MicrovmAdapter
 from runtime_adapters.microvm_image import archive_of, build, image_in, sealed_in, uncompressed_kernel
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotAvailable, NotWhatWasDecided
-from tests.contract.roots import ECHO, answering, archive
+from tests.contract.roots import ECHO, answering, archive, starting
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=20_000, storage_mib=4)
 
@@ -27,7 +27,7 @@ def boots(test):
         shutil.which(QEMU) is None or shutil.which("apt-get") is None,
         reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
     )
-    return pytest.mark.slow(pytest.mark.xdist_group("microvm")(needs(test)))
+    return pytest.mark.slow(needs(test))
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +42,8 @@ def adapter(tmp_path_factory):
 
 @pytest.fixture
 def started(adapter, tmp_path):
-    instances = []
-
-    def start(script, broker=lambda _raw, _left: b'{"ok":1}', caps=CAPS):
-        raw = archive(script)
-        path = tmp_path / "rootfs.tar"
-        path.write_bytes(raw)
-        plan = RuntimePlan("lunch", "marketing", "id-1", "microvm", caps, ())
-        instance = adapter.prepare(plan, Artifact(str(path), hashlib.sha256(raw).hexdigest())).start(broker)
-        instances.append(instance)
-        return instance
-
-    yield start
-    for instance in instances:
-        instance.stop()
+    with starting(adapter, tmp_path, "microvm", CAPS) as start:
+        yield start
 
 
 @boots

@@ -20,9 +20,7 @@ NOW = 1_700_000_000.0
 CANTEEN = Target("canteen", "on-lunch", is_pushed=True)
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[needs_postgres, pytest.mark.xdist_group("postgres")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=needs_postgres)])
 def another(request, tmp_path):
     """Another connection to one outbox, as another process would have it."""
     made = []

@@ -77,7 +77,7 @@ class Shared:
         return SharedCounters(self.database)
 
 
-@pytest.fixture(params=["files", pytest.param("postgres", marks=[needs_postgres, pytest.mark.xdist_group("postgres")])])
+@pytest.fixture(params=["files", pytest.param("postgres", marks=needs_postgres)])
 def place(request, tmp_path):
     if request.param == "files":
         return Files(tmp_path)
@@ -294,7 +294,6 @@ class TestEveryStore:
 
 
 @needs_postgres
-@pytest.mark.xdist_group("postgres")
 class TestSharedByReplicas:
     def test_without_the_database_nobody_is_let_in_and_nothing_is_excused(self, tmp_path):
         from tests.postgres import Server

@@ -9,9 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,13 +18,12 @@ from audit.cosignature import cosignatures
 from audit.log import AuditLog
 from audit.record import Entry
 from audit.witness import Witness
-from audit.witnessing import Peer, Witnesses
+from audit.witnessing import Witnesses
+from tests.witness_server import Serving
 
 ROOT = Path(__file__).parents[2]
 ORIGIN = "log.example/faults"
 CUSTODIAN = Path(__file__).with_name("custodian.py")
-
-pytestmark = pytest.mark.xdist_group("faults")
 
 
 def run_and_kill(home: Path, ledger: Path, run: str, after_s: float, peers: str = "") -> None:
@@ -76,28 +73,6 @@ def test_killed_while_it_erases_and_changes_keys_it_keeps_every_promise(tmp_path
 def test_the_same_fifty_times(tmp_path):
     records, erased = kill_many_times(tmp_path, 50)
     assert (records > 1000, erased > 100) == (True, True)
-
-
-class Serving:
-    def __init__(self, witness: Witness) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                answer = witness.add_checkpoint(self.rfile.read(int(self.headers["content-length"])))
-                self.send_response(answer.status)
-                self.send_header("content-type", answer.content_type)
-                self.end_headers()
-                self.wfile.write(answer.body.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.peer = Peer(f"http://127.0.0.1:{self._server.server_port}", witness.verifier)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def test_a_witness_never_saw_more_than_survives_a_kill(tmp_path):

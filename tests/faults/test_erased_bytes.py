@@ -24,7 +24,7 @@ ORIGIN = "log.example/erased"
 NOW = "2026-06-01T00:00:00Z"
 NAME, VALUE = "Canary-Trillian-5150", "Canary-Heart-of-Gold-2718"
 
-pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = needs_postgres
 
 
 def entry(number: int, subject: str) -> Entry:

@@ -25,8 +25,6 @@ ROOT = Path(__file__).parents[2]
 ORIGIN = "log.example/faults"
 WRITERS = Path(__file__).with_name("writers.py")
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def log_of(home: Path) -> AuditLog:
     return AuditLog(home, origin=ORIGIN)

@@ -16,7 +16,7 @@ from tests.postgres import Server, needs_postgres
 
 ORIGIN = "log.example/disk"
 
-pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres"), pytest.mark.timeout(280)]
+pytestmark = [needs_postgres, pytest.mark.timeout(280)]
 
 # Where a file of the fault's name lies in $FAULTS, an fsync fails, or a table's file cannot grow.
 SHIM = r"""

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 ORIGIN = "log.example/shared-faults"
 REPLICA = Path(__file__).with_name("replicas.py")
 
-pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres"), pytest.mark.timeout(280)]
+pytestmark = [needs_postgres, pytest.mark.timeout(280)]
 
 
 def entry(number: int) -> Entry:

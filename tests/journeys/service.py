@@ -54,8 +54,12 @@ class Service:
                 env=environment(self.home, **self.env), cwd=ROOT, stderr=log, stdout=log, start_new_session=True,
             )  # fmt: skip
         if ready:
-            self.wait_until(lambda: httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200)
+            self.wait_until(self._is_ready)
         return self
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, f"the service ended and said:\n{self.log.read_text()[-3000:]}"
+        return httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200
 
     def wait_until(self, holds, seconds: float = 150.0) -> None:
         deadline = time.monotonic() + seconds

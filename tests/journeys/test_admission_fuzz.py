@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from governance.log_wiring import open_reader
 from governance.settings import Settings
 from tests.fuzz.drive import drive
 from tests.fuzz.reviews import reviews
 from tests.journeys.service import Service
-
-pytestmark = pytest.mark.xdist_group("admission")
 
 
 def test_no_broken_review_ends_a_worker_or_is_admitted_without_a_decision_on_record(tmp_path):

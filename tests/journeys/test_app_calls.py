@@ -15,7 +15,6 @@ import yaml
 from tests.contract.guests import ECHO, module
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
-pytestmark = pytest.mark.xdist_group("app-calls")
 LOOP = module("(loop $again (br $again))")
 WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
 FAILS = module("unreachable")

@@ -10,8 +10,6 @@ import yaml
 
 from tests.journeys.service import EXAMPLES
 
-pytestmark = pytest.mark.xdist_group("http-service")
-
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 
 

@@ -11,7 +11,6 @@ from tests.journeys.bundle_server import BundleServer
 from tests.journeys.service import Service, governance
 
 # One service and one server for all of them.
-pytestmark = pytest.mark.xdist_group("bundles")
 
 
 def pack(folder, colour, *, rule="APP-001"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import threading
 
 import httpx
 import pytest
 
 from tests.journeys.service import EXAMPLES, Service, governance
-
-pytestmark = pytest.mark.xdist_group("http-failures")
 
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 FLOW = json.loads((EXAMPLES / "suggestion-flow.json").read_text())
@@ -25,6 +25,20 @@ answer := count([1 | some a in steps; some b in steps; some c in steps; a + b ==
 
 quick := 1
 """
+# A whole pack in one rule: what fails around it fails alike, and this one compiles at once.
+NAMED = """# METADATA
+# title: It has a name
+# description: Whatever asks says for which app.
+# custom:
+#   id: OWN-001
+#   severity: low
+#   applies_to: [connector_call, data_flow]
+#   controls: ["SOC2:CC6.1"]
+#   remediation: Name it.
+package platform.rules.own.named
+
+deny contains {"path": ["app", "name"], "message": "No name."} if input.app.name == ""
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +46,9 @@ def failing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("failing")
     (folder / "extra").mkdir()
     (folder / "extra" / "slow.rego").write_text(ENDLESS)
+    (folder / "extra" / "named.rego").write_text(NAMED)
     running = Service(
-        folder / "home", "--workers", "2", "--bundle", str(folder / "extra"), GOVERNANCE_BUDGET_MS="500",
+        folder / "home", "--workers", "2", GOVERNANCE_BUNDLE=str(folder / "extra"), GOVERNANCE_BUDGET_MS="500",
         GOVERNANCE_RECORD_TIMEOUT_MS="2000",
     ).start()  # fmt: skip
     yield running
@@ -122,6 +137,34 @@ def test_nobody_can_switch_the_service_off_by_asking_a_rule_without_end_again_an
         asked(client, "/v1/data/slow/answer", {"input": {}})
         asked(client, "/v1/data/slow/answer", {"input": {}})
     failing.wait_until(lambda: works(client), 60)
+
+
+def test_while_workers_die_one_after_the_other_a_caller_waits_and_is_not_refused(failing, client):
+    stop, refused = threading.Event(), []
+
+    def connect() -> None:
+        port = int(failing.url.rpartition(":")[2])
+        while not stop.wait(0.005):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=30).close()
+            except ConnectionRefusedError as error:
+                refused.append(error)
+
+    def has_given_up() -> bool:
+        for worker in set(failing.children("serve")) - {failing.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        return "workers died one after the other" in failing.log.read_text()
+
+    others = threading.Thread(target=connect)
+    others.start()
+    try:
+        failing.wait_until(has_given_up, 60)
+        failing.wait_until(lambda: works(client), 60)
+    finally:
+        stop.set()
+        others.join()
+    assert refused == []
 
 
 def test_the_keeper_hears_what_was_asked_while_it_was_away(failing):

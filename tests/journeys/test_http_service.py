@@ -13,8 +13,6 @@ import yaml
 
 from tests.journeys.service import EXAMPLES, governance
 
-pytestmark = pytest.mark.xdist_group("http-service")
-
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 FLOW = json.loads((EXAMPLES / "suggestion-flow.json").read_text())
 DATA = ("/v1/data/platform/decision", {"input": CALL})

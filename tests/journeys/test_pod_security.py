@@ -9,8 +9,6 @@ import pytest
 
 from tests.journeys.service import Service
 
-pytestmark = pytest.mark.xdist_group("admission")
-
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 SAFE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 POD = {

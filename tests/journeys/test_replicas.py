@@ -15,7 +15,7 @@ from tests.postgres import Server, needs_postgres
 
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 
-pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = needs_postgres
 
 
 def shared_state(first: Service, second: Service) -> None:

@@ -10,8 +10,6 @@ import yaml
 from tests.journeys.models import answer, finding, serving
 from tests.journeys.service import EXAMPLES, Service
 
-pytestmark = pytest.mark.xdist_group("review-in-service")
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

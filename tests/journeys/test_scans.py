@@ -8,8 +8,6 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("http-service")
-
 CARD, MAIL, IBAN = "4111 1111 1111 1111", "ada.example@example.com", "DE89370400440532013000"
 
 

@@ -15,8 +15,6 @@ import yaml
 from tests.journeys.service import EXAMPLES, ROOT, Service, environment, governance
 from tests.unit.policy.gatekeeper.conftest import constraint, template
 
-pytestmark = pytest.mark.xdist_group("six-doors")
-
 BAD = yaml.safe_load((EXAMPLES / "app.yaml").read_text())
 GOOD = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
 # The pack's own, and the imported constraint's.

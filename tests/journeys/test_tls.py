@@ -14,8 +14,6 @@ import pytest
 from governance.platform.certificates import self_signed
 from tests.journeys.service import Service, governance
 
-pytestmark = pytest.mark.xdist_group("tls")
-
 
 def served(service: Service) -> str:
     host, port = service.url.removeprefix("https://").split(":")

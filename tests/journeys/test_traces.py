@@ -11,8 +11,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.journeys.service import EXAMPLES, Service
 
-pytestmark = pytest.mark.xdist_group("http-service")
-
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests.journeys.service import EXAMPLES
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube")]
+pytestmark = [pytest.mark.kube]
 
 GOOD = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
 BAD = yaml.safe_load((EXAMPLES / "app.yaml").read_text())

@@ -16,7 +16,7 @@ from tests.journeys.service import EXAMPLES
 from tests.kube.conftest import MANIFESTS, install, let_go_on
 from tests.kube.workloads import BAD_DEPLOYMENT, GOOD_DEPLOYMENT, needs_workload_rules, review
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube")]
+pytestmark = [pytest.mark.kube]
 
 APP = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
 BAD_APP = yaml.safe_load((EXAMPLES / "app.yaml").read_text())

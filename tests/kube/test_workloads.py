@@ -9,7 +9,7 @@ import pytest
 
 from tests.kube.workloads import BAD_DEPLOYMENT, GOOD_DEPLOYMENT, needs_workload_rules
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube"), needs_workload_rules]
+pytestmark = [pytest.mark.kube, needs_workload_rules]
 
 
 def named(obj: dict, name: str, namespace: str = "apps") -> dict:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _verify(options: argparse.Namespace, stdout: TextIO) -> int:
     from governance.policy.signing import verify
 
     files = files_of(options.path)
-    verify(files, _read(options.key), options.path)
+    verify(files, read_whole(options.key), options.path)
     stdout.write(f"{options.path}: signed with this key, {len(files) - 1} files as they were signed\n")
     return 0
 
@@ -175,15 +176,7 @@ def _built_here(path: str, keeper: Keeper) -> Release:
 def _signed(files: Mapping[str, bytes], key_path: str) -> dict[str, bytes]:
     from governance.policy.signing import SIGNATURES, signatures_of
 
-    return {**files, SIGNATURES: signatures_of(files, _read(key_path))}
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error
+    return {**files, SIGNATURES: signatures_of(files, read_whole(key_path))}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
+from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
 from governance.settings import from_environment
 from governance.wiring import directory_of, registry_of, scope_use_of
@@ -87,7 +88,7 @@ def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
     from connectors_registry.openapi import entry_from
     from governance.normalise.documents import read_documents
 
-    raw = stdin.buffer.read() if options.file == "-" else _read(options.file)
+    raw = stdin.buffer.read() if options.file == "-" else read_whole(options.file)
     documents = read_documents(raw, options.file)
     if len(documents) != 1:
         raise CallerError("one OpenAPI document is needed", where=options.file)
@@ -151,14 +152,6 @@ def _yaml(value: Any) -> str:
     import yaml
 
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from governance.broker_wiring import broker_of, runtimes_of
-from governance.errors import CallerError
+from governance.entrypoints.cli.files import read_whole
 from governance.log_wiring import open_recorder
 from governance.settings import from_environment
 from governance.wiring import active_of, directory_of, parts_for
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: Text
     """The app's answer on standard output; exit 1 where the policy says no, or the app was stopped."""
     from pathlib import Path
 
-    body = stdin.buffer.read() if options.input == "-" else _read(options.input)
+    body = stdin.buffer.read() if options.input == "-" else read_whole(options.input) if options.input else b""
     ran = ran_once(from_environment(os.environ), options.name, Path(options.root), body)
     if ran.outcome is None:
         stderr.write(f"refused: {ran.decision.reason}\n")
@@ -61,13 +61,3 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
                 await broker.close()
 
     return asyncio.run(once())
-
-
-def _read(path: str) -> bytes:
-    if not path:
-        return b""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error

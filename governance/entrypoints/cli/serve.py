@@ -132,7 +132,7 @@ def _serve_until_told(options: argparse.Namespace, served: _Served | None, stder
         pause = _FIRST_PAUSE_S if time.monotonic() - started > _QUIET_S else min(2 * pause, _LONGEST_PAUSE_S)
         stderr.write(f"workers died one after the other; starting again in {pause:g} s\n")
         time.sleep(pause)
-        following = _server(options, served)
+        following = _server(options, served, before=server)
         if server.was_told_to_stop():  # told in the meantime
             return
         server = following
@@ -201,7 +201,7 @@ class _CertificateWatch:
             self._stderr.flush()
 
 
-def _server(options: argparse.Namespace, served: _Served | None) -> Server:
+def _server(options: argparse.Namespace, served: _Served | None, before: Server | None = None) -> Server:
     from granian.constants import Interfaces, Loops, RuntimeModes
 
     from governance.entrypoints.http.server import Server
@@ -210,6 +210,7 @@ def _server(options: argparse.Namespace, served: _Served | None) -> Server:
         interface=Interfaces.ASGI,
         address=options.host,
         port=options.port,
+        before=before,
         workers=options.workers,
         loop=Loops.uvloop,
         runtime_mode=RuntimeModes.st,

@@ -40,18 +40,24 @@ _SETTLE_S = 0.2
 class Server(MPServer):
     """granian with one listening socket and workers that finish what they took."""
 
-    def __init__(self, *, address: str, port: int, **options: Any) -> None:
-        """`options` are granian's own."""
+    def __init__(self, *, address: str, port: int, before: Server | None = None, **options: Any) -> None:
+        """`options` are granian's own. `before`: a server that gave up, whose socket this one goes on with."""
         # Workers inherit the socket; from Python 3.14 on another method would be the default.
         multiprocessing.set_start_method("fork", force=True)
         super().__init__("governance", address=address, port=port, **options)
         self._up = _Bell()
+        self._before = before
 
     def take_certificate(self, certificate: Path, key: Path) -> None:
         """Replace the workers by ones that serve this pair; returns before that is done."""
         self.build_ssl_context(certificate, key, None, SSLProtocols.tls13, None, [], client_verify=False)
         self.reload_signal = True
         self.main_loop_interrupt.set()
+
+    @property
+    def listening(self) -> tuple[Any, int, socket.socket | None]:
+        """The shared socket: as granian holds it, its descriptor, and as Python's."""
+        return self._shd, self._sfd, self._sso
 
     def was_told_to_stop(self) -> bool:
         """Whether a signal asked for the end; anything else that ends it is a fault."""
@@ -75,10 +81,20 @@ class Server(MPServer):
         return Application(on_start=self._up.ring, stop_accepting=lambda: stop_accepting(self._sfd))
 
     def _init_shared_socket(self) -> None:
+        self._ssp = None
+        if self._before is not None:
+            self._shd, self._sfd, self._sso = self._before.listening
+            self._before = None
+            return
         self._shd: Any = ListenerSpec(self.bind_addr, self.bind_port, self.backlog).build()
         self._sfd: Any = self._shd.get_fd()
-        self._ssp = None
         self._sso = socket.socket(fileno=self._sfd)
+
+    def _drop_shared_socket(self) -> None:
+        """Kept where another server follows: whoever connects in the meantime waits for its workers, and is not refused."""
+        if self.was_told_to_stop() and self._sso is not None:
+            self._sso.close()
+            self._sso = None
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Callable[..., None], target_loader: Any, delay: float = 0

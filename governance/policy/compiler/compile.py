@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import pickle
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import RuleError
@@ -132,7 +132,7 @@ def _printed(
     names, functions = rule_names(trees), functions_of(trees)
     found: list[tuple[str, str]] = []
     origins: dict[str, list[int]] = {}
-    copies = copy.deepcopy(list(trees))
+    copies: list[Tree] = pickle.loads(pickle.dumps(list(trees)))  # noqa: S301  our own, a moment ago: a third of deepcopy's time
     for tree in copies:
         hoist(tree, _names_in(tree, names, functions), full=full)
     if guarded is not None:

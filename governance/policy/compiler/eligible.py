@@ -43,22 +43,33 @@ def eligible_trees(trees: Sequence[Module]) -> list[Module]:
     kept = list(trees)
     gone = [tree for tree in trees if ineligible_reason(tree)]
     while gone:
-        provided = {path for tree in gone for path in _provided(tree)}
+        provided = _Places({path for tree in gone for path in _provided(tree)})
         kept = [tree for tree in kept if not any(tree is other for other in gone)]
-        gone = [tree for tree in kept if any(_touch(a, b) for a in _reached(tree) for b in provided)]
+        gone = [tree for tree in kept if any(map(provided.touch, _reached(tree)))]
     return kept
 
 
 def needed_trees(trees: Sequence[Module], entrypoints: Sequence[str]) -> list[Module]:
     """The modules that an entry point can reach: what nobody asks for must not keep the rest from compiling."""
-    wanted = {tuple(path.split(".")[1:]) for path in entrypoints}
-    needed: list[Module] = []
-    left = list(trees)
-    while found := [tree for tree in left if any(_touch(a, b) for a in _provided(tree) for b in wanted)]:
-        needed += found
-        left = [tree for tree in left if not any(tree is other for other in found)]
-        wanted = set().union(*map(_reached, found))
-    return [tree for tree in trees if any(tree is other for other in needed)]
+    wanted = _Places({tuple(path.split(".")[1:]) for path in entrypoints})
+    needed: set[int] = set()
+    left = [(number, tree, _provided(tree)) for number, tree in enumerate(trees)]
+    while found := [(number, tree) for number, tree, provided in left if any(map(wanted.touch, provided))]:
+        needed |= {number for number, _ in found}
+        left = [row for row in left if row[0] not in needed]
+        wanted = _Places({path for _, tree in found for path in _reached(tree)})
+    return [tree for number, tree in enumerate(trees) if number in needed]
+
+
+class _Places:
+    """Places in `data`, and whether another one leads to or through any of them."""
+
+    def __init__(self, paths: set[tuple[str, ...]]) -> None:
+        self._paths = paths
+        self._on_the_way = {path[:length] for path in paths for length in range(len(path) + 1)}
+
+    def touch(self, path: tuple[str, ...]) -> bool:
+        return path in self._on_the_way or any(path[:length] in self._paths for length in range(len(path)))
 
 
 def _provided(tree: Module) -> set[tuple[str, ...]]:
@@ -91,11 +102,6 @@ def _constant_path(ref: Ref) -> tuple[str, ...]:
             break
         path.append(str(json.loads(argument.text)))
     return tuple(path)
-
-
-def _touch(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    length = min(len(left), len(right))
-    return left[:length] == right[:length]
 
 
 def ineligible_reason(tree: Module) -> str:

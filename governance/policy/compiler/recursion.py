@@ -47,7 +47,10 @@ def check_recursion(trees: Sequence[Module]) -> None:
             path = (*package, *ref_name(rule).split("."))
             places.setdefault(path, f"{tree.file}:{rule.line}:{rule.column}")
             wanted.setdefault(path, set()).update(_references(rule, known))
-    graph = {path: _targets(refs, places) for path, refs in wanted.items()}
+    rules = _Place()
+    for path in places:
+        rules.add(path)
+    graph = {path: sorted({target for ref in refs for target in rules.met(ref)}) for path, refs in wanted.items()}
     _refuse_cycles(graph, places)
 
 
@@ -85,15 +88,40 @@ def _segments(ref: Ref) -> Iterator[str | None]:
         yield str(json.loads(argument.text)) if is_text and isinstance(argument, Scalar) else None
 
 
-def _targets(refs: set[_Reference], rules: Mapping[_Path, str]) -> list[_Path]:
-    """Rules that a reference may read: the one it names, those below it, and the one it reaches into."""
-    found = [path for path in rules for ref in refs if _meets(ref, path)]
-    return sorted(set(found))
+class _Place:
+    """One segment of the paths that rules stand at, with what stands below it."""
 
+    __slots__ = ("below", "rule")
 
-def _meets(ref: _Reference, path: _Path) -> bool:
-    """Whether one leads to or through the other; a part that is not constant may be anything."""
-    return all(one is None or one == other for one, other in zip(ref, path, strict=False))
+    def __init__(self) -> None:
+        self.below: dict[str, _Place] = {}
+        self.rule: _Path | None = None
+
+    def add(self, path: _Path) -> None:
+        place = self
+        for segment in path:
+            place = place.below.setdefault(segment, _Place())
+        place.rule = path
+
+    def all(self) -> Iterator[_Path]:
+        if self.rule is not None:
+            yield self.rule
+        for place in self.below.values():
+            yield from place.all()
+
+    def met(self, ref: _Reference) -> Iterator[_Path]:
+        """Rules that a reference may read: the one it names, those below it, and the one it reaches into.
+
+        A part of it that is not constant may be anything.
+        """
+        if not ref:
+            yield from self.all()
+            return
+        if self.rule is not None:
+            yield self.rule
+        segment, *rest = ref
+        for place in self.below.values() if segment is None else filter(None, [self.below.get(segment)]):
+            yield from place.met(tuple(rest))
 
 
 def _refuse_cycles(graph: Mapping[_Path, list[_Path]], places: Mapping[_Path, str]) -> None:

@@ -23,7 +23,7 @@ from tests.postgres import needs_postgres
 ORIGIN = "log.example/move"
 NOW = "2026-06-01T00:00:00Z"
 
-pytestmark = [needs_postgres, pytest.mark.xdist_group("postgres")]
+pytestmark = needs_postgres
 
 
 def entry(number: int, subject: str = "bob") -> Entry:

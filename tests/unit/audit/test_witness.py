@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from audit.reader import LogReader
 from audit.record import Entry
 from audit.witness import SIZE_TYPE, Witness, request_body
 from audit.witnessing import Peer, Witnesses, parse_peers
+from tests.witness_server import Serving
 
 ORIGIN = "log.example/witnessed"
 ROOT = Path(__file__).parents[3]
@@ -178,30 +178,6 @@ class TestState:
         for thread in threads:
             thread.join()
         assert sorted(statuses) == [200] + [409] * 7
-
-
-class Serving:
-    """A real witness behind real HTTP, in this process."""
-
-    def __init__(self, witness: Witness) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                answer = witness.add_checkpoint(self.rfile.read(int(self.headers["content-length"])))
-                self.send_response(answer.status)
-                self.send_header("content-type", answer.content_type)
-                self.end_headers()
-                self.wfile.write(answer.body.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.peer = Peer(f"http://127.0.0.1:{self._server.server_port}", witness.verifier)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

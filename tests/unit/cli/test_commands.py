@@ -20,6 +20,20 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
 MAIN = "from governance.entrypoints.cli.main import main; main()"
 SEED = ROOT / "rules" / "extras" / "seed"
+# A whole pack in one rule: what is signed matters where it stands, not how much it is.
+SMALL = """# METADATA
+# title: A month at most
+# description: What an app keeps, it keeps for thirty days.
+# custom:
+#   id: OWN-001
+#   severity: low
+#   applies_to: [deploy]
+#   controls: ["SOC2:CC6.1"]
+#   remediation: Keep it for thirty days.
+package platform.rules.own.month
+
+deny contains {"path": ["app", "data", "retention"], "message": "Too long."} if input.app.data.retention != "P30D"
+"""
 
 
 class TestEveryCommand:
@@ -181,11 +195,18 @@ class TestBundle:
         return folder
 
     @pytest.mark.parametrize("name", ["rsa", "ec", "ed"])
-    def test_signed_verified_and_served(self, cli, keys, source, name):
-        assert cli("bundle", "build", "own", "-o", "b.tar.gz", "--key", f"{name}.pem").code == 0
-        assert cli("bundle", "verify", "b.tar.gz", "--key", f"{name}.pub").code == 0
-        env = {"GOVERNANCE_BUNDLE_KEY": f"{name}.pub", "GOVERNANCE_EXTRA_BUNDLES": "b.tar.gz"}
+    def test_signed_verified_and_served(self, cli, keys, source, tmp_path, name):
+        (tmp_path / "main").mkdir()
+        (tmp_path / "main" / ".manifest").write_text('{"roots": ["platform/rules"]}')
+        (tmp_path / "main" / "month.rego").write_text(SMALL)
+        for bundle in ("own", "main"):
+            assert cli("bundle", "build", bundle, "-o", f"{bundle}.tar.gz", "--key", f"{name}.pem").code == 0
+            assert cli("bundle", "verify", f"{bundle}.tar.gz", "--key", f"{name}.pub").code == 0
+        env = {"GOVERNANCE_BUNDLE_KEY": f"{name}.pub", "GOVERNANCE_EXTRA_BUNDLES": "own.tar.gz"}
+        env["GOVERNANCE_BUNDLE"] = "main.tar.gz"
         assert cli("check", str(EXAMPLES / "app-fixed.yaml"), **env).code == 0
+        refused = cli("check", str(EXAMPLES / "app.yaml"), **env)
+        assert (refused.code, "OWN-001" in refused.out) == (1, True)
 
     def test_the_same_source_gives_the_same_bytes(self, cli, source, tmp_path):
         cli("bundle", "build", "own", "-o", "a.tar.gz")

@@ -21,7 +21,6 @@ from tests.contract.gateways import Upstream
 from tests.journeys.envoy import envoy_program, free_port
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, environment
 
-pytestmark = pytest.mark.xdist_group("gateway")
 HOST = "where2eat.example.com"
 
 

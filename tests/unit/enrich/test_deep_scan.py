@@ -19,7 +19,6 @@ from governance.normalise.requests import normalise_document
 
 POLICY = ScanPolicy(deep_kinds=frozenset({"template"}))
 KEY = Source("http.decisions", "key:1", ("service",))
-pytestmark = pytest.mark.xdist_group("deep")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from governance.errors import BadBundle, NoAnswer, RuleError
 from governance.policy import bundle as bundles
 from governance.policy.active import Extra, load_active
 from governance.policy.archive import packed_files, write_archive
-from governance.policy.bundle import archive_files, bundle_of, load_bundle
+from governance.policy.bundle import archive_files, bundle_of, files_of, load_bundle
 from governance.policy.query import ask
+from governance.policy.signing import signatures_of
 
 REGO = "package a\n\np := 1\n"
 
@@ -339,6 +341,38 @@ def test_a_changed_rule_is_not_served_from_the_cache(folder, tmp_path):
     assert len(serves(load_active(source, cache=cache), GREEN)["violations"]) == 2
     (Path(source) / "data/platform/colours.yaml").write_text("allowed: [green]\n")
     assert len(serves(load_active(source, cache=cache), GREEN)["violations"]) == 1
+
+
+def test_a_copy_elsewhere_is_the_same_bundle(folder, tmp_path):
+    cache = tmp_path / "cache"
+    first = load_active(folder(), cache=str(cache))
+    (file,) = cache.iterdir()
+    inode = file.stat().st_ino
+    assert load_active(folder(), cache=str(cache)).revision == first.revision
+    assert [found.stat().st_ino for found in cache.iterdir()] == [inode], "read, not compiled and written anew"
+
+
+@pytest.mark.parametrize(
+    "change", [{"app/owner2.rego": None}, {"a/b.rego": REGO}, {"data/platform/colours.yaml": "x: 1"}]
+)
+def test_a_file_of_another_name_or_content_is_another_bundle(folder, tmp_path, change):
+    cache = tmp_path / "cache"
+    owner = folder() + "/app/owner.rego"
+    load_active(str(Path(owner).parents[1]), cache=str(cache))
+    other = Path(folder({**change, "app/owner.rego": None}))
+    (other / "app" / "owner2.rego").write_text(Path(owner).read_text())
+    load_active(str(other), cache=str(cache))
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_signature_that_held_in_one_place_says_nothing_about_a_copy_without_it(folder, tmp_path):
+    source, cache, secret = folder(), tmp_path / "cache", b"0123456789abcdef0123456789abcdef"
+    (Path(source) / ".signatures.json").write_bytes(signatures_of(files_of(source), secret))
+    load_active(source, cache=str(cache), bundle_key=secret)
+    copied = Path(shutil.copytree(source, tmp_path / "copy"))
+    (copied / "tests" / "app" / "owner_test.rego").write_text("package other\n")
+    with pytest.raises(BadBundle):
+        load_active(str(copied), cache=str(cache), bundle_key=secret)
 
 
 # -- questions -----------------------------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def test_mutants_reach_every_node():
 
 @cache
 def pack():
-    return load_active(cache="")
+    return load_active()
 
 
 @cache
@@ -169,8 +169,7 @@ def corpus():
     ]
 
 
-# Compiling and proving the pack takes seconds: one process does it for all of these.
-@pytest.mark.xdist_group("shipped-pack")
+# Compiling and proving the pack takes seconds: done once for all of these, and kept for the next run.
 def test_the_shipped_pack_is_served_by_the_fast_executor():
     # What comes to an app is held against JSON Schemas of its own, which that executor has no function for.
     assert {path.rsplit(".", 1)[-1] for path in pack().compiled.fast} == KINDS - {"app_call"}
@@ -236,7 +235,6 @@ def documents(draw):
     return document
 
 
-@pytest.mark.xdist_group("shipped-pack")
 @settings(max_examples=80, deadline=None)
 @given(document=documents())
 def test_both_executors_say_the_same_of_any_input(document):
@@ -247,7 +245,6 @@ def test_both_executors_say_the_same_of_any_input(document):
     assert canonical_sets(json.loads(slow)) == canonical_sets(json.loads(fast))
 
 
-@pytest.mark.xdist_group("shipped-pack")
 @settings(max_examples=30, deadline=None)
 @given(document=VALUES)
 def test_the_shipped_pack_allows_nothing_it_does_not_understand(document):

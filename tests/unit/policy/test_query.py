@@ -23,7 +23,7 @@ is_text if not to_number(input.text)
 def active(tmp_path_factory):
     file = tmp_path_factory.mktemp("own") / "own.rego"
     file.write_text(OWN)
-    return load_active(extras=[Extra(str(file))], cache="")
+    return load_active(extras=[Extra(str(file))])
 
 
 @pytest.mark.parametrize(
