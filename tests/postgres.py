@@ -65,7 +65,7 @@ class Server:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [*self._as, str(self._bin / "postgres"), "-D", self._data, "-k", str(self._folder),
-             "-c", "listen_addresses=", "-c", "max_connections=60", "-c", "shared_buffers=16MB"],
+             "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=16MB"],
             cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment,
         )  # fmt: skip
         deadline = time.monotonic() + 60
