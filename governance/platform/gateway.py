@@ -130,8 +130,15 @@ def _route(name: str, known: Json, about: Json, policy: Json) -> AppRoute | None
         cohorts=tuple(_each(about, "cohorts", _cohort, where)),
         mirror=str(about.get("mirror", "")),
         redact=_redact(audience["redact"], spec, wanted["kinds"]),
-        asks=about.get("asks") is True,
+        asks=_asks(about.get("asks", True), audience, where),
     )
+
+
+def _asks(wished: Json, audience: Json, where: str) -> bool:
+    """True unless the file says no and the policy lets this audience go unasked: a file alone waives no rule."""
+    if not isinstance(wished, bool):
+        raise CallerError("is neither true nor false", where=f"{where}.asks", hint=_HINT)
+    return wished or audience.get("unasked") is not True
 
 
 def _patience_ms(caps: Json, wanted: Json) -> int:

@@ -46,7 +46,8 @@ def _beyond(app: AppRoute, state: GatewayState) -> str:
     is_wide = any("*" in grant.tenants for grant in app.grants)
     if is_wide and any(not provider.tenant for provider in state.providers):
         return "a grant to every tenant would let in a caller without one"
-    if app.asks and state.service is not None and state.service.key:
+    if app.asks:
+        # Left out with an empty key too: nothing written here asks, so it would be served unasked.
         return "the key for the decision service cannot be added to its question"
     return ""
 

@@ -118,8 +118,8 @@ class AppRoute(NamedTuple):
     """A version that gets a copy of every call; its answers go nowhere."""
     redact: tuple[str, ...] = ()
     """What is cut out of answers: `redaction.KINDS`."""
-    asks: bool = False
-    """The decision service is asked about every call, and no answer is a no."""
+    asks: bool = True
+    """The decision service is asked about every call, and no answer is a no. False has to be said."""
 
 
 class ApiKey(NamedTuple):

@@ -101,6 +101,7 @@ def app(number: int, upstream: int, redact: tuple[str, ...]) -> AppRoute:
         f"app-{number}", "marketing", "d", (f"app-{number}.example.com",),
         (Backend("stable", (Endpoint("127.0.0.1", upstream),)), Backend("canary", (Endpoint("127.0.0.1", upstream),), 5)),
         ("eu",), grants=(Grant(("service",), ("marketing",)),), rate=RateLimit(1_000_000, 1), redact=redact,
+        asks=False,
     )  # fmt: skip
 
 

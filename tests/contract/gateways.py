@@ -119,7 +119,7 @@ class Running:
     def app(self, **changes) -> AppRoute:
         plain = AppRoute(
             "lunch", "marketing", "decision-1", (HOST,), (Backend("stable", (self.upstream.endpoint,)),), ("eu",),
-            grants=(Grant(("service", "citizen"), ("marketing",)),),
+            grants=(Grant(("service", "citizen"), ("marketing",)),), asks=False,
         )  # fmt: skip
         return plain._replace(**changes)
 

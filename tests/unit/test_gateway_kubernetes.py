@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import yaml
 
 from runtime_adapters.gateway.kubernetes import manifests
@@ -11,6 +12,7 @@ from runtime_adapters.gateway.state import (
     AppRoute,
     Backend,
     Cohort,
+    DecisionService,
     Endpoint,
     GatewayState,
     Grant,
@@ -28,7 +30,7 @@ def app(**changes) -> AppRoute:
     )  # fmt: skip
     plain = AppRoute("lunch", "marketing", "d-1", ("lunch.example.com",), backends, ("eu",),
                      grants=(Grant(("citizen",), ("marketing",), ("GET",)),), rate=RateLimit(600, 60),
-                     cohorts=(Cohort("x-cohort", "early", "canary"),))  # fmt: skip
+                     cohorts=(Cohort("x-cohort", "early", "canary"),), asks=False)  # fmt: skip
     return plain._replace(**changes)
 
 
@@ -79,3 +81,10 @@ def test_what_these_kinds_cannot_say_leaves_the_app_out_by_name():
 
 def test_the_same_state_gives_the_same_text():
     assert manifests(state()) == manifests(state())
+
+
+@pytest.mark.parametrize("key", ["", "gk_ab_1"])
+def test_an_app_that_asks_is_left_out_whatever_the_key(key):
+    service = DecisionService(Endpoint("127.0.0.1", 8181), key)
+    written = manifests(state(app(asks=True))._replace(service=service))
+    assert written == "# app lunch is left out: the key for the decision service cannot be added to its question\n"

@@ -35,10 +35,14 @@ def home(cli, tmp_path):
 
 
 def place(tmp_path, port: int = 10443, address: str = "127.0.0.1:9", **app) -> str:
-    about = {"hosts": [HOST], "backends": [{"name": "stable", "addresses": [address]}], **app}
+    about = {"hosts": [HOST], "backends": [{"name": "stable", "addresses": [address]}], "asks": False, **app}
     listener = {"name": "eu", "port": port, "region": "eu"}
     file = tmp_path / "gateway.yaml"
-    document = {"listeners": [listener], "apps": {"where2eat": about}, "accessLog": str(tmp_path / "access.log")}
+    (tmp_path / "service.key").write_text("gk_00_00")
+    # Nobody listens on port 9: a call that is asked about gets no answer.
+    service = {"address": "127.0.0.1:9", "keyFile": str(tmp_path / "service.key")}
+    document = {"listeners": [listener], "apps": {"where2eat": about}, "service": service,
+                "accessLog": str(tmp_path / "access.log")}  # fmt: skip
     file.write_text(yaml.safe_dump(document))
     return str(file)
 
@@ -90,6 +94,28 @@ def test_a_public_app_s_answers_are_looked_into_and_a_cluster_that_cannot_leaves
     assert '"redact":"email,iban,card,ssn,phone"' in cli("gateway", "render", GOVERNANCE_GATEWAY=file).out
     left_out = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=file)
     assert left_out.out == "# app where2eat is left out: answers are not looked into there\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "audience", "asks"),
+    [({}, "team", True), ({"asks": True}, "team", True), ({"asks": False}, "team", False),
+     ({"asks": False}, "company", True), ({"asks": False}, "public", True)],
+)  # fmt: skip
+def test_the_service_is_asked_unless_the_file_and_the_policy_both_say_no(cli, home, tmp_path, said, audience, asks):
+    path = home / "apps" / "where2eat.json"
+    known = json.loads(path.read_text())
+    known["spec"]["audience"] = audience
+    path.write_text(json.dumps(known))
+    file = Path(place(tmp_path))
+    document = yaml.safe_load(file.read_text())
+    about = document["apps"]["where2eat"]
+    del about["asks"]
+    about.update(said)
+    file.write_text(yaml.safe_dump(document))
+    done = cli("gateway", "render", GOVERNANCE_GATEWAY=str(file))
+    manager = json.loads(done.out)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    (host,) = manager["route_config"]["virtual_hosts"]
+    assert ("envoy.filters.http.ext_authz" not in host["typed_per_filter_config"]) is asks
 
 
 @pytest.mark.parametrize(
@@ -148,6 +174,16 @@ def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, 
         (envoy,) = children(running.pid)
         os.kill(envoy, signal.SIGKILL)
         until(lambda: children(running.pid) not in ([envoy], []) and status() == 200)
+        asking = yaml.safe_load(Path(file).read_text())
+        del asking["apps"]["where2eat"]["asks"]
+        unasked = Path(file).read_text()
+        Path(file).write_text(yaml.safe_dump(asking))
+        # A file that does not speak of asking asks; there is no answer, so nobody comes in.
+        until(lambda: status() == 503)
+        heard = len(upstream.calls)
+        assert (status(), len(upstream.calls)) == (503, heard)
+        Path(file).write_text(unasked)
+        until(lambda: status() == 200)
         Path(file).write_text("apps: {where2eat: {hosts: [")
         until(lambda: "the last good configuration serves" in (tmp_path / "run.log").read_text())
         assert status() == 200
