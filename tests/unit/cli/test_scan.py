@@ -123,7 +123,7 @@ def test_the_name_of_a_member_is_not_printed_where_it_is_what_was_found(cli, tmp
 
 
 def test_the_policy_of_a_bundle_rules_where_it_is_asked_for_and_is_told(cli, tmp_path):
-    (tmp_path / "a.txt").write_text("44051401359\n")
+    (tmp_path / "a.txt").write_text("PESEL 44051401359\n")
     done = cli("scan", "--format", "json", "--bundle", "home", "a.txt")
     assert {entity for *_, entity in found(done)} == {"PL_PESEL"}
     assert "scanner policy of " in done.err
