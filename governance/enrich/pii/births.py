@@ -62,7 +62,7 @@ def _word() -> Matcher:
 def birth_dates(surface: Surface) -> Iterator[Hit]:
     """Dates behind a word that says birth."""
     for found in _word().finditer(surface.data):
-        surface.work.spend(130)
+        surface.work.spend(150)
         behind = surface.text(found.end(), found.end() + 60).partition("\x1e")[0]
         if _OTHER_BIRTH.match(behind):
             continue

@@ -46,7 +46,7 @@ def believed(leaves: Sequence[Leaf], found: Sequence[Seen], least: float) -> Ite
 
 
 def _full_columns(leaves: Sequence[Leaf], doubted: Iterable[Seen]) -> set[tuple[object, str]]:
-    """The (column, entity) of which nearly every value passes."""
+    """The (column, entity) of which nearly every value passes; masked ones count too, so that masking brings up nothing new."""
     passing: dict[tuple[object, str], set[int]] = {}
     for seen in doubted:
         passing.setdefault((_column(leaves[seen.leaf]), seen.entity), set()).add(seen.leaf)
@@ -56,14 +56,9 @@ def _full_columns(leaves: Sequence[Leaf], doubted: Iterable[Seen]) -> set[tuple[
     columns = {column for column, _ in many}
     sizes: dict[object, int] = {}
     for leaf in leaves:
-        if leaf.text and leaf.member < 0 and (column := _column(leaf)) in columns and _is_a_row(leaf):
+        if leaf.text and leaf.member < 0 and (column := _column(leaf)) in columns:
             sizes[column] = sizes.get(column, 0) + 1
     return {key for key, count in many.items() if count >= _SHARE * sizes.get(key[0], 0)}
-
-
-def _is_a_row(leaf: Leaf) -> bool:
-    """Whether it is more than the name of a column: the first line of a table."""
-    return any(char.isdigit() for char in leaf.text)
 
 
 def _above(leaf: Leaf) -> tuple[object, ...]:

@@ -354,6 +354,47 @@ def test_a_query_string_is_read_parameter_by_parameter():
     }
 
 
+HIDDEN = (
+    ("application/xml", "<a>41111111<!-- x -->11111111</a>", "CREDIT_CARD"),
+    ("application/xml", "<a>4111<?x y?>111111111111</a>", "CREDIT_CARD"),
+    ("application/xml", "<a><![CDATA[4111]]><![CDATA[111111111111]]></a>", "CREDIT_CARD"),
+    ("application/x-www-form-urlencoded", "4111111111111111=1", "CREDIT_CARD"),
+    ("application/x-www-form-urlencoded", "d=%252B%2534111111111111111", "CREDIT_CARD"),
+    ("text/plain", "https://x.example/u/ada%40example.com/z", "EMAIL_ADDRESS"),
+    ("text/plain", "https://x.example/u/ada@example.com", "EMAIL_ADDRESS"),
+    ("text/plain", "Cookie: a=ada%40example.com; b=2", "EMAIL_ADDRESS"),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("né 4111111111111111".encode("latin-1")).decode()}),
+        "CREDIT_CARD",
+    ),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("4111111111111111".encode("utf-32")).decode()}),
+        "CREDIT_CARD",
+    ),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("4111111111111111".encode("utf-16")).decode()}),
+        "CREDIT_CARD",
+    ),
+    ("application/json", '{"a": "41111111", "n": true, "z": "", "b": "11111111"}', "CREDIT_CARD"),
+    ("application/json", '{"x": 4.111111111111111e15}', "CREDIT_CARD"),
+    ("application/json", json.dumps({"x": json.dumps({"4111111111111111": 1})}), "CREDIT_CARD"),
+    ("text/csv", "a|b\n1|4111111111111111\n", "CREDIT_CARD"),
+    ("text/csv", "a^b\n1^4111111111111111\n", "CREDIT_CARD"),
+)
+
+
+@pytest.mark.parametrize(("content_type", "text", "entity"), HIDDEN)
+def test_what_a_format_takes_apart_or_packs_is_found_all_the_same(content_type, text, entity):
+    assert entity in {f.entity for f in scan_document(text.encode(), content_type)}
+
+
+def test_the_user_part_of_an_address_is_no_mail_address():
+    assert "EMAIL_ADDRESS" not in entities("https://ada:pw@example.com/x")
+
+
 N = 1 << 20
 _rng = random.Random(1)
 ATTACKS = {
