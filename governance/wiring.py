@@ -63,6 +63,11 @@ def packed_of(settings: Settings) -> bytes:
     return compiled_bytes(settings.text("bundle"), extras_of(settings), bundle_key=bundle_key_of(settings))
 
 
+def has_a_bundle(settings: Settings) -> bool:
+    """Whether the settings name a bundle beside the rules that come with the program, or a release is in force in this home."""
+    return bool(settings.text("bundle") or settings.text("extra_bundles")) or _has_releases(settings)
+
+
 def _has_releases(settings: Settings) -> bool:
     return os.path.exists(os.path.join(settings.text("home"), "bundles", "active.json"))
 

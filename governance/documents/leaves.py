@@ -55,13 +55,17 @@ def leaves_of(value: Json, *, names: bool = False) -> Iterator[Leaf]:
         elif isinstance(node, dict):
             if names:
                 for place, key in enumerate(node):
-                    if len(key) > _SHORTEST_NAME_WITH_A_VALUE or not key.isalpha():
+                    if _may_hold_a_value(key):
                         yield Leaf(path, "", key, (), None, True, place)
             todo.extend(((*path, key), key, item) for key, item in reversed(node.items()))
         elif isinstance(node, list):
             todo.extend(((*path, i), name, item) for i, item in reversed(list(enumerate(node))))
         elif isinstance(node, int | float) and not isinstance(node, bool):
             yield Leaf(path, name, number_text(node))
+
+
+def _may_hold_a_value(name: str) -> bool:
+    return len(name) > _SHORTEST_NAME_WITH_A_VALUE or not name.isalpha()
 
 
 def number_text(number: float) -> str:
@@ -133,6 +137,9 @@ def _form(text: str, path: tuple[str | int, ...]) -> Iterator[Leaf]:
         name, _, value = pair.partition("=")
         begin = start + len(pair) - len(value)
         decoded = unquote_plus(value, errors="replace")
+        if value and _may_hold_a_value(unquote_plus(name)):
+            # The name itself may be what must not leave, as a JSON member's may.
+            yield Leaf(path, "", unquote_plus(name), (number,), (start, start + len(name)), name == unquote_plus(name))
         if value:
             yield Leaf(
                 path, unquote_plus(name), decoded, (unquote_plus(name),), (begin, start + len(pair)), value == decoded

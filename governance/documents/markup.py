@@ -104,13 +104,12 @@ class _Reader:
         self._parts.append(data)
 
     def comment(self, data: str) -> None:
+        # No flush: what stands before and behind a comment is one text to whoever reads it.
         at = self._offset()
-        self.flush(at)
         self._add(data, at + 4, at + 4 + len(data))
 
     def instruction(self, target: str, data: str) -> None:
         at = self._offset()
-        self.flush(at)
         start = self.text.find(data, at + 2 + len(target)) if data else at
         self._add(data, start, start + len(data))
 

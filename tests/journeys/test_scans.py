@@ -53,6 +53,10 @@ def test_a_finding_says_why_how_it_was_hidden_and_where_and_the_record_counts_it
     assert f"https://x.example/?d={hidden}"[start:end] == hidden
     record = next(r for r in service.records(kind="scan") if r["public"]["decision_id"] == answer["scan_id"])
     assert record["public"]["counts"] == answer["counts"]
+    assert (record["public"]["revision"], record["public"]["policy"]) == (answer["revision"], answer["policy"])
+    assert answer["revision"] == citizen.get("/readyz").json()["revision"]
+    assert answer["policy"]["least_score"] == 0.5
+    assert "DE" in answer["policy"]["countries"]
     assert (record["public"]["tenant"], record["public"]["actor"][:4]) == ("marketing", "key:")
 
 

@@ -11,7 +11,18 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from governance.enrich.pii import births, contacts, credentials, decoding, lettered, names, numbers, split
+from governance.enrich.pii import (
+    births,
+    company,
+    contacts,
+    credentials,
+    decoding,
+    labels,
+    lettered,
+    names,
+    numbers,
+    split,
+)
 from governance.enrich.pii.decoding import Places
 from governance.enrich.pii.matching import Surface, Work, WorkExceeded, matcher
 from governance.enrich.pii.plain import SEPARATOR, Plain, as_bytes, is_plain, plain
@@ -122,13 +133,31 @@ def analyze(leaves: Sequence[Leaf], policy: ScanPolicy, *, hints: bool) -> list[
         if finding.score >= policy.least_score:
             by_leaf.setdefault(finding.leaf, []).append(finding)
     _read_names(leaves, by_leaf, hints=hints)
+    _believe(leaves, found.all, by_leaf, policy)
     if not by_leaf and len(leaves) == 1 and not leaves[0].name and not leaves[0].path:
         by_leaf[0] = [Finding(0, h.entity, h.score, h.reason, (), h.start, h.end) for h in numbers.alone(layer.surface)]
     return [f for number in sorted(by_leaf) for f in sorted(by_leaf[number], key=lambda f: (f.start, f.end, f.entity))]
 
 
+def _believe(
+    leaves: Sequence[Leaf], found: list[Finding], by_leaf: dict[int, list[Finding]], policy: ScanPolicy
+) -> None:
+    """Add the identifiers that only their company makes findings, where nothing surer is known of their place."""
+    doubted = [f for f in found if f.score == company.DOUBTED < policy.least_score]
+    if not doubted:
+        return
+    near = [*doubted, *(finding for findings in by_leaf.values() for finding in findings)]
+    for number in company.believed(leaves, [company.Seen(f.leaf, f.entity, f.score) for f in near], policy.least_score):
+        finding = near[number]._replace(score=company.BELIEVED)
+        known = by_leaf.setdefault(finding.leaf, [])
+        if finding.score >= policy.least_score and not any(
+            k.start < finding.end and finding.start < k.end and k.entity != "PHONE_NUMBER" for k in known
+        ):
+            known.append(finding)
+
+
 def _read_names(leaves: Sequence[Leaf], by_leaf: dict[int, list[Finding]], *, hints: bool) -> None:
-    for number, leaf in enumerate(leaves):
+    for number, leaf in enumerate(labels.named(leaves)):
         hint = _hint(number, leaf, by_leaf.get(number, ()), hints=hints) if leaf.name and leaf.text else None
         if hint is not None:
             by_leaf[number] = [f for f in by_leaf.get(number, ()) if not _is_another_reading(f, hint)] + [hint]

@@ -51,6 +51,9 @@ _OTHER_BIRTH = re.compile(r"(?i)[ _-]?(?:place|rate|weight|right|stone|mark|cont
 _IS = re.compile(r"(?i)[ ,]{0,2}(?:(?:is|was) (?:my|his|her|their|the) |[(\[])(?:date of )?$")
 
 
+_LONGEST_IS = 20
+
+
 @lru_cache(maxsize=1)
 def _word() -> Matcher:
     return matcher(_BIRTH_WORD)
@@ -59,7 +62,7 @@ def _word() -> Matcher:
 def birth_dates(surface: Surface) -> Iterator[Hit]:
     """Dates behind a word that says birth."""
     for found in _word().finditer(surface.data):
-        surface.work.spend(120)
+        surface.work.spend(150)
         behind = surface.text(found.end(), found.end() + 60).partition("\x1e")[0]
         if _OTHER_BIRTH.match(behind):
             continue
@@ -73,7 +76,7 @@ def birth_dates(surface: Surface) -> Iterator[Hit]:
 def _dates_before(surface: Surface, place: int) -> Iterator[Hit]:
     """A date that the word at `place` is said of afterwards."""
     before = surface.before(place, 60).decode("latin-1")
-    said = _IS.search(before)
+    said = _IS.search(before, len(before) - _LONGEST_IS)
     if said is None:
         return
     surface.work.spend(60)

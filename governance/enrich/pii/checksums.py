@@ -89,6 +89,12 @@ def is_card(digits: str) -> bool:
     return known and luhn_digits(digits)
 
 
+def is_gtin(digits: str) -> bool:
+    """Whether the last digit is the check digit of an article number (GS1 General Specifications, 7.9)."""
+    total = sum(map(int, digits[-1::-2])) + 3 * sum(map(int, digits[-2::-2]))
+    return total % 10 == 0
+
+
 # Total length by country, from the IBAN registry (SWIFT, release 99).
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29, "BY": 28,

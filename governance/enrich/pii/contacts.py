@@ -68,7 +68,7 @@ def emails(surface: Surface) -> Iterator[Hit]:
     """Addresses as they are written, and as they are spelled to hide them (`ada (at) example (dot) com`)."""
     if b"@" in surface.data:
         for found in _patterns()["email"].finditer(surface.data):
-            surface.work.spend(15)
+            surface.work.spend(40)
             hit = _email(surface, found.start(), found.start(2), found.end())
             if hit is not None:
                 yield hit
@@ -87,7 +87,8 @@ def _email(surface: Surface, start: int, host_start: int, end: int) -> Hit | Non
     if len(labels[-1]) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
         return None
     first = host_start - 1 - len(kept)
-    if surface.data[max(0, first - 40) : first].rfind(b"://") >= 0 and surface.data[first - 1 : first] in {b":", b"/"}:
+    _, is_address, authority = surface.data[max(0, first - 40) : first].rpartition(b"://")
+    if is_address and b"/" not in authority and surface.data[first - 1 : first] in {b":", b"/"}:
         return None  # the user part of an address: `secrets` has it
     return Hit(first, host_start + len(host), "EMAIL_ADDRESS", 0.95, "form")
 

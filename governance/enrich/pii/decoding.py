@@ -99,7 +99,7 @@ def pieces(text: str, data: bytes, work: Work) -> Iterator[Piece]:
                 work.spend(4 * len(text))
                 yield _unescaped(text, how, pattern, decode)
     for found in packed.finditer(data):
-        work.spend(20)
+        work.spend(50)
         if not _WORD.fullmatch(found.group()):
             yield from _unpacked(text[found.start() : found.end()], found.start(), work)
 
@@ -239,15 +239,18 @@ def _base64(run: str) -> str | None:
 
 
 def _as_text(raw: bytes) -> str | None:
-    """The text that `raw` is, if it is one: UTF-8 or UTF-16, and hardly a control character in it."""
+    """The text that `raw` is, if it is one: UTF-8, 16, 32 or Latin-1, and hardly a control character in it."""
     if len(raw) >= 8 and raw[1::2].count(0) * 3 > len(raw):
-        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-le", "replace")
+        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-le", "replace").replace("\0", "")  # UTF-32 has more of them
     elif len(raw) >= 8 and raw[0::2].count(0) * 3 > len(raw):
-        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-be", "replace")
+        decoded = raw[: len(raw) // 2 * 2].decode("utf-16-be", "replace").replace("\0", "")
     else:
         try:
             decoded = raw.decode("utf-8")
         except UnicodeDecodeError:
-            return None
+            # An older code page: Latin letters with a few accents. Of other bytes hardly one in three is a letter or sign.
+            if sum(0x20 <= byte < 0x7F for byte in raw) * 5 < len(raw) * 4:
+                return None
+            decoded = raw.decode("latin-1")
     printable = sum(1 for char in decoded if char.isprintable() or char in "\t\r\n")
     return decoded if printable * 10 >= len(decoded) * 9 else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from governance.enrich.pii.matching import Hit, matcher
 from governance.enrich.pii.national_ids import LETTERED
+from governance.enrich.pii.world_ids import is_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,8 @@ def _checked(surface: Surface, start: int, end: int, entity: str) -> str:
     others = {"ES_DNI": ("ES_DNI", "IE_PPS"), "CL_RUT": ("ES_DNI", "CL_RUT")}.get(entity, (entity,))
     for candidate in others if len(plain) in {8, 9} else (entity,):
         kind = LETTERED[candidate]
+        if entity == "FI_HETU" and text[6] == "-" and text[7:].isdigit() and is_of_records(text[:6]):
+            return ""  # a lot of goods, numbered by the day; people born in those days are a hundred
         if kind.country in surface.policy.countries and kind.is_valid(plain):
             return candidate
     return ""

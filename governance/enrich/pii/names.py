@@ -63,6 +63,10 @@ _WORDS: dict[str, str] = {
         taxid taxnumber taxpayerid itin codicefiscale aadhaarnumber aadhaarno ninumber nhsno svnr ahvnumber ahvnr bsnnummer
         personnummer hetu sozialversicherungsnummer numerosecuritesociale nir curp rfc
         passaporto passaporte
+        kimlikno tckn tckimlikno cnp codnumericpersonal amka egn fodselsnummer fodselsnr cprnummer cprnr cuil isikukood
+        asmenskodas rodnecislo mynumber rrn residentregistrationnumber socialinsurancenumber tfn taxfilenumber medicare
+        medicarenumber nric rut ppsn ppsnumber tnin niss rijksregisternummer insz rvnr versicherungsnummer
+        teudatzehut hkid
     """,
     "CREDIT_CARD": "creditcard creditcardnumber cardnumber ccnumber pan kreditkarte kartennummer numerodetarjeta cartecredit",
     "CARD_SECURITY_CODE": "cvv cvc cvv2 cvc2 csc cardsecuritycode securitycode pruefziffer",
@@ -110,7 +114,14 @@ _NATIONAL = {
     "nationalinsurancenumber": "UK_NINO", "nhsnumber": "UK_NHS", "nhsno": "UK_NHS", "steuerid": "DE_TAX_ID",
     "steueridentifikationsnummer": "DE_TAX_ID", "codicefiscale": "IT_FISCAL_CODE", "personnummer": "SE_PERSONNUMMER",
     "hetu": "FI_HETU", "nir": "FR_NIR", "numerosecuritesociale": "FR_NIR", "dni": "ES_DNI", "nif": "ES_DNI", "nie": "ES_NIE",
-    "ahvnumber": "CH_AHV", "ahvnr": "CH_AHV", "itin": "US_ITIN",
+    "ahvnumber": "CH_AHV", "ahvnr": "CH_AHV", "itin": "US_ITIN", "kimlikno": "TR_NATIONAL_ID", "tckn": "TR_NATIONAL_ID",
+    "tckimlikno": "TR_NATIONAL_ID", "cnp": "RO_CNP", "codnumericpersonal": "RO_CNP", "amka": "GR_AMKA", "egn": "BG_EGN",
+    "fodselsnummer": "NO_FODSELSNUMMER", "fodselsnr": "NO_FODSELSNUMMER", "cprnummer": "DK_CPR", "cprnr": "DK_CPR",
+    "cuil": "AR_CUIL", "isikukood": "EE_ID", "rodnecislo": "CZ_RODNE_CISLO", "mynumber": "JP_MY_NUMBER", "rrn": "KR_RRN",
+    "residentregistrationnumber": "KR_RRN", "socialinsurancenumber": "CA_SIN", "tfn": "AU_TFN", "taxfilenumber": "AU_TFN",
+    "medicarenumber": "AU_MEDICARE", "nric": "SG_NRIC_FIN", "rut": "CL_RUT", "ppsn": "IE_PPS", "ppsnumber": "IE_PPS",
+    "niss": "BE_NATIONAL_NUMBER", "insz": "BE_NATIONAL_NUMBER", "rijksregisternummer": "BE_NATIONAL_NUMBER",
+    "svnr": "AT_SVNR", "rvnr": "DE_SOCIAL_SECURITY", "curp": "MX_CURP", "teudatzehut": "IL_ID", "tnin": "TH_TNIN",
 }  # fmt: skip
 _NUMBER_SIGNS = re.compile(r"[\s./-]")
 # A plain "name" is a person's where the path says that it is about people.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.pii import world_ids
 from governance.enrich.pii.checksums import is_date, luhn_digits, verhoeff, weighted
+from governance.enrich.pii.company import BELIEVED, DOUBTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,11 @@ class NationalId(NamedTuple):
     """What may stand between its groups."""
     most_separators: int = 1
     """How many different ones: a Brazilian number has points and a dash."""
-    is_strong: bool = False
-    """Whether bare digits are enough: fewer than one in fifty numbers of that length pass."""
+    bare: float = 0.0
+    """The score of bare digits: 0.75 where fewer than one in five hundred numbers of that length pass, `BELIEVED` with two
+    check digits, `DOUBTED` where up to one in a hundred passes, 0 where more do."""
+    is_dated: bool = False
+    """Whether its digits begin with a date: bare, one of the years in which records are numbered by dates is none of birth."""
 
 
 def us_ssn(d: str) -> bool:
@@ -207,43 +211,48 @@ NUMERIC: dict[int, tuple[NationalId, ...]] = {
     ),
     10: (
         NationalId("GB", "UK_NHS", uk_nhs, ((3, 3, 4),), "nhs|patient", " -"),
-        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+", is_strong=True),
+        NationalId(
+            "SE", "SE_PERSONNUMMER", se_personnummer, ((6, 4),), "person.?n|samordning", "-+", bare=DOUBTED, is_dated=True
+        ),
         NationalId("CZ", "CZ_RODNE_CISLO", world_ids.cz_rodne, ((6, 4),), "rodn|r\\. ?c", "/"),
-        NationalId("AT", "AT_SVNR", world_ids.at_svnr, ((4, 6),), "sv-?nr|sozialversich|versicherungsn", " ", is_strong=True),
-        NationalId("DK", "DK_CPR", world_ids.dk_cpr, ((6, 4),), "cpr|person.?n", "-"),
+        NationalId("AT", "AT_SVNR", world_ids.at_svnr, ((4, 6),), "sv-?nr|sozialversich|versicherungsn", " ", bare=DOUBTED),
+        NationalId("DK", "DK_CPR", world_ids.dk_cpr, (), "cpr|person.?n"),
         NationalId("AU", "AU_MEDICARE", world_ids.au_medicare, ((4, 5, 1),), "medicare", " -"),
         NationalId("BG", "BG_EGN", world_ids.bg_egn, (), "egn|\xaa\xaa\xaa\\b"),
     ),
     11: (
-        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro", most_separators=2, is_strong=True),
-        NationalId("PL", "PL_PESEL", pl_pesel, (), "pesel", is_strong=True),
-        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " ", is_strong=True),
+        NationalId("BR", "BR_CPF", br_cpf, ((3, 3, 3, 2), (9, 2)), "cpf|cadastro", most_separators=2, bare=BELIEVED),
+        NationalId("PL", "PL_PESEL", pl_pesel, (), "pesel", bare=DOUBTED, is_dated=True),
+        NationalId("DE", "DE_TAX_ID", de_tax_id, ((2, 3, 3, 3),), "steuer|idnr|tin|tax", " ", bare=BELIEVED),
         NationalId(
             "BE", "BE_NATIONAL_NUMBER", be_national, ((2, 2, 2, 3, 2), (6, 3, 2)), "rijks|insz|niss", most_separators=2,
-            is_strong=True,
+            bare=0.75, is_dated=True,
         ),
-        NationalId("NO", "NO_FODSELSNUMMER", world_ids.no_fnr, ((6, 5),), "f.dsels|fnr|person.?n", " -", is_strong=True),
-        NationalId("TR", "TR_NATIONAL_ID", world_ids.tr_national, (), "tc.?kimlik|tckn|kimlik", is_strong=True),
-        NationalId("EE", "EE_ID", world_ids.ee_id, (), "isikukood|asmens", is_strong=True),
-        NationalId("GR", "GR_AMKA", world_ids.gr_amka, (), "amka", is_strong=True),
+        NationalId("NO", "NO_FODSELSNUMMER", world_ids.no_fnr, ((6, 5),), "f.dsels|fnr|person.?n", " -", bare=0.75),
+        NationalId("TR", "TR_NATIONAL_ID", world_ids.tr_national, (), "tc.?kimlik|tckn|kimlik", bare=BELIEVED),
+        NationalId("EE", "EE_ID", world_ids.ee_id, (), "isikukood|asmens", bare=DOUBTED),
+        NationalId("GR", "GR_AMKA", world_ids.gr_amka, (), "amka", bare=DOUBTED),
         NationalId("AR", "AR_CUIL", world_ids.ar_cuil, ((2, 8, 1),), "cuil|cuit", "-"),
         NationalId("NG", "NG_NIN", world_ids.ng_nin, (), "nin\\b|national identi"),
     ),
     12: (
         NationalId("IN", "IN_AADHAAR", in_aadhaar, ((4, 4, 4),), "aadhaa?r|uid"),
-        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((8, 4),), "person.?n", "-+", is_strong=True),
+        NationalId("SE", "SE_PERSONNUMMER", se_personnummer, ((8, 4),), "person.?n", "-+", bare=0.75, is_dated=True),
         NationalId("JP", "JP_MY_NUMBER", world_ids.jp_my_number, (), "my.?number|individual number"),
     ),
     13: (
-        NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), "ahv|avs", ".", is_strong=True),
-        NationalId("KR", "KR_RRN", world_ids.kr_rrn, (), "rrn|resident reg", is_strong=True),
+        NationalId("CH", "CH_AHV", ch_ahv, ((3, 4, 4, 2),), "ahv|avs", ".", bare=0.75),
+        NationalId("KR", "KR_RRN", world_ids.kr_rrn, (), "rrn|resident reg", bare=DOUBTED, is_dated=True),
         NationalId("KR", "KR_RRN", world_ids.kr_dated, ((6, 7),), "rrn|resident reg", "-"),
-        NationalId("ZA", "ZA_ID", world_ids.za_id, ((6, 4, 3), (6, 4, 2, 1)), "south afric|rsa|sa id", " ", is_strong=True),
-        NationalId("RO", "RO_CNP", world_ids.ro_cnp, (), "cnp|cod numeric", is_strong=True),
+        NationalId(
+            "ZA", "ZA_ID", world_ids.za_id, ((6, 4, 3), (6, 4, 2, 1)), "south afric|rsa|sa id", " ", bare=0.75,
+            is_dated=True,
+        ),
+        NationalId("RO", "RO_CNP", world_ids.ro_cnp, (), "cnp|cod numeric", bare=DOUBTED),
         NationalId("TH", "TH_TNIN", world_ids.th_tnin, ((1, 4, 5, 2, 1),), "thai|tnin|\xaa{8,}"),
     ),
     15: (
-        NationalId("FR", "FR_NIR", fr_nir, ((1, 2, 2, 2, 3, 3, 2), (13, 2)), "s\xe9cu|nir|insee", " ", is_strong=True),
+        NationalId("FR", "FR_NIR", fr_nir, ((1, 2, 2, 2, 3, 3, 2), (13, 2)), "s\xe9cu|nir|insee", " ", bare=0.75),
     ),
 }  # fmt: skip
 # What holds letters, by entity; `lettered` has the patterns that find candidates.

@@ -11,8 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enrich.pii import checksums, telephones
+from governance.enrich.pii.company import BELIEVED, DOUBTED
 from governance.enrich.pii.matching import Hit, matcher
 from governance.enrich.pii.national_ids import NUMERIC, NationalId
+from governance.enrich.pii.world_ids import is_of_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +35,7 @@ _LEAST, _LONGEST_ID, _MOST = 9, 15, 19  # digits of the shortest identifier, the
 _SPACED_HEAD = re.compile(rb"\w[ -]\w[ -]\d[ -]\d")  # spaced throughout, not a word that ends before a code
 _CARD_STARTS = frozenset(b"12345689")
 _WORD_REACH, _WORD_REACH_BEHIND = 48, 24
+_WORK_OF_A_CHECK = 25
 
 
 class Run(NamedTuple):
@@ -66,7 +69,7 @@ def runs(surface: Surface) -> Iterator[Run]:
     for found in _patterns()[0].finditer(surface.data):
         start, end = found.start(), found.end()
         spans = tuple([m.span() for m in _GROUPS.finditer(surface.data, start, end)])
-        surface.work.spend(20 + 8 * len(spans))
+        surface.work.spend(24 + 10 * len(spans))
         yield Run(start, end, spans)
 
 
@@ -76,7 +79,8 @@ def numbers(surface: Surface) -> Iterator[Hit]:
         windows = list(_windows(surface, run))
         taken = _taken(surface, run, windows) if windows else []
         yield from taken
-        for part in _lines(surface, run, taken) if taken or len(run.groups) > 1 else (run,):
+        sure = [hit for hit in taken if hit.score > DOUBTED]
+        for part in _lines(surface, run, sure) if sure or len(run.groups) > 1 else (run,):
             phone = telephones.telephone(surface, part)
             if phone is not None:
                 yield phone
@@ -125,9 +129,9 @@ def _windows(surface: Surface, run: Run) -> Iterator[_Window]:
             if total < _LEAST:
                 continue
             is_card, kinds = _shape(sizes)
-            if not kinds and first == 0 and total in NUMERIC:
+            if first == 0 and total in NUMERIC and len(kinds) < len(NUMERIC[total]):
                 is_said = _is_said(surface, run) if is_said is None else is_said
-                kinds = NUMERIC[total] if is_said else ()
+                kinds = NUMERIC[total] if is_said else kinds
             if (is_card or kinds) and not surface.is_piece(begin, end):
                 surface.work.spend(16)
                 digits = _NO_DIGITS.sub(b"", data[begin:end]).decode("ascii")
@@ -144,8 +148,8 @@ def _shape(sizes: tuple[int, ...]) -> tuple[bool, tuple[NationalId, ...]]:
 
 def _is_said(surface: Surface, run: Run) -> bool:
     """Whether any word that says what an identifier is stands beside a run: then its groups may be of any size."""
-    surface.work.spend(10)
-    return _says(_ALL_WORDS).search(surface.before(run.start, _WORD_REACH)) is not None
+    surface.work.spend(30)
+    return _is_beside(surface, run, _ALL_WORDS)
 
 
 def _separators(surface: Surface, start: int, end: int) -> set[bytes]:
@@ -163,15 +167,27 @@ def _cards(surface: Surface, windows: Iterable[_Window]) -> list[Hit]:
         start, end, digits = window[:3]
         if not window.is_card or start < reach or surface.data[start] not in _CARD_STARTS:
             continue
-        if checksums.is_card(digits) and len(_separators(surface, start, end)) <= 1:
+        inside = _separators(surface, start, end)
+        is_decimal = inside == {b"."} and len(window.sizes) == 2
+        if not is_decimal and checksums.is_card(digits) and len(inside) <= 1 and not _is_parcel(surface, start):
             reach = end
             found.append(Hit(start, end, "CREDIT_CARD", _card_score(digits), "checksum"))
     return found
 
 
 def _card_score(digits: str) -> float:
-    """Short numbers, and fifteen digits from a 1 (cards of airlines, French identifiers), are cards less surely."""
+    """Short numbers, and fifteen digits from a 1 (cards of airlines, French identifiers), are cards less surely.
+
+    Thirteen digits are Visa's of long ago, and far more often an article's.
+    """
+    if len(digits) == 13 and checksums.is_gtin(digits):
+        return DOUBTED
     return 0.6 if digits[0] == "1" and len(digits) == 15 else 1.0 if len(digits) >= 14 else 0.9
+
+
+def _is_parcel(surface: Surface, start: int) -> bool:
+    """Whether a parcel's number (UPS: 1Z and sixteen characters) stands there."""
+    return surface.data[max(0, start - 2) : start] == b"1Z" and not surface.is_alphanumeric(start - 3)
 
 
 def is_written_as_card(sizes: tuple[int, ...]) -> bool:
@@ -182,44 +198,57 @@ def is_written_as_card(sizes: tuple[int, ...]) -> bool:
 def _ids(surface: Surface, run: Run, windows: list[_Window]) -> list[Hit]:
     """The longest first: what is a whole number is no part of another kind."""
     found = []
+    said: bool | None = None
     for window in windows:
         for kind in window.kinds:
-            if kind.country in surface.policy.countries and kind.is_valid(window.digits):
-                score = _id_score(surface, run, window, kind)
+            needs_word = not kind.bare and window.sizes not in kind.groups
+            if needs_word and said is None:
+                said = _is_said(surface, run)
+            if kind.country not in surface.policy.countries or (needs_word and not said):
+                continue
+            surface.work.spend(_WORK_OF_A_CHECK)
+            if kind.is_valid(window.digits):
+                said = _is_said(surface, run) if said is None else said
+                score = _id_score(surface, window, kind, is_called=said and _is_called(surface, run, kind))
                 if score:
                     found.append(Hit(window.start, window.end, kind.entity, score, "checksum"))
     return sorted(found, key=lambda hit: (hit.start - hit.end, -hit.score)) if len(found) > 1 else found
 
 
-def _id_score(surface: Surface, run: Run, window: _Window, kind: NationalId) -> float:
+def _id_score(surface: Surface, window: _Window, kind: NationalId, *, is_called: bool) -> float:
     """How sure a valid number is one of its kind: by what is said beside it, how it is written, how much its check proves."""
     start, end, _, sizes = window[:4]
     if surface.is_alphanumeric(end):
         return 0.0
+    bare = kind.bare if len(sizes) == 1 else 0.0
+    is_numbered = (kind.is_dated or (bare == BELIEVED)) and is_of_records(window.digits)
     if surface.is_alphanumeric(start - 1):
-        return 0.6 if len(sizes) == 1 and kind.is_strong and _follows_a_word(surface, start) else 0.0
+        return min(bare, 0.6) if not is_numbered and _follows_a_word(surface, start) else 0.0
     inside = _separators(surface, start, end)
-    if len(inside) <= kind.most_separators and _is_called(surface, run, kind):
+    if len(inside) <= kind.most_separators and is_called:
         return 0.95
     is_grouped = (
         sizes in kind.groups
         and len(inside) <= kind.most_separators
         and all(sep.decode("latin-1") in kind.separators for sep in inside)
     )
-    if is_grouped and not _goes_on(surface, (start, end), inside):
+    if is_grouped and not is_numbered and not _goes_on(surface, (start, end), inside):
         is_call = inside == {b"-"} and telephones.NANP.fullmatch(surface.text(start, end)) is not None
         return 0.0 if is_call else 0.85
-    return 0.75 if len(sizes) == 1 and kind.is_strong else 0.0
+    return 0.0 if is_numbered else bare
 
 
 def _is_called(surface: Surface, run: Run, kind: NationalId) -> bool:
     """Whether a word before a number, or right behind it, says what it is."""
-    if not kind.words:
-        return False
-    if _says(kind.words).search(surface.before(run.start, _WORD_REACH)) is not None:
+    surface.work.spend(30)
+    return bool(kind.words) and _is_beside(surface, run, kind.words)
+
+
+def _is_beside(surface: Surface, run: Run, words: str) -> bool:
+    if _says(words).search(surface.before(run.start, _WORD_REACH)) is not None:
         return True
     behind = surface.data[run.end : run.end + _WORD_REACH_BEHIND].partition(b"\x1e")[0]
-    return _says_behind(kind.words).match(behind) is not None
+    return _says_behind(words).match(behind) is not None
 
 
 def _follows_a_word(surface: Surface, place: int) -> bool:
@@ -246,7 +275,8 @@ def _goes_on(surface: Surface, span: tuple[int, int], inside: set[bytes]) -> boo
     """Whether the same separators go on around a window: then it is cut from a longer row of groups."""
     data, (start, end) = surface.data, span
     before = data[start - 1 : start] in inside and 0x30 <= data[start - 2] <= 0x39 if start > 1 else False
-    return before or (data[end : end + 1] in inside and data[end + 1 : end + 2].isdigit())
+    goes_on = inside | {b","} if inside == {b"."} else inside  # an amount has its decimals behind a comma
+    return before or (data[end : end + 1] in goes_on and data[end + 1 : end + 2].isdigit())
 
 
 # Whose digits, bare and with nothing beside them, are looked at all the same.
@@ -266,10 +296,12 @@ def accounts(surface: Surface) -> Iterator[Hit]:
     """IBANs: the length of the country, the check digits, and nothing glued on behind."""
     reach = 0
     for found in _patterns()[1].finditer(surface.data):
-        surface.work.spend(120)
+        surface.work.spend(150)
         start = found.start()
         if start < reach or (found.group()[1:2] in b" -" and not _SPACED_HEAD.fullmatch(found.group())):
             continue
+        if surface.is_alphanumeric(start - 1) and not found.group().isalnum():
+            continue  # `see 34…`: the end of a word and a number behind it
         country = re.sub(r"[ -]", "", found.group().decode("ascii"))[:2].upper()
         end = _end_of(surface, start, checksums.IBAN_LENGTHS[country])
         plain = re.sub(r"[\s._-]", "", surface.text(start, end)).upper()

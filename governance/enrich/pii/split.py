@@ -23,9 +23,9 @@ _SHORTEST_VALUE = 9
 # A value that goes on in the next text: digits beside digits, the head of an account number, an address cut at its sign or
 # host, the beginning of a key.
 _WORTH = (
-    rb"(?:^|\x1e)\d{1,10}[ -]{0,2}(?:\x1e[ -]{0,2}\d{1,10}[ -]{0,2}){2,}(?:\x1e|$)"
-    rb"|(?:^|\x1e)\d{4,}[ -]{0,2}\x1e[ -]{0,2}\d{4,}(?:\x1e|$)"
-    rb"|(?:^|\x1e)[A-Z]{2}(?:\x1e?\d){2}[A-Z0-9 ]{0,20}\x1e[A-Z0-9 ]*\d{3}"
+    rb"(?:^|\x1e)\d{1,10}[ -]{0,2}(?:\x1e{1,3}[ -]{0,2}\d{1,10}[ -]{0,2}){2,}(?:\x1e|$)"
+    rb"|(?:^|\x1e)\d{4,}[ -]{0,2}\x1e{1,3}[ -]{0,2}\d{4,}(?:\x1e|$)"
+    rb"|(?:^|\x1e)[A-Z]{2}(?:\x1e?\d){2}[A-Z0-9 ]{0,20}\x1e{1,3}[A-Z0-9 ]*\d{3}"
     rb"|@[A-Za-z0-9-]*\x1e|\x1e@|@[A-Za-z0-9.-]+\.\x1e|AKIA|ASIA|gh[pousr]_|github_pat|xox|AIza|sk-|k_live|k_test|eyJ"
 )
 

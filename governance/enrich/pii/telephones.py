@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from governance.enrich.pii.checksums import is_gtin
 from governance.enrich.pii.matching import Hit
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ _LOCAL_GROUPS: dict[str, set[tuple[int, ...]]] = {
     "NO": {(3, 2, 3), (2, 2, 2, 2)}, "TR": {(3, 3, 2, 2), (3, 3, 4)},
 }  # fmt: skip
 _SHORTEST = 7
+# Whose waybills begin with a zero, as numbers with an area code do; no area code of Germany or Italy is among them.
+_AIRLINES = frozenset({
+    "001", "005", "006", "014", "016", "020", "023", "027", "045", "047", "055", "057", "065", "071", "074", "075", "077",
+    "079", "080", "081", "082", "083", "086", "098",
+})  # fmt: skip
 
 
 def is_said(surface: Surface, place: int) -> bool:
@@ -42,7 +48,7 @@ def telephone(surface: Surface, run: Run) -> Hit | None:
     """A telephone number, if the run is one: by its country code, its grouping, or the word before it."""
     if sum(end - start for start, end in run.groups) < _SHORTEST:
         return None
-    surface.work.spend(40)
+    surface.work.spend(60)
     start, end = run.start, run.end
     while start and surface.data[start - 1] in b"+( " and start > run.start - 3:
         start -= 1
@@ -51,7 +57,8 @@ def telephone(surface: Surface, run: Run) -> Hit | None:
         surface.data[end : end + 1].isalpha() and surface.data[end : end + 1] not in b"xXeE"
     ):
         return None
-    if surface.data[start - 1 : start] == b"-" and surface.is_alphanumeric(start - 2):
+    goes_back = surface.data[start - 1 : start] == b"-" and surface.is_alphanumeric(start - 2)
+    if goes_back or (surface.data[end : end + 1] == b"-" and surface.data[end + 1 : end + 2].isalpha()):
         return None  # digits of an identifier with dashes
     text = surface.text(start, end)
     if _DATE_AHEAD.match(text.lstrip("(")) or _DECIMAL.fullmatch(text) or surface.is_piece(run.start, end):
@@ -63,6 +70,9 @@ def telephone(surface: Surface, run: Run) -> Hit | None:
 def _phone_score(surface: Surface, text: str, run: Run) -> float:
     digits = re.sub(r"\D", "", text)
     number = digits.removeprefix("00")
+    said = _PHONE_WORD.search(surface.before(run.start, 36)) is not None
+    if not said and _is_of_goods(text, digits):
+        return 0.0
     if text.startswith(("+", "(+")) or (number != digits and len(digits) > 9):
         if (
             8 <= len(number) <= 15
@@ -72,7 +82,6 @@ def _phone_score(surface: Surface, text: str, run: Run) -> float:
             return 0.85
     elif NANP.fullmatch(text):
         return 0.75
-    said = _PHONE_WORD.search(surface.before(run.start, 36)) is not None
     # With a zero in front and no more zeros: a number padded to some width would have them.
     is_local = digits[0] == "0" and digits[1] != "0" and (len(run.groups) > 1 or 10 <= len(digits) <= 11)
     regions = surface.policy.phone_regions
@@ -85,6 +94,19 @@ def _phone_score(surface: Surface, text: str, run: Run) -> float:
     return 0.6 if any(_is_valid(surface, text, region) for region in regions) else 0.0
 
 
+def _is_of_goods(text: str, digits: str) -> bool:
+    """Whether digits are numbered as goods are: an article (GS1 check digit), a waybill (IATA: airline, remainder by seven).
+
+    Eight digits with points between are a part number; who writes a telephone number with points writes an area code too.
+    """
+    if text == digits:
+        return digits[:2] == "00" and len(digits) in {12, 13} and is_gtin(digits)
+    if set(text) - set("0123456789") == {"."}:
+        return len(digits) < 9
+    is_waybill = text[3:4] == "-" and len(text) == 12 and text[4:].isdigit() and text[:3] in _AIRLINES
+    return is_waybill and int(text[4:11]) % 7 == int(text[11])
+
+
 def _grouped_score(surface: Surface, text: str, run: Run, regions: tuple[str, ...]) -> float:
     """A number without zero, country code or word: only where it is valid in a region and written as people there do."""
     sizes = tuple(end - start for start, end in run.groups)
@@ -95,7 +117,7 @@ def _grouped_score(surface: Surface, text: str, run: Run, regions: tuple[str, ..
 def _is_possible(surface: Surface, text: str, region: str) -> bool:
     import phonenumbers  # 36 ms to import: only where something looks like a number to call
 
-    surface.work.spend(400)
+    surface.work.spend(450)
     try:
         return phonenumbers.is_possible_number(phonenumbers.parse(text, region or None))
     except phonenumbers.NumberParseException:
@@ -105,7 +127,7 @@ def _is_possible(surface: Surface, text: str, region: str) -> bool:
 def _is_valid(surface: Surface, text: str, region: str) -> bool:
     import phonenumbers
 
-    surface.work.spend(600)
+    surface.work.spend(700)
     try:
         return phonenumbers.is_valid_number_for_region(phonenumbers.parse(text, region), region)
     except phonenumbers.NumberParseException:

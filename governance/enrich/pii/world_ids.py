@@ -102,8 +102,8 @@ def ee_id(d: str) -> bool:
 
 
 def cz_rodne(d: str) -> bool:
-    """Birth date (women add 50 to the month, 20 more where a day ran out), the whole divisible by 11."""
-    if len(d) != 10 or int(d) % 11:
+    """Birth date (women add 50 to the month, 20 more where a day ran out); the first nine modulus 11, 0 for ten."""
+    if len(d) != 10 or int(d[:9]) % 11 % 10 != int(d[9]):
         return False
     month = int(d[2:4]) % 50
     return _is_short_date(d[:2], str(month - 20 if month > 20 else month), d[4:6])
@@ -143,7 +143,8 @@ def ar_cuil(d: str) -> bool:
     """Kind of holder, document, check digit modulo 11 (AFIP)."""
     if len(d) != 11 or d[:2] not in {"20", "23", "24", "25", "26", "27"}:
         return False
-    return (11 - weighted(d, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11) % 11 == int(d[10])
+    check = (11 - weighted(d, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11) % 11
+    return int(d[10]) == (9 if check == 10 else check)
 
 
 def cn_resident(text: str) -> bool:
@@ -209,3 +210,13 @@ def hk_id(text: str) -> bool:
     text = text.upper().replace("(", "").replace(")", "").rjust(9)
     values = [36 if char == " " else int(char, 36) for char in text]
     return sum(value * (9 - place) for place, value in enumerate(values)) % 11 == 0
+
+
+def is_of_records(d: str) -> bool:
+    """Whether digits begin with a date of the years whose records are numbered by dates: 2026…, 202603… or 260301….
+
+    Read as dates of birth these are of people over ninety or under twelve.
+    """
+    if d[:2] == "20" and d[2] in "123":
+        return True
+    return 15 <= int(d[:2]) <= 34 and is_date(2000 + int(d[:2]), int(d[2:4]), int(d[4:6]))

@@ -25,8 +25,8 @@ Look for personal data and secrets in files and folders; '-' reads standard inpu
 recorded or decided: rules say what a finding means where data moves (data flows, connector calls, manifests).
 
   --format   text (default), json, or sarif (2.1.0)
-  --bundle   look for what `scanner` in this bundle's data says, or the settings' own bundle with `--bundle home`; without it
-             for everything that is known here
+  --bundle   look for what `scanner` in this bundle's data says; `home`: in the bundle that the settings name or that is in
+             force in this home, which is also what counts without the option; `none`: for everything that is known here
 
 Names in free text are not found. Exit codes: 0 nothing found, 1 findings or files that could not be looked at, 2 wrong use
 or nothing to look at.
@@ -54,6 +54,8 @@ class _Scanned(NamedTuple):
     """(file, why it could not be looked at)."""
     files: int
     binary: int
+    policy: str = ""
+    """Revision of the bundle that said what to look for; empty for what comes with the program."""
 
 
 def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -70,7 +72,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     stderr.writelines(f"{file}: not looked at: {why}\n" for file, why in scanned.problems)
     if scanned.files == scanned.binary:
         raise CallerError(f"0 files to look at, {scanned.binary} binary ones", hint="governance scan --help")
-    stdout.write({"text": _text, "json": _json, "sarif": _sarif}[shape](scanned))
+    stdout.write({"text": _text, "json": _json, "sarif": _sarif}[shape](scanned._replace(policy=revision)))
     return 1 if scanned.found or scanned.problems else 0
 
 
@@ -78,19 +80,21 @@ def _policy(bundle: str) -> tuple[ScanPolicy, str]:
     """What is looked for, and the revision of the bundle that says so; empty for what comes with the program."""
     from governance.enrich.pii.policy import ScanPolicy
 
-    if not bundle:
+    if bundle == "none":
         return ScanPolicy(), ""
     from governance.settings import Settings, from_environment
-    from governance.wiring import active_of, scan_policy_of
+    from governance.wiring import active_of, has_a_bundle, scan_policy_of
 
     settings = from_environment(os.environ)
-    if bundle != "home":
+    if not bundle and not has_a_bundle(settings):
+        return ScanPolicy(), ""
+    if bundle not in {"", "home"}:
         settings = Settings({**settings.values, "extra_bundles": bundle})
     active = active_of(settings)
     try:
         return scan_policy_of(lambda: active)(), active.revision
     except (ValueError, TypeError) as error:
-        raise CallerError(str(error), where=bundle, hint="mend `scanner` in the bundle's data") from error
+        raise CallerError(str(error), where=bundle or "home", hint="mend `scanner` in the bundle's data") from error
 
 
 def _scanned(paths: Sequence[str], stdin: TextIO, policy: ScanPolicy) -> _Scanned:
@@ -155,6 +159,7 @@ def _json(scanned: _Scanned) -> str:
     document = {
         "files": scanned.files,
         "binary": scanned.binary,
+        "policy": scanned.policy,
         "problems": [{"file": file, "message": why} for file, why in scanned.problems],
         "findings": [finding._asdict() for finding in scanned.found],
     }
@@ -185,7 +190,7 @@ def _sarif(scanned: _Scanned) -> str:
     if scanned.problems:
         descriptors.append(descriptor("not-readable", "A file was not looked at", "Look at it by hand.", "high"))
         rows += [Row("not-readable", file, 1, 1, why, "error") for file, why in scanned.problems]
-    return document(descriptors, rows, {"files": scanned.files, "binary": scanned.binary})
+    return document(descriptors, rows, {"files": scanned.files, "binary": scanned.binary, "policy": scanned.policy})
 
 
 def _options(argv: Sequence[str]) -> tuple[list[str], str, str]:

@@ -89,6 +89,11 @@ def _scan_schema() -> dict[str, Any]:
             "bytes": {"type": "integer"},
             "deep": {"type": "boolean"},
             "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "revision": {**text, "description": "The bundle whose data said what to look for"},
+            "policy": {
+                "type": "object",
+                "properties": {"countries": {"type": "array", "items": text}, "least_score": {"type": "number"}},
+            },
             "findings": {"type": "array", "items": {"type": "object", "properties": finding}},
         },
     }

@@ -38,7 +38,7 @@ async def scan(worker: Worker, call: Call, identity: Identity) -> Answer:
     media_type, is_deep = _media_type(call), _is_deep(call)
     raw = await call.read(worker.max_body, worker.body_timeout_s)
     _check(raw, LARGEST if is_deep else worker.max_body)
-    policy = worker.scan_policy()
+    policy, revision = worker.scan_policy(), worker.serving.active.revision
     deep = worker.deep_scanner if is_deep else None
     async with worker.scanning:
         try:
@@ -49,7 +49,10 @@ async def scan(worker: Worker, call: Call, identity: Identity) -> Answer:
             raise TooLarge(error.message, hint=error.hint) from error
     counts = dict(sorted(Counter(finding.entity for finding in findings).items()))
     scan_id = new_decision_id()
-    about = {"content_type": media_type, "bytes": len(raw), "deep": is_deep, "counts": counts}
+    about = {
+        "content_type": media_type, "bytes": len(raw), "deep": is_deep, "counts": counts, "revision": revision,
+        "policy": {"countries": sorted(policy.countries), "least_score": policy.least_score},
+    }  # fmt: skip
     public = {
         "decision_id": scan_id, "actor": identity.actor, "entry_point": ENTRY_POINT, "effect": "", "app": "",
         "tenant": identity.tenant, "rules": [], "trace_id": call.trace.trace_id, "input_digest": digest_of(raw), **about,

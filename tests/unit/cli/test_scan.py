@@ -123,8 +123,25 @@ def test_the_name_of_a_member_is_not_printed_where_it_is_what_was_found(cli, tmp
 
 
 def test_the_policy_of_a_bundle_rules_where_it_is_asked_for_and_is_told(cli, tmp_path):
-    (tmp_path / "a.txt").write_text("44051401359\n")
+    (tmp_path / "a.txt").write_text("PESEL 44051401359\n")
     done = cli("scan", "--format", "json", "--bundle", "home", "a.txt")
     assert {entity for *_, entity in found(done)} == {"PL_PESEL"}
     assert "scanner policy of " in done.err
     assert "least score 0.5" in done.err
+
+
+def test_without_the_option_the_bundle_that_the_settings_name_rules_and_is_told(cli, tmp_path, monkeypatch):
+    data = tmp_path / "rules" / "platform" / "scanner"
+    data.mkdir(parents=True)
+    (data / "data.yaml").write_text("countries: [DE]\n")
+    (tmp_path / "a.txt").write_text("PESEL 44051401359\n")
+    plain = cli("scan", "--format", "json", "a.txt")
+    assert {entity for *_, entity in found(plain)} == {"PL_PESEL"}
+    assert json.loads(plain.out)["policy"] == ""
+    monkeypatch.setenv("GOVERNANCE_BUNDLE", str(tmp_path / "rules"))
+    ruled = cli("scan", "--format", "json", "a.txt")
+    assert (ruled.code, json.loads(ruled.out)["findings"]) == (0, []), ruled.err
+    assert json.loads(ruled.out)["policy"] in ruled.err
+    assert ": DE; least score 0.5" in ruled.err
+    free = cli("scan", "--format", "json", "--bundle", "none", "a.txt")
+    assert {entity for *_, entity in found(free)} == {"PL_PESEL"}

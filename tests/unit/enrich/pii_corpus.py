@@ -105,7 +105,7 @@ def samples(count: int, seed: int = 7) -> list[Sample]:
         "ES_NIE": fakers["es_ES"].nie,
         "IT_FISCAL_CODE": fakers["it_IT"].ssn,
         "FR_NIR": fakers["fr_FR"].ssn,
-        "PL_PESEL": fakers["pl_PL"].pesel,
+        "PL_PESEL": lambda: "PESEL " + fakers["pl_PL"].pesel(),
         "UK_NINO": lambda: rng.choice(("AB", "CE", "JG", "PR")) + fakers["en_GB"].ssn()[2:-1] + rng.choice("ABCD"),
         "SE_PERSONNUMMER": fakers["sv_SE"].ssn,
         "BR_CPF": fakers["pt_BR"].cpf,

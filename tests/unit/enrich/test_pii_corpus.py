@@ -354,6 +354,47 @@ def test_a_query_string_is_read_parameter_by_parameter():
     }
 
 
+HIDDEN = (
+    ("application/xml", "<a>41111111<!-- x -->11111111</a>", "CREDIT_CARD"),
+    ("application/xml", "<a>4111<?x y?>111111111111</a>", "CREDIT_CARD"),
+    ("application/xml", "<a><![CDATA[4111]]><![CDATA[111111111111]]></a>", "CREDIT_CARD"),
+    ("application/x-www-form-urlencoded", "4111111111111111=1", "CREDIT_CARD"),
+    ("application/x-www-form-urlencoded", "d=%252B%2534111111111111111", "CREDIT_CARD"),
+    ("text/plain", "https://x.example/u/ada%40example.com/z", "EMAIL_ADDRESS"),
+    ("text/plain", "https://x.example/u/ada@example.com", "EMAIL_ADDRESS"),
+    ("text/plain", "Cookie: a=ada%40example.com; b=2", "EMAIL_ADDRESS"),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("né 4111111111111111".encode("latin-1")).decode()}),
+        "CREDIT_CARD",
+    ),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("4111111111111111".encode("utf-32")).decode()}),
+        "CREDIT_CARD",
+    ),
+    (
+        "application/json",
+        json.dumps({"x": base64.b64encode("4111111111111111".encode("utf-16")).decode()}),
+        "CREDIT_CARD",
+    ),
+    ("application/json", '{"a": "41111111", "n": true, "z": "", "b": "11111111"}', "CREDIT_CARD"),
+    ("application/json", '{"x": 4.111111111111111e15}', "CREDIT_CARD"),
+    ("application/json", json.dumps({"x": json.dumps({"4111111111111111": 1})}), "CREDIT_CARD"),
+    ("text/csv", "a|b\n1|4111111111111111\n", "CREDIT_CARD"),
+    ("text/csv", "a^b\n1^4111111111111111\n", "CREDIT_CARD"),
+)
+
+
+@pytest.mark.parametrize(("content_type", "text", "entity"), HIDDEN)
+def test_what_a_format_takes_apart_or_packs_is_found_all_the_same(content_type, text, entity):
+    assert entity in {f.entity for f in scan_document(text.encode(), content_type)}
+
+
+def test_the_user_part_of_an_address_is_no_mail_address():
+    assert "EMAIL_ADDRESS" not in entities("https://ada:pw@example.com/x")
+
+
 N = 1 << 20
 _rng = random.Random(1)
 ATTACKS = {
@@ -483,6 +524,14 @@ def test_any_json_is_scanned_the_same_way_twice_and_every_span_lies_in_its_value
         ("401-023-2137", "UK_NHS"), ("078051121", "US_SSN"), ("312345678909", "IN_AADHAAR"),
         ("the number 219099999 is my SSN", "US_SSN"), ("11010519491231002X", "CN_RESIDENT_ID"), ("A123456789", "TW_ID"),
         ("A123456(3)", "HK_ID"), ("1234567T", "IE_PPS"), ("1-2345-67890-12-1", "TH_TNIN"),
+        # From the documentation of python-stdnum, of JPMyNumber and of Presidio's recognisers.
+        ("BOXW310820HNERXN09", "MX_CURP"), ("15070649C103", "DE_SOCIAL_SECURITY"), ("38 551285 K 051", "DE_SOCIAL_SECURITY"),
+        ("My Number 6214 9832 0257", "JP_MY_NUMBER"), ("individual number: 123456789018", "JP_MY_NUMBER"),
+        ("20-05536168-2", "AR_CUIL"), ("AMKA 01013099997", "GR_AMKA"), ("isikukood 36805280109", "EE_ID"),
+        ("1237 010180", "AT_SVNR"), ("EGN 7523169263", "BG_EGN"), ("710319/2745", "CZ_RODNE_CISLO"),
+        ("CPR-nummer 211062-5629", "DK_CPR"), ("151086 95088", "NO_FODSELSNUMMER"), ("15108695088", "NO_FODSELSNUMMER"),
+        ("CNP 1630615123457", "RO_CNP"), ("NIF 501 964 843", "PT_NIF"), ("teudat zehut 039337423", "IL_ID"),
+        ("my NIN is 12345678902", "NG_NIN"),
     ],
 )  # fmt: skip
 def test_identifiers_of_more_countries_are_found_by_their_form_and_check(text, entity):
@@ -494,11 +543,91 @@ def test_identifiers_of_more_countries_are_found_by_their_form_and_check(text, e
     [
         "876 543 211", "2123 25870 1", "my SIN is 130-692-545", "8001015009086", "10000000147", "S2740116D", "12.345.678-4",
         "11010519491231002Y", "A123456(4)", "A123456780", "order 219099999", "order 312345678909", "90210-1234",
-        "1762345678901",
+        "1762345678901", "BOXW310820HNERXN08", "15070649C100", "My Number 6214 9832 0258", "20-26756539-2",
+        "isikukood 36805280108", "2237 010180", "EGN 8019010008", "710319/2746", "CPR-nummer 511062-5629", "151086 95077",
+        "CNP 1630615123458", "NIF 501 964 842", "teudat zehut 039337422", "my NIN is 12345678901",
     ],
 )  # fmt: skip
 def test_a_wrong_check_digit_or_bare_digits_of_a_weak_one_are_no_identifier(text):
     assert analyze([Leaf((), "", text)], ScanPolicy(), hints=False) == []
+
+
+_business_spec = importlib.util.spec_from_file_location(
+    "business_values", Path(__file__).parents[2] / "benchmarks" / "business_values.py"
+)
+business = importlib.util.module_from_spec(_business_spec)
+_business_spec.loader.exec_module(business)
+
+
+@pytest.mark.parametrize("made", [business.values, business.texts])
+def test_numbers_of_business_records_are_hardly_ever_taken_for_identifiers(made):
+    rows = made(random.Random(11), 4000)
+    wrong = 0
+    for start in range(0, len(rows), 40):
+        leaves = list(leaves_of([{name: value} for name, value in rows[start : start + 40]]))
+        wrong += len({f.leaf for f in analyze(leaves, ScanPolicy(), hints=True)})
+    assert wrong <= 0.005 * len(rows)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"type": "ssn", "value": "219099999"}, {("/value", "US_SSN")}),
+        ({"name": "iban", "content": "not a number yet 12"}, {("/content", "IBAN_CODE")}),
+        ([{"key": "phone", "value": "724167211"}, {"key": "size", "value": "724167211"}], {("/0/value", "PHONE_NUMBER")}),
+        ([{"value": "1980-02-01", "field": "date_of_birth"}], {("/0/value", "BIRTH_DATE")}),
+        ({"label": "First name", "answer": "Ada"}, {("/answer", "PERSON_NAME")}),
+        ({"k": "pesel", "v": "44051401359"}, {("/v", "PL_PESEL")}),
+        ({"name": "phone", "values": ["724167211"]}, {("/values/0", "PHONE_NUMBER")}),
+        ({"name": "api_key", "value": "correct horse battery"}, {("/value", "NAMED_SECRET")}),
+        ({"type": "text", "value": "724167211"}, set()),
+        ({"type": "ssn", "count": "12"}, set()),
+        ({"type": "email", "label": "Your address"}, set()),
+        ({"value": {"type": "email"}}, set()),
+    ],
+)  # fmt: skip
+def test_a_member_beside_a_value_names_it_as_a_field_would(document, expected):
+    found = scan_document(json.dumps(document).encode(), "application/json")
+    assert {(f.pointer, f.entity) for f in found} == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    [
+        ("application/xml", '<f><field name="ssn">219099999</field></f>'),
+        ("application/xml", '<f><field name="ssn" value="219099999"/></f>'),
+        ("text/csv", "field,value\nssn,219099999\n"),
+        ("application/x-ndjson", '{"type":"ssn","value":"219099999"}'),
+    ],
+)
+def test_a_label_names_its_value_in_documents_of_other_formats_too(content_type, text):
+    assert {f.entity for f in scan_document(text.encode(), content_type)} == {"US_SSN"}
+
+
+WEAK = [
+    ("44051401359", "PL_PESEL"), ("36805280109", "EE_ID"), ("1630615123457", "RO_CNP"), ("1237010180", "AT_SVNR"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "entity"), WEAK)
+def test_a_weak_identifier_among_other_numbers_needs_a_word_a_name_or_company(value, entity):
+    def found(document):
+        return {f.entity for f in scan_document(json.dumps(document).encode(), "application/json")}
+
+    assert found({"ref": value, "amount": 12}) == set()
+    assert found({"ref": value, "mail": "ada@example.com"}) == {entity, "EMAIL_ADDRESS"}
+    assert found([{"ref": value, "amount": 12}, {"ref": "none", "mail": "ada@example.com"}]) == {"EMAIL_ADDRESS"}
+    assert found({"national_id": value}) & {entity, "NATIONAL_ID"}
+
+
+def test_a_column_of_weak_identifiers_is_found_and_one_that_passes_by_chance_is_not():
+    valid = ["44051401359", "80072909146", "65101112348", "55030101193"]
+    rows = [{"ref": digits} for digits in valid]
+    assert {f.entity for f in scan_document(json.dumps(rows).encode(), "application/json")} == {"PL_PESEL"}
+    table_of = "ref,amount\n" + "".join(f"{digits},1\n" for digits in valid)
+    assert {f.entity for f in scan_document(table_of.encode(), "text/csv")} == {"PL_PESEL"}
+    mixed = [{"ref": digits} for digits in (*valid, "44051401358", "65101112340")]
+    assert scan_document(json.dumps(mixed).encode(), "application/json") == []
 
 
 def test_the_policy_that_comes_with_the_rules_names_every_country():
