@@ -15,7 +15,7 @@ import data.platform.lib.workload
 deny contains v if {
 	pods.is_written
 	object.get(pods.spec, "automountServiceAccountToken", null) != false
-	account := object.get(pods.spec, "serviceAccountName", "default")
+	some account in _accounts
 	not account in workload.of_tenant(data.platform.kubernetes.service_accounts)
 	v := {
 		"path": array.concat(pods.spec_path, ["automountServiceAccountToken"]),
@@ -23,3 +23,14 @@ deny contains v if {
 		"effect": workload.effect,
 	}
 }
+
+# A cluster takes the old name of the member where the other says nothing; where they differ, each has to be allowed.
+_named := {account |
+	some member in ["serviceAccountName", "serviceAccount"]
+	account := object.get(pods.spec, member, "")
+	not account in {"", null}
+}
+
+_accounts := _named if count(_named) > 0
+
+_accounts := {"default"} if count(_named) == 0
