@@ -40,7 +40,8 @@ def refuse_deep(raw: bytes | str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEEPEST:
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST}", event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST}", mark)
 
 
 class _Reader(yaml.CSafeLoader):
