@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from governance.model.request import Json
-    from governance.policy.bundle import Bundle
     from governance.platform.bundles.keeper import Keeper
     from governance.platform.bundles.releases import Release
+    from governance.policy.bundle import Bundle
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:

@@ -158,6 +158,21 @@ class TestRules:
         assert "cost center" not in done.out
 
 
+RULE = """# METADATA
+# title: A title.
+# description: What it asks for.
+# custom:
+#   id: APP-001
+#   severity: high
+#   applies_to: [deploy]
+#   controls: ["ISO-27001:A.5.15"]
+#   remediation: Do it otherwise.
+package platform.rules.app.owner
+
+deny contains {"path": ["app"], "message": "The app has no owner."} if not input.app.owner
+"""
+
+
 class TestBundle:
     @pytest.fixture
     def keys(self, tmp_path):
@@ -264,12 +279,9 @@ class TestBundle:
         assert data == {"own": {"least": 1.5, "words": ["no", "on", 10, "2026-01-01"]}}
 
     def test_a_mode_of_a_tenant_that_nobody_knows_is_said_aloud(self, cli, tmp_path):
-        head = "# METADATA\n# title: t\n# description: d\n# custom:\n#   id: APP-001\n#   severity: high\n#   applies_to: [deploy]\n"
-        head += "#   controls: [\"ISO-27001:A.5.15\"]\n#   remediation: r\n"
-        rule = 'package platform.rules.app.owner\n\ndeny contains v if {\n\tnot input.app.owner\n\tv := {"path": ["app"], "message": "m"}\n}\n'
         folder = tmp_path / "pack" / "platform" / "modes"
         folder.mkdir(parents=True)
-        (tmp_path / "pack" / "owner.rego").write_text(head + rule)
+        (tmp_path / "pack" / "owner.rego").write_text(RULE)
         for tenant, is_said in (("hrr", True), ("HR", True), ("hr", False)):
             table = {"rules": {"APP-001": {"mode": "warn", "tenants": {tenant: "enforce", "sales": "enforce"}}}}
             (folder / "data.json").write_text(json.dumps(table))
