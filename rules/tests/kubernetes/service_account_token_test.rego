@@ -67,3 +67,15 @@ test_the_old_name_of_the_member_counts_as_well if {
 	same := workloads.changed(object.union(_operator, {"/serviceAccount": "operator"}))
 	_found(same) == set() with data.platform.kubernetes.service_accounts as allowing
 }
+
+test_a_token_that_a_volume_brings_is_one if {
+	place := workloads.in_spec(["volumes", 0, "projected", "sources", 1])
+	every token in [{"path": "t"}, {}, "t"] {
+		sources := [{"configMap": {"name": "c"}}, {"serviceAccountToken": token}]
+		request := workloads.changed({"/volumes": [{"name": "v", "projected": {"sources": sources}}]})
+		_found(request) == {place}
+		_found(request) == set() with data.platform.kubernetes.service_accounts as {"marketing": ["default"]}
+	}
+	none := [{"serviceAccountToken": null}, {"downwardAPI": {}}]
+	_found(workloads.changed({"/volumes": [{"name": "v", "projected": {"sources": none}}]})) == set()
+}
