@@ -223,7 +223,11 @@ class Pipeline:
             entry = entry_of_query(request, found, outcome, active.revision, decision_id=decision_id, now=parts.clock())
             await self._aappend(self._masked(request, active, entry))
         if isinstance(outcome, NoAnswer):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                # The error holds this frame, and the frame the policy: together they would outlive a change of it.
+                del outcome
         return decision_id, outcome
 
     def preview(self, request: Request) -> Entry:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from governance.errors import CallerError
 
@@ -98,16 +98,29 @@ def leaves_in_text(text: str, content_type: str, path: tuple[str | int, ...] = (
 def json_of(text: str) -> Json:
     """JSON without members that stand twice: a reader keeps one of them, and nobody would look at the other.
 
-    Raises ValueError or RecursionError for anything else.
+    Raises ValueError, also for NaN and a number out of range, which other readers refuse, or RecursionError.
     """
-    return json.loads(text, object_pairs_hook=_once)
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"member {twice[:60]!r} stands twice in one object")
     return members
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError(f"{text[:40]} is a number out of range")
+    return number
 
 
 def _json(text: str, path: tuple[str | int, ...]) -> Iterator[Leaf]:

@@ -8,10 +8,10 @@ own path, and `tests/` and `extras/` are left out.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+from governance.documents.leaves import json_of
 from governance.errors import BadBundle
 from governance.policy.compiler.compile import Module
 from governance.policy.metadata import package_of
@@ -216,8 +216,8 @@ def _manifest(files: Mapping[str, bytes], name: str) -> dict[str, Json]:
     if raw is None:
         return {}
     try:
-        manifest = json.loads(raw)
-    except ValueError as error:
+        manifest = json_of(_text(raw, f"{name}/.manifest"))
+    except (ValueError, RecursionError) as error:
         raise BadBundle(f"not JSON: {error}", where=f"{name}/.manifest") from error
     roots = manifest.get("roots", [""]) if isinstance(manifest, dict) else None
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
@@ -240,8 +240,8 @@ def _document(file: str, raw: bytes, name: str) -> Json:
     from governance.policy.bundle_yaml import load_data
 
     try:
-        return json.loads(raw) if file.endswith(".json") else load_data(raw)
-    except (ValueError, yaml.YAMLError) as error:
+        return json_of(_text(raw, f"{name}/{file}")) if file.endswith(".json") else load_data(raw)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadBundle(f"not readable: {error}", where=f"{name}/{file}") from error
 
 

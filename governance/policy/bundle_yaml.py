@@ -21,12 +21,27 @@ _WORDS: dict[str, Json] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _PREFIXES = {"0x": 16, "0b": 2, "0o": 8}
+_DEEPEST = 128
 _UINT64, _INT64 = 1 << 64, -(1 << 63)
 
 
 def load_data(raw: bytes) -> Json:
     """The one document in `raw`; raises yaml.YAMLError for what is not YAML or no JSON value."""
+    refuse_deep(raw)
     return yaml.load(raw, Loader=_Reader)  # noqa: S506  a safe loader with other scalars
+
+
+def refuse_deep(raw: bytes | str) -> None:
+    """Raise yaml.YAMLError for a text nested so deep that building it would overflow the C stack, and end the process."""
+    depth = 0
+    for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            mark: Any = event.start_mark
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {_DEEPEST}", mark)
 
 
 class _Reader(yaml.CSafeLoader):

@@ -77,8 +77,11 @@ def metadata_of(text: str, file: str) -> RuleMeta | None:
 def _yaml(block: str, file: str, line: int) -> dict[str, Json]:
     import yaml  # 15 ms; only a bundle that is compiled anew needs it
 
+    from governance.policy.bundle_yaml import refuse_deep
+
     text = "\n".join(row.removeprefix("#").removeprefix(" ") for row in block.splitlines())
     try:
+        refuse_deep(text)
         raw = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -49,6 +49,17 @@ def effective_mode(rule: str, tenant: str, now: str, modes: Json) -> str:
     return _mode_of(row, own, now)
 
 
+def tenants_named(modes: Json) -> dict[str, list[str]]:
+    """The tenants that a table names, each with the ids of the rules that say something of it."""
+    rules = modes.get("rules") if isinstance(modes, dict) else None
+    found: dict[str, list[str]] = {}
+    for rule, row in sorted(rules.items()) if isinstance(rules, dict) else ():
+        tenants = row.get("tenants") if isinstance(row, dict) else None
+        for tenant in tenants if isinstance(tenants, dict) else ():
+            found.setdefault(tenant, []).append(rule)
+    return found
+
+
 def row_of(document: Json, where: str) -> tuple[str, dict[str, Json]]:
     """(rule id, its row in the table) of a PolicyMode document; raises BadBundle for one that is not understood whole.
 

@@ -114,10 +114,13 @@ def corpus_of(files: Mapping[str, bytes]) -> list[Json]:
     """The inputs of a bundle's readable cases (`tests/cases/**/*.yaml`); empty where it has none."""
     import yaml
 
+    from governance.policy.bundle_yaml import refuse_deep
+
     found: list[Json] = []
     for name, raw in sorted(files.items()):
         if name.startswith("tests/cases/") and name.endswith(".yaml"):
             try:
+                refuse_deep(raw)
                 cases = yaml.load(raw, Loader=yaml.CSafeLoader)
             except yaml.YAMLError as error:
                 raise BadBundle("not YAML", where=name) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from governance.errors import NoAnswer
@@ -43,6 +44,25 @@ def ask(active: Active, path: str, document: Json, *, strict: bool = False) -> A
 def ask_strictly(active: Active, path: str, document: Json) -> Answer | NoAnswer:
     """As `ask`, with every error an error."""
     return ask(active, path, document, strict=True)
+
+
+def holds_data(active: Active, path: str) -> bool:
+    """Whether the value at `path` is, or contains, data that came with a bundle, and not only what rules make of an input."""
+    segments = [segment for segment in path.split("/") if segment]
+    if ".".join(["data", *segments]) in active.compiled.fast:
+        return False
+    node = _data_of(active.compiled.data)
+    for segment in segments:
+        if isinstance(node, dict):
+            if segment not in node:
+                return False
+            node = node[segment]
+    return True
+
+
+@lru_cache(maxsize=1)
+def _data_of(text: str) -> Json:
+    return json.loads(text)
 
 
 def _is_ours(segments: list[str]) -> bool:

@@ -1,6 +1,6 @@
 # METADATA
 # title: Container images are pinned
-# description: Every container names its image by digest, so that what runs is what was scanned.
+# description: Every container, and every volume that is an image, names its image by digest, so that what runs is what was scanned.
 # custom:
 #   id: KUB-002
 #   severity: critical
@@ -9,18 +9,16 @@
 #   remediation: "Use registry/name@sha256:digest, as the pipeline prints it."
 package platform.rules.kubernetes.image_pinned
 
-import data.platform.lib.lists
 import data.platform.lib.pods
 import data.platform.lib.workload
 
 deny contains v if {
 	pods.is_written
-	some c in pods.containers
-	image := lists.text_of(c.it, "image")
-	not regex.match(`^[a-z0-9._/:-]+@sha256:[0-9a-f]{64}$`, image)
+	some image in pods.images
+	not regex.match(`^[a-z0-9._/:-]+@sha256:[0-9a-f]{64}$`, image.text)
 	v := {
-		"path": array.concat(c.path, ["image"]),
-		"message": sprintf("The image %s of the %s is not pinned by a digest.", [json.marshal(image), c.who]),
+		"path": image.path,
+		"message": sprintf("The image %s of the %s is not pinned by a digest.", [json.marshal(image.text), image.who]),
 		"effect": workload.effect,
 	}
 }

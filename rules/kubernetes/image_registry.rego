@@ -1,6 +1,6 @@
 # METADATA
 # title: Container images come from our registries
-# description: Every container's image comes from a registry that the platform scans.
+# description: The image of every container, and of every volume that is one, comes from a registry that the platform scans.
 # custom:
 #   id: KUB-003
 #   severity: critical
@@ -9,18 +9,16 @@
 #   remediation: "Push the image to the platform's registry and name it there."
 package platform.rules.kubernetes.image_registry
 
-import data.platform.lib.lists
 import data.platform.lib.pods
 import data.platform.lib.workload
 
 deny contains v if {
 	pods.is_written
-	some c in pods.containers
-	image := lists.text_of(c.it, "image")
-	not split(image, "/")[0] in data.platform.kubernetes.registries
+	some image in pods.images
+	not split(image.text, "/")[0] in data.platform.kubernetes.registries
 	v := {
-		"path": array.concat(c.path, ["image"]),
-		"message": sprintf("The image %s of the %s is from no registry that the platform scans.", [json.marshal(image), c.who]),
+		"path": image.path,
+		"message": sprintf("The image %s of the %s is from no registry that the platform scans.", [json.marshal(image.text), image.who]),
 		"effect": workload.effect,
 	}
 }

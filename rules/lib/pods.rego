@@ -61,6 +61,24 @@ volumes := [volume |
 	}
 ]
 
+# Images with where each is named and of what: a volume may be one as well, and a container runs what lies there.
+images := array.concat(
+	[image |
+		some c in containers
+		image := {"path": array.concat(c.path, ["image"]), "who": c.who, "text": lists.text_of(c.it, "image")}
+	],
+	[image |
+		some volume in volumes
+		"image" in object.keys(volume.it)
+		volume.it.image != null
+		image := {
+			"path": array.concat(volume.path, ["image", "reference"]),
+			"who": concat(" ", ["volume", json.marshal(volume.name)]),
+			"text": lists.text_of(lists.object_of(volume.it, "image"), "reference"),
+		}
+	],
+)
+
 # What has a security context: the pod itself and its containers.
 secured := array.concat(
 	[{"path": spec_path, "name": "", "who": "pod", "it": spec, "security": lists.object_of(spec, "securityContext")}],

@@ -198,6 +198,19 @@ class TestQuery:
     def test_a_key_of_one_tenant_may_not_look_around(self, small):
         with small.client("service", "marketing") as bound:
             assert bound.post("/v1/query", json={"query": "x := data"}).status_code == 403
+            for path in (
+                "/v1/data",
+                "/v1/data/things",
+                "/v1/data//things/",
+                "/v1/data/things/a",
+                "/v1/data/things/a/b",
+            ):
+                assert bound.get(path).json()["code"] == "unauthorized", path
+                assert bound.post(path, json={"input": {}}).status_code == 403
+            assert bound.post("/v0/data/things", json={}).status_code == 403
+            assert bound.post("/v1/batch/data/things", json={"inputs": {"a": {}}}).status_code == 500
+            for path in ("/v1/data/t", "/v1/data/t/allow", "/v1/data/things/b"):
+                assert bound.post(path, json={"input": {"x": 1}}).status_code == 200
 
 
 class TestPolicies:

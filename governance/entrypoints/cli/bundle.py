@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.platform.bundles.keeper import Keeper
     from governance.platform.bundles.releases import Release
+    from governance.policy.bundle import Bundle
 
 
-def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> int:
+def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     """Dispatch one verb; exit 2 for a bundle that must not serve."""
     options = _parser().parse_args(argv)
+    options.warn = stderr.write
     verbs = {
         "build": _build, "inspect": _inspect, "sign": _sign, "verify": _verify, "list": _list, "activate": _activate,
     }  # fmt: skip
@@ -41,6 +43,7 @@ def _build(options: argparse.Namespace, stdout: TextIO) -> int:
     else:
         build(source, [])
     bundle = load_bundle(source, v0=options.v0)
+    _warn_of_tenants(bundle, options)
     files = packed_files(bundle, options.revision, options.root, v0=options.v0, cases=files_of(source))
     if options.key:
         files = _signed(files, options.key)
@@ -55,6 +58,7 @@ def _inspect(options: argparse.Namespace, stdout: TextIO) -> int:
     from governance.policy.signing import SIGNATURES
 
     bundle = load_bundle(options.path, v0=options.v0)
+    _warn_of_tenants(bundle, options)
     rules = [meta for module in bundle.modules if (meta := metadata_of(module.text, module.path)) is not None]
     shown: dict[str, Json] = {
         "revision": bundle.revision,
@@ -74,6 +78,33 @@ def _inspect(options: argparse.Namespace, stdout: TextIO) -> int:
     stdout.write(f"data      {', '.join(shown['data']) or '(none)'}\nmodules   {len(bundle.modules)}\n")
     stdout.writelines(f"  {meta.id:<12} {meta.severity:<9} {meta.title}\n" for meta in rules)
     return 0
+
+
+def _warn_of_tenants(bundle: Bundle, options: argparse.Namespace) -> None:
+    """Say which tenants of the modes nobody knows: a mistyped one leaves the tenant that was meant at the rule's own mode.
+
+    Not refused: the directory of tenants is no part of a bundle, and may be another where it serves.
+    """
+    from governance.policy.modes import tenants_named
+
+    platform = bundle.data.get("platform") if isinstance(bundle.data, dict) else None
+    named = tenants_named(platform.get("modes") if isinstance(platform, dict) else None)
+    if not named:
+        return
+    from governance.settings import from_environment
+    from governance.wiring import registry_of
+
+    try:
+        known = registry_of(from_environment(os.environ)).tenants
+    except CallerError as error:
+        options.warn(f"warning: whether the tenants of its modes are known was not looked up: {error}\n")
+        return
+    for tenant, rules in sorted(named.items()):
+        if tenant not in known:
+            options.warn(
+                f"warning: {options.path or bundle.name}: data.platform.modes: the mode of {', '.join(rules)} is said of the "
+                f"tenant {tenant!r}, which the registry does not know; known: {', '.join(sorted(known))}\n"
+            )
 
 
 def _sign(options: argparse.Namespace, stdout: TextIO) -> int:

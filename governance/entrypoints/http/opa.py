@@ -11,7 +11,7 @@ from governance.entrypoints.http.decisions import decided, source_of
 from governance.errors import CallerError, Forbidden
 from governance.model.answer import decision_json
 from governance.normalise.documents import read_json
-from governance.policy.query import ask, ask_strictly
+from governance.policy.query import ask, ask_strictly, holds_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +114,11 @@ async def asked(worker: Worker, call: Call, identity: Identity, path: str, docum
         return decision.decision_id, json.dumps(decision_json(decision), ensure_ascii=False)
     if identity.tenant and isinstance(document, dict) and document.get("tenant", identity.tenant) != identity.tenant:
         raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/input/tenant")
+    if identity.tenant and holds_data(worker.active, path):
+        raise Forbidden(
+            f"this is data of every tenant; this key is for {identity.tenant!r} only",
+            where=f"/v1/data/{path}", hint="ask for the value of one rule, or with a key that is for no tenant",
+        )  # fmt: skip
     evaluate = ask_strictly if is_on(call.query(), "strict-builtin-errors") else ask
     decision_id, answer = await worker.line.aquery(path, document, source, evaluate=evaluate)
     worker.telemetry.count("query", "", "")

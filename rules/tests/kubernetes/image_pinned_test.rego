@@ -39,3 +39,14 @@ test_beside_a_named_profile_it_only_warns if {
 	alone := {v.effect | some v in image_pinned.deny} with input as workloads.changed(_image("a:1"))
 	alone == {"deny"}
 }
+
+test_a_volume_that_is_an_image_is_judged_as_well if {
+	place := workloads.in_spec(["volumes", 0, "image", "reference"])
+	every image in [{"reference": "evil.example/tools:latest"}, {"reference": null}, {}, [], "evil.example/tools:1"] {
+		_found(workloads.changed({"/volumes": [{"name": "tools", "image": image}]})) == {place}
+	}
+	good := {"reference": concat("", ["registry.example.com/tools@sha256:", sprintf("%064d", [7])])}
+	every volume in [{"name": "tools", "image": good}, {"name": "tools", "image": null}, {"name": "tools", "emptyDir": {}}] {
+		_found(workloads.changed({"/volumes": [volume]})) == set()
+	}
+}

@@ -49,3 +49,33 @@ test_beside_a_named_profile_it_only_warns if {
 	alone := {v.effect | some v in service_account_token.deny} with input as workloads.changed(_token(true))
 	alone == {"deny"}
 }
+
+test_the_old_name_of_the_member_counts_as_well if {
+	allowing := {"marketing": ["default", "operator"]}
+	every old, places in {"operator": set(), "admin": {_place}, "": set()} {
+		request := workloads.changed(object.union(_token(true), {"/serviceAccount": old}))
+		_found(request) == places with data.platform.kubernetes.service_accounts as allowing
+	}
+	every pair in [["operator", "admin"], ["admin", "operator"], ["", "admin"], [null, "admin"]] {
+		request := workloads.changed({
+			"/automountServiceAccountToken": true,
+			"/serviceAccountName": pair[0],
+			"/serviceAccount": pair[1],
+		})
+		_found(request) == {_place} with data.platform.kubernetes.service_accounts as allowing
+	}
+	same := workloads.changed(object.union(_operator, {"/serviceAccount": "operator"}))
+	_found(same) == set() with data.platform.kubernetes.service_accounts as allowing
+}
+
+test_a_token_that_a_volume_brings_is_one if {
+	place := workloads.in_spec(["volumes", 0, "projected", "sources", 1])
+	every token in [{"path": "t"}, {}, "t"] {
+		sources := [{"configMap": {"name": "c"}}, {"serviceAccountToken": token}]
+		request := workloads.changed({"/volumes": [{"name": "v", "projected": {"sources": sources}}]})
+		_found(request) == {place}
+		_found(request) == set() with data.platform.kubernetes.service_accounts as {"marketing": ["default"]}
+	}
+	none := [{"serviceAccountToken": null}, {"downwardAPI": {}}]
+	_found(workloads.changed({"/volumes": [{"name": "v", "projected": {"sources": none}}]})) == set()
+}

@@ -172,6 +172,21 @@ class TestRules:
         assert "cost center" not in done.out
 
 
+RULE = """# METADATA
+# title: A title.
+# description: What it asks for.
+# custom:
+#   id: APP-001
+#   severity: high
+#   applies_to: [deploy]
+#   controls: ["ISO-27001:A.5.15"]
+#   remediation: Do it otherwise.
+package platform.rules.app.owner
+
+deny contains {"path": ["app"], "message": "The app has no owner."} if not input.app.owner
+"""
+
+
 class TestBundle:
     @pytest.fixture
     def keys(self, tmp_path):
@@ -283,6 +298,22 @@ class TestBundle:
         cli("bundle", "build", "own", "-o", "b.tar.gz")
         data = json.loads(_unpacked(Path("b.tar.gz"))["data.json"])
         assert data == {"own": {"least": 1.5, "words": ["no", "on", 10, "2026-01-01"]}}
+
+    def test_a_mode_of_a_tenant_that_nobody_knows_is_said_aloud(self, cli, tmp_path):
+        folder = tmp_path / "pack" / "platform" / "modes"
+        folder.mkdir(parents=True)
+        (tmp_path / "pack" / "owner.rego").write_text(RULE)
+        for tenant, is_said in (("hrr", True), ("HR", True), ("hr", False)):
+            table = {"rules": {"APP-001": {"mode": "warn", "tenants": {tenant: "enforce", "sales": "enforce"}}}}
+            (folder / "data.json").write_text(json.dumps(table))
+            for argv in (["inspect", "pack", "--format", "json"], ["build", "pack", "-o", "b.tar.gz"]):
+                done = cli("bundle", *argv)
+                assert done.code == 0, done.err
+                assert (f"the mode of APP-001 is said of the tenant '{tenant}'" in done.err) is is_said
+                assert "sales'" not in done.err
+        elsewhere = cli("bundle", "inspect", "b.tar.gz", GOVERNANCE_REGISTRY=str(tmp_path / "none"))
+        assert elsewhere.code == 0
+        assert "was not looked up" in elsewhere.err
 
     @pytest.mark.parametrize("name", ["../up.rego", "a/../../up.rego"])
     def test_a_member_that_climbs_out_is_refused(self, cli, tmp_path, name):

@@ -101,3 +101,8 @@ def test_the_package_is_what_the_parser_reads(text, package):
 def test_a_file_without_a_package_is_refused(text):
     with pytest.raises(RuleError, match=r"f\.rego"):
         package_of(text, "f.rego")
+
+
+def test_a_block_nested_without_end_is_an_error_with_its_line():
+    with pytest.raises(RuleError, match=r"app/owner\.rego:2: METADATA is not YAML"):
+        read("# METADATA\n# title: " + "[" * 100_000 + "\n" + RULE)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 
+from audit.log import AuditLog
+from governance.errors import NoAnswer
+from governance.log_wiring import LogRecorder
+from governance.model.request import Source
+from governance.normalise.requests import changed
+from governance.pipeline import Parts, Pipeline
 from governance.policy.active import Extra, load_active
 from governance.policy.query import ask
 
@@ -42,3 +51,31 @@ def test_our_own_rules_object_to_an_input_that_is_no_request(active, document):
     answer = ask(active, "platform/main/deploy", document)
     assert json.loads(answer.text)["violations"]
     assert json.loads(answer.text)["obligations"] == []
+
+
+def test_a_question_without_an_answer_is_recorded_and_keeps_no_policy(tmp_path):
+    file = tmp_path / "own.rego"
+    file.write_text("package mine\n\nc := 1 if input.a\n\nc := 2 if input.b\n")
+    serving = [load_active(str(file), cache="")]
+    policy = weakref.ref(serving[0].engine)
+    with AuditLog(tmp_path / "log", origin="here/log") as log:
+        line = Pipeline(Parts(serving.pop, (), changed, LogRecorder(log, 30)))
+        gc.collect()
+        gc.disable()
+        try:
+            code = asyncio.run(_code_of(line.aquery("mine/c", {"a": 1, "b": 1}, Source("http.data", "ann"))))
+            # The line itself holds the last policy that it looked at.
+            del line
+            is_there = policy() is not None
+        finally:
+            gc.enable()
+        assert code in log.reader.leaf(0).decode()
+    assert not is_there
+
+
+async def _code_of(question):
+    try:
+        await question
+    except NoAnswer as error:
+        return error.code
+    raise AssertionError("there is an answer")
