@@ -93,7 +93,7 @@ class PreparedModule:
         plan = self._plan
         return Attestation(
             "wasm", "wasm", version(), plan.decision_id, plan.app, plan.tenant,
-            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow,
+            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow, "fuel",
         )  # fmt: skip
 
 
