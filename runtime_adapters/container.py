@@ -80,8 +80,8 @@ class ContainerAdapter:
         stale = [path for path in (self._folder / "bundles").iterdir() if self._owner.is_gone(path.name)]
         for path in stale:
             processes.kill(processes.with_descendants(processes.named(path.name)))
-            gvisor.delete(self._folder, path.name)
             self._held_by().remove(path.name)
+            gvisor.delete(self._folder, path.name)
         self._owner.forget_the_gone()
         return len(stale)
 
@@ -149,11 +149,15 @@ class ContainerInstance:
         self._log = bytearray()
         self._usage = Usage(0, 0, 0.0, 0.0, 0, 0)
         caps, self.name = plan.caps, place.owner.new_name()
-        self._group = place.control.group(self.name, caps.cpu)
-        self._budget = None if self._group else cpu.budget_of(caps, _KERNEL_START_S)
         bundle = gvisor.bundle(
             place.folder / "bundles" / self.name, root, [COMMAND], memory_mib=caps.memory_mib, storage_mib=caps.storage_mib
         )  # fmt: skip
+        try:
+            self._group = place.control.group(self.name, caps.cpu)
+        except NotAvailable:
+            gvisor.delete(place.folder, self.name)
+            raise
+        self._budget = None if self._group else cpu.budget_of(caps, _KERNEL_START_S)
         before = [*(self._group.entering() if self._group else []), *processes.dying_with_us()]
         self._process = subprocess.Popen(
             [*before, *gvisor.command(place.folder, bundle)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -226,4 +230,6 @@ class ContainerInstance:
         return max(self._usage.cpu_ms, processes.cpu_ms(self._processes()))
 
     def _processes(self) -> list[int]:
-        return processes.with_descendants([*processes.named(self.name), self._process.pid])
+        """Without the leader once it was waited for: its number may be somebody else's by then."""
+        leader = [self._process.pid] if self._process.poll() is None else []
+        return processes.with_descendants([*processes.named(self.name), *leader])

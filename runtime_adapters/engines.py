@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _ANSWER_S = 20.0
 # From the end of its output to its own.
 _END_S = 1.0
+# What runsc ends with when its sandbox got a SIGKILL: its kernel, its file server or the app itself.
+_KILLED_WITHIN = 128 + signal.SIGKILL
 
 
 class Engine(NamedTuple):
@@ -67,7 +70,7 @@ class Program:
 def killed_or(talked: Talked, process: subprocess.Popen[bytes], name: str) -> Talked:
     """What a call came to whose guest is gone: an end of the app's own, or one that somebody else gave the engine."""
     with contextlib.suppress(subprocess.TimeoutExpired):
-        if process.wait(_END_S) < 0:
-            said = f"{name} was killed (signal {-process.returncode}) under the call; the next call starts anew"
+        if process.wait(_END_S) < 0 or process.returncode == _KILLED_WITHIN:
+            said = f"{name}, or what it ran, was killed under the call; the next call starts anew"
             return talked._replace(status="killed", detail=said)
     return talked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
@@ -30,9 +29,14 @@ def bundle(path: Path, root: Path, args: Sequence[str], *, memory_mib: int, stor
 
 def delete(folder: Path, name: str) -> None:
     """Forget a sandbox: whatever of it still runs is killed."""
-    # Without the program there is no sandbox either, only what describes one.
-    with contextlib.suppress(FileNotFoundError):
+    # Without the program there is no sandbox either, only what describes one. One that does not answer leaves the bundle:
+    # by it the next adapter finds the sandbox.
+    try:
         subprocess.run([*_runsc(folder), "delete", "--force", name], capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return
+    except FileNotFoundError:
+        pass
     shutil.rmtree(folder / "bundles" / name, ignore_errors=True)
 
 

@@ -149,7 +149,8 @@ class MicrovmAdapter:
         return Probe(False, "vm", "; ".join(reasons), engine.said)
 
     def _kept(self, engine: Engine) -> Probe | None:
-        with contextlib.suppress(OSError, ValueError, TypeError):
+        # What another version of this adapter kept counts as nothing.
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             kept = json.loads((self._folder / "probe.json").read_text())
             if kept.pop("seen_with") == self._seen_with(engine):
                 return Probe(**kept)
@@ -266,9 +267,13 @@ class _Machine:
         cores: float = 1.0,
     ) -> None:  # fmt: skip
         self._note = place.running / place.owner.new_name()
-        self._group = place.control.group(self._note.name, cores)
+        self._note.touch(mode=0o600)  # before anything that would have to be found by it
+        try:
+            self._group = place.control.group(self._note.name, cores)
+        except NotAvailable:
+            self._note.unlink()
+            raise
         self.is_held = self._group is not None
-        self._note.touch(mode=0o600)
         # In memory and opened by us, so that QEMU needs no access to the folder; it opens them again as nobody.
         self._initrd = sealed_copy("initrd", image.base + app)
         files = (image.kernel.fileno(), self._initrd.fileno())

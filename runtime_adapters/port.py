@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
     """What one call came to. Everything but `done` means that the guest was stopped, and `output` is empty."""
 
     status: str
-    """done | timeout | fuel | memory | output | trap | exit | broker | killed (the engine, by somebody else)"""
+    """done | timeout | fuel | memory | output | trap | exit | broker | killed (a SIGKILL that was none of ours)"""
     output: bytes
     """What the guest answered, at most the plan's output cap."""
     log: str

@@ -50,7 +50,7 @@ class WasmAdapter:
             module_from(self._cache.compiled(_PROBE))
         except (RuntimeRefusal, ImportError, OSError) as error:
             return Probe(False, "wasm", f"{type(error).__name__}: {error}", "")
-        return Probe(True, "wasm", "a module was compiled and loaded", version())
+        return Probe(True, "wasm", "a module was compiled and loaded; cpu is held by fuel", version())
 
     def prepare(self, plan: RuntimePlan, artifact: Artifact) -> PreparedModule:
         """Raises NotWhatWasDecided, BadArtifact, or RuntimeRefusal for caps that cannot be kept."""
