@@ -156,6 +156,21 @@ def test_a_group_that_cannot_be_made_starts_nothing(folders, tmp_path, runtime):
     instance.stop()
 
 
+@pytest.mark.parametrize(
+    ("kind", "cores", "written"),
+    [
+        ("cgroup-v2", 0.5, {"cpu.max": "50000 100000"}),
+        ("cgroup-v2", 0.001, {"cpu.max": "1000 1000000"}),
+        ("cgroup-v1", 2.0, {"cpu.cfs_quota_us": "200000", "cpu.cfs_period_us": "100000"}),
+    ],
+)
+def test_a_quota_is_written_as_the_kernel_reads_it(tmp_path, kind, cores, written):
+    """Formats: kernel documentation, "Control Group v2" (cpu.max) and "CFS Bandwidth Control"."""
+    group = cpu.Control(kind, tmp_path).group("one", cores)
+    assert group is not None
+    assert {path.name: path.read_text() for path in group.path.iterdir()} == written
+
+
 def test_what_was_saved_is_one_call_s_budget_at_most():
     budget = cpu.Budget(cores=0.5, timeout_s=2.0, start_s=3.0, now=0.0)
     assert not budget.is_spent(4.0, 0.0)  # its own second, and what the start may take
