@@ -1,19 +1,15 @@
-"""`runsc` by its command line: bundles (OCI runtime specification 1.0), the processes of a sandbox, their end."""
+"""`runsc` by its command line: bundles (OCI runtime specification 1.0), their start and their removal."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 RUNSC = "runsc"
 _MOST_FILES, _MOST_PROCESSES = 256, 64
@@ -24,9 +20,8 @@ def command(folder: Path, bundle_: Path) -> list[str]:
     return [*_runsc(folder), "run", "--bundle", str(bundle_), bundle_.name]
 
 
-def bundle(folder: Path, root: Path, args: Sequence[str], *, memory_mib: int, storage_mib: int) -> Path:
-    """A new bundle; its name is the sandbox's id and begins with the process that owns it."""
-    path = folder / "bundles" / f"{os.getpid()}-{uuid.uuid4().hex}"
+def bundle(path: Path, root: Path, args: Sequence[str], *, memory_mib: int, storage_mib: int) -> Path:
+    """A new bundle at `path`, whose name becomes the sandbox's id."""
     path.mkdir(mode=0o700)
     (path / "config.json").write_text(json.dumps(_configuration(root, args, memory_mib, storage_mib)))
     return path
@@ -34,49 +29,15 @@ def bundle(folder: Path, root: Path, args: Sequence[str], *, memory_mib: int, st
 
 def delete(folder: Path, name: str) -> None:
     """Forget a sandbox: whatever of it still runs is killed."""
-    subprocess.run([*_runsc(folder), "delete", "--force", name], capture_output=True, check=False, timeout=20)
+    # Without the program there is no sandbox either, only what describes one. One that does not answer leaves the bundle:
+    # by it the next adapter finds the sandbox.
+    try:
+        subprocess.run([*_runsc(folder), "delete", "--force", name], capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return
+    except FileNotFoundError:
+        pass
     shutil.rmtree(folder / "bundles" / name, ignore_errors=True)
-
-
-def kill(name: str, leader: int) -> None:
-    """End every process of a sandbox at once; there is nothing in it that deserves a warning."""
-    for process in processes(name):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def processes(name: str) -> list[int]:
-    """Processes whose command line names the sandbox: runsc, its kernel, its file server."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if name.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return found
-
-
-def resident_mib(process: int) -> float:
-    """Memory of a process; an app's memory is shared memory of its sandbox's kernel."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-    return 0.0
-
-
-def cpu_ms(process: int) -> float:
-    """Processor time of a process so far."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-def is_alive(name: str) -> bool:
-    """Whether the process that made this bundle still runs."""
-    owner = name.partition("-")[0]
-    return owner.isdigit() and Path(f"/proc/{owner}").exists()
 
 
 def _runsc(folder: Path) -> list[str]:

@@ -33,7 +33,7 @@ class Talked(NamedTuple):
     """What one call came to."""
 
     status: str
-    """done | timeout | output | exit | trap | memory"""
+    """done | timeout | output | exit | trap, or what `is_over` began with"""
     output: bytes
     detail: str
     egress_calls: int
@@ -41,7 +41,7 @@ class Talked(NamedTuple):
 
 
 class Talk:
-    """One end of a line to a guest; `is_over` says why the guest has to go, or is empty while it may stay."""
+    """One end of a line to a guest; `is_over` says why the guest has to go (`status: detail`), or is empty."""
 
     def __init__(self, to_guest: int, from_guest: int, broker: Broker, is_over: Callable[[], str]) -> None:
         """`to_guest`, `from_guest`: file descriptors; reading never blocks, writing waits for the guest to read."""
@@ -94,7 +94,7 @@ class Talk:
             except BlockingIOError:
                 continue
             except OSError:
-                raise _Ended("exit", "the app is gone") from None
+                raise _over(self._is_over()) or _Ended("exit", "the app is gone") from None
 
     def _line(self, deadline: float) -> bytes:
         while b"\n" not in self._buffer:
@@ -108,7 +108,7 @@ class Talk:
             except OSError:
                 data = b""
             if not data:
-                raise _Ended("exit", self._is_over() or "the app ended without an answer")
+                raise _over(self._is_over()) or _Ended("exit", "the app ended without an answer")
             self._buffer += data
         line, _, rest = bytes(self._buffer).partition(b"\n")
         self._buffer = bytearray(rest)
@@ -119,9 +119,9 @@ class Talk:
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, event)
             while not selector.select(min(0.05, max(0.0, deadline - time.monotonic()))):
-                reason = self._is_over()
-                if reason:
-                    raise _Ended(reason.partition(":")[0], reason.partition(":")[2].strip())
+                ended = _over(self._is_over())
+                if ended:
+                    raise ended
                 if time.monotonic() >= deadline:
                     raise _Ended("timeout", "no answer in its time")
 
@@ -130,6 +130,11 @@ class _Ended(Exception):
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(detail)
         self.status, self.detail = status, detail
+
+
+def _over(reason: str) -> _Ended | None:
+    status, _, detail = reason.partition(":")
+    return _Ended(status, detail.strip()) if reason else None
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -32,6 +32,12 @@ class NotAvailable(RuntimeRefusal):
     code = "runtime_not_available"
 
 
+class WrongEngine(NotAvailable):
+    """The engine is there in a version that the adapter was never tried on."""
+
+    code = "runtime_wrong_version"
+
+
 class NotWhatWasDecided(RuntimeRefusal):
     """A digest differs from the one the decision was about."""
 
@@ -72,7 +78,7 @@ class Outcome(NamedTuple):
     """What one call came to. Everything but `done` means that the guest was stopped, and `output` is empty."""
 
     status: str
-    """done | timeout | fuel | memory | output | trap | exit | broker"""
+    """done | timeout | fuel | memory | output | trap | exit | broker | killed (a SIGKILL that was none of ours)"""
     output: bytes
     """What the guest answered, at most the plan's output cap."""
     log: str
@@ -102,6 +108,8 @@ class Attestation(NamedTuple):
     """Name of a part (module, kernel, initrd, rootfs) to `sha256:…`."""
     caps: dict[str, float]
     egress_allow: tuple[str, ...]
+    cpu_held_by: str
+    """fuel | cgroup-v2 | cgroup-v1 | watchdog: who keeps the cap on processor time."""
 
 
 class Instance(Protocol):

@@ -50,7 +50,7 @@ class WasmAdapter:
             module_from(self._cache.compiled(_PROBE))
         except (RuntimeRefusal, ImportError, OSError) as error:
             return Probe(False, "wasm", f"{type(error).__name__}: {error}", "")
-        return Probe(True, "wasm", "a module was compiled and loaded", version())
+        return Probe(True, "wasm", "a module was compiled and loaded; cpu is held by fuel", version())
 
     def prepare(self, plan: RuntimePlan, artifact: Artifact) -> PreparedModule:
         """Raises NotWhatWasDecided, BadArtifact, or RuntimeRefusal for caps that cannot be kept."""
@@ -93,7 +93,7 @@ class PreparedModule:
         plan = self._plan
         return Attestation(
             "wasm", "wasm", version(), plan.decision_id, plan.app, plan.tenant,
-            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow,
+            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow, "fuel",
         )  # fmt: skip
 
 

@@ -8,11 +8,10 @@ import os
 import shutil
 import tarfile
 import time
-from pathlib import Path
 
 import pytest
 
-from runtime_adapters import gvisor
+from runtime_adapters import gvisor, processes
 from runtime_adapters.container import ContainerAdapter
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
@@ -83,12 +82,11 @@ def test_the_host_s_environment_and_processes_are_not_seen(started, monkeypatch)
 @needs_runsc
 def test_an_app_that_does_not_answer_is_killed_with_everything_of_it(started):
     instance = started("while true; do :; done", caps=CAPS._replace(timeout_ms=1500))
-    name = instance._bundle.name
     assert instance.call(b"").status == "timeout"
     deadline = time.monotonic() + 20
-    while gvisor.processes(name) and time.monotonic() < deadline:
+    while processes.named(instance.name) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert gvisor.processes(name) == []
+    assert processes.named(instance.name) == []
     assert instance.call(b"").status == "exit"
 
 
@@ -135,17 +133,6 @@ def test_an_app_that_ends_has_not_answered(started):
     outcome = started("echo to the log >&2; exit 3").call(b"")
     assert outcome.status == "exit"
     assert outcome.output == b""
-
-
-def test_what_a_process_that_is_gone_left_behind_is_removed(adapter):
-    stale = gvisor.bundle(adapter._folder, Path("/nonexistent"), ["/x"], memory_mib=1, storage_mib=1)
-    gone = stale.with_name(f"4194999-{stale.name.partition('-')[2]}")
-    stale.rename(gone)
-    if shutil.which(gvisor.RUNSC) is not None:
-        assert adapter.clean() == 1
-        assert not gone.exists()
-    else:
-        assert not gvisor.is_alive(gone.name)
 
 
 @pytest.mark.parametrize(

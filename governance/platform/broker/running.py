@@ -96,6 +96,7 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
         "adapter": attestation.adapter, "boundary": attestation.boundary, "engine": attestation.engine,
         "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
+        "cpu_held_by": attestation.cpu_held_by,
     }  # fmt: skip
     return Entry("runtime_started", utc_now(), public, {})
 
