@@ -231,6 +231,13 @@ class TestOpaApi:
         answer = app_key.post("/v1/data/platform/caps/limits/wasm/cpu", content=b"input: {a: 1}\n", headers=headers)
         assert answer.json()["result"] == 1
 
+    def test_of_two_documents_none_is_picked(self, app_key):
+        headers = {"content-type": "application/yaml"}
+        two = b"input: {tenant: hr}\n---\ninput: {tenant: sales}\n"
+        answer = app_key.post("/v1/data/platform/main/deploy", content=two, headers=headers)
+        assert (answer.status_code, answer.json()["effect"]) == (400, "deny")
+        assert "one document" in answer.json()["message"]
+
     def test_errors_have_opa_s_members_and_say_that_it_is_a_deny(self, app_key):
         answer = app_key.post("/v1/data/platform/caps", content=b"{", headers={"content-type": "application/json"})
         assert answer.status_code == 400

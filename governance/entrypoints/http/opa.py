@@ -102,6 +102,8 @@ async def document_of(worker: Worker, call: Call) -> Any:
 
     if "yaml" in call.header(b"content-type"):
         documents = read_documents(call.body, "body.yaml", max_bytes=worker.max_body, max_depth=worker.max_depth)
+        if len(documents) > 1:
+            raise CallerError("one document is asked about at a time", where="body.yaml", hint="send each by itself")
         return documents[0].value if documents else {}
     return read_json(decoded(call.body, "body", worker.max_body), "body", max_depth=worker.max_depth)
 
