@@ -99,7 +99,7 @@ def pieces(text: str, data: bytes, work: Work) -> Iterator[Piece]:
                 work.spend(4 * len(text))
                 yield _unescaped(text, how, pattern, decode)
     for found in packed.finditer(data):
-        work.spend(50)
+        work.spend(90)
         if not _WORD.fullmatch(found.group()):
             yield from _unpacked(text[found.start() : found.end()], found.start(), work)
 

@@ -35,7 +35,7 @@ _LEAST, _LONGEST_ID, _MOST = 9, 15, 19  # digits of the shortest identifier, the
 _SPACED_HEAD = re.compile(rb"\w[ -]\w[ -]\d[ -]\d")  # spaced throughout, not a word that ends before a code
 _CARD_STARTS = frozenset(b"12345689")
 _WORD_REACH, _WORD_REACH_BEHIND = 48, 24
-_WORK_OF_A_CHECK = 25
+_WORK_OF_A_CHECK = 35
 
 
 class Run(NamedTuple):

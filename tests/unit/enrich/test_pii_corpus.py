@@ -439,6 +439,9 @@ ATTACKS = {
     "spaced iban heads": "D E 8 9 " * (N // 8),
     "mapped addresses": "::1.2.3.4 " * (N // 10),
     "numbers to call": "tel 943 476 5919 " * (N // 17),
+    "weak identifiers": "44051401359, " * (N // 13),
+    "identifiers that are said": "ssn 219099999 " * (N // 14),
+    "wide characters packed": "YQBkAGEAQABlAHgAYQBtAHAAbABlAC4AYwBvAG0A " * (N // 41),
     "json in text": "[" + "[1]," * (N // 4) + "1]",
 }
 
