@@ -22,8 +22,7 @@ OPERATIONS = [(name, one) for name in VENDORS for one in CONNECTORS[name]["opera
 
 def ask(name: str, method: str, path: str, credential: str = KEY):
     vendor = VENDORS[name]
-    headers = {vendor.header: vendor.prefix + credential}
-    return double_of(vendor, KEY)(Asked(method, vendor.host, path, headers, b""))
+    return double_of(vendor, KEY)(Asked(method, vendor.host, path, {"authorization": f"Bearer {credential}"}, b""))
 
 
 @pytest.mark.parametrize(
