@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from governance.model.request import Json
+    from governance.platform.broker.client_certificates import ClientCertificate
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.oauth.dpop import ProofKey
 
@@ -43,12 +44,14 @@ class Client(NamedTuple):
 
     id: str
     secret: str
+    certificate: ClientCertificate | None = None
+    """Presented to it (RFC 8705), in place of the secret or beside it."""
 
     @staticmethod
-    def read(value: str) -> Client:
+    def read(value: str, certificate: ClientCertificate | None = None) -> Client:
         """From `client_id:client_secret`, as the store of secrets holds it."""
         user, _, password = value.partition(":")
-        return Client(user, password)
+        return Client(user, password, certificate)
 
     def __repr__(self) -> str:
         return f"Client({self.id!r}, ***)"
@@ -159,7 +162,7 @@ def _sent(url: str, client: Client, form: dict[str, str], key: ProofKey | None, 
         form = {**form, "client_id": client.id}
     if key is not None:
         headers["DPoP"] = key.proof("POST", url, nonce=nonce)
-    return Sent("POST", parts.hostname or "", parts.path or "/", headers, urlencode(form).encode())
+    return Sent("POST", parts.hostname or "", parts.path or "/", headers, urlencode(form).encode(), client.certificate)
 
 
 def _object(answer: Received) -> dict[str, Json]:
