@@ -124,10 +124,10 @@ def _check_operations(document: dict[str, Any], path: str) -> None:
         if (
             "stream" in one
             and document["fields"]
-            and not any(field["pointer"][:1] == ["*"] for field in document["fields"])
+            and not any(field["pointer"][:1] in (["*"], ["**"]) for field in document["fields"])
         ):
             raise BadEntry(
-                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*")'
+                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*" or "**")'
             )
         if not one["paths"] or not all(map(_is_template, one["paths"])):
             raise BadEntry(f"{where}: paths are templates such as /people/{{id}}, one whole segment a parameter")

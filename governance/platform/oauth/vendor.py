@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from governance.platform.oauth.dpop import ProofKey
 
 _DEFAULT_LIFE_S, _DEVICE_PAUSE_S = 300, 5
-_LONGEST_ERROR = 60
+_ERROR = re.compile(r"[a-z]{1,20}(_[a-z]{1,20}){0,4}")
 
 
 class TokenRefused(SendFailed):
@@ -32,10 +33,9 @@ class TokenRefused(SendFailed):
     code = "token_refused"
 
     def __init__(self, host: str, error: str, status: int) -> None:
-        said = error if error.isascii() and error.replace("_", "").isalnum() else "something else than a token"
-        super().__init__(
-            f"{host} gave no token: {said[:_LONGEST_ERROR]} (status {status})", hint="is the credential right?"
-        )
+        # Whatever is not such a word may be what was sent.
+        said = error if _ERROR.fullmatch(error) else "something else than a token"
+        super().__init__(f"{host} gave no token: {said} (status {status})", hint="is the credential right?")
         self.error = error
 
 
