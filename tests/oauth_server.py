@@ -33,9 +33,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from governance.platform.broker.doubles import Double, Reply
+from tests.leaks import CLIENT_SECRET
 
 ISSUER = "https://login.vendor.example"
-CLIENT_ID, CLIENT_SECRET = "broker-1", "client-secret-not-to-be-seen"
+CLIENT_ID = "broker-1"
 USER = "vendor-user-7"
 NONCE = "nonce-of-the-server"
 
