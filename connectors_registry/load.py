@@ -32,6 +32,7 @@ _CONNECTOR: dict[str, type] = {
 _CONNECTOR_OPTIONAL: dict[str, type] = {
     "retires_at": _TEXT, "replaced_by": _TEXT, "auth": _MAP, "per_minute": _MAP, "oauth": _MAP, "documentation": _TEXT,
     "region_hosts": _MAP, "usage_limits": _LIST, "smtp": _MAP, "recipients": _LIST,
+    "mutual_tls": bool,
 }  # fmt: skip
 _OPERATION: dict[str, type] = {"name": _TEXT, "method": _TEXT, "paths": _LIST, "scope": _TEXT}
 _OPERATION_OPTIONAL: dict[str, type] = {
@@ -123,10 +124,10 @@ def _check_operations(document: dict[str, Any], path: str) -> None:
         if (
             "stream" in one
             and document["fields"]
-            and not any(field["pointer"][:1] == ["*"] for field in document["fields"])
+            and not any(field["pointer"][:1] in (["*"], ["**"]) for field in document["fields"])
         ):
             raise BadEntry(
-                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*")'
+                f'{where}: streams records, of which no entry of fields speaks (its pointer begins with "*" or "**")'
             )
         if not one["paths"] or not all(map(_is_template, one["paths"])):
             raise BadEntry(f"{where}: paths are templates such as /people/{{id}}, one whole segment a parameter")
@@ -152,6 +153,11 @@ def _check_auth(document: dict[str, Any], path: str) -> None:
     scheme = auth.get("scheme")
     if scheme not in AUTH:
         raise BadEntry(f"{path}: auth.scheme {scheme!r} is not one of {', '.join(AUTH)}")
+    # The secrets of these names hold a client certificate, and the tokens of a consent.
+    if document["name"].startswith(("certificate-", "consent-")):
+        raise BadEntry(f"{path}: name {document['name']!r} begins like the names of other secrets than a connector's")
+    if document.get("mutual_tls") and "smtp" in document:
+        raise BadEntry(f"{path}: mutual_tls is for connectors that are reached by HTTP")
     if set(auth) != {"scheme", *AUTH[scheme]} or not all(isinstance(value, str) and value for value in auth.values()):
         raise BadEntry(f"{path}: auth of the scheme {scheme} has the members {', '.join(('scheme', *AUTH[scheme]))}")
     if "token_url" in auth:

@@ -49,8 +49,8 @@ def masked_payload(payload: Json, decision: Decision, tenant: str = "", keys: Ke
     """A copy of `payload` with every obligation on data carried out: mask, drop, tokenize, hash, generalize.
 
     An obligation's value is `{"pointer": […segments…], "entity"?, "span"?}`, segments relative to the payload; `*` stands
-    for every member or item. A pointer that matches nothing changes nothing. Raises InternalError where one needs a key
-    and there is none: then nothing may be sent.
+    for every member or item, `**` for any number of levels, or none. A pointer that matches nothing changes nothing.
+    Raises InternalError where one needs a key and there is none: then nothing may be sent.
     """
     _must_be_allowed(decision)
     return protected_value(payload, Protection(edits_of(decision.obligations), tenant, keys))

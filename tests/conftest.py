@@ -5,6 +5,15 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_credential_is_left_anywhere(tmp_path_factory):
+    """After a worker's last test: what fixtures stored as credentials stands in no home that a test made."""
+    yield
+    from tests.leaks import leaks_below
+
+    assert leaks_below(tmp_path_factory.getbasetemp()) == []
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """One PostgreSQL server for a worker's whole run; each test makes its own database in it."""

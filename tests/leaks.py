@@ -14,6 +14,20 @@ from urllib.parse import quote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+# Stored as credentials by fixtures, to be found nowhere.
+CANARY = "canary-4f1b-not-to-be-seen"
+VENDOR_KEY = "canary-77aa-not-to-be-seen"
+CLIENT_SECRET = "client-secret-not-to-be-seen"
+CANARIES = [CANARY, VENDOR_KEY, CLIENT_SECRET]
+
+
+def leaks_below(folder: Path) -> list[str]:
+    """Files of every home below a folder that has credentials, and in which one of the canaries stands."""
+    homes = {path.parent for path in folder.rglob("secrets.db")}
+    files = (path for home in homes for path in home.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(str(path) for path in files if leaked(path.read_bytes(), CANARIES))
 
 
 def leaked(content: bytes, hidden: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """A real authorization server at a vendor's host: authlib's, behind the same TLS double as the vendor's own API.
 
 Authorization code with PKCE and `iss` (RFC 9207), rotating refresh tokens, device flow, client credentials, token exchange,
-revocation; with `dpop`, tokens bound to a key and a nonce of its own. The API at `/api/` takes only its tokens.
+revocation; with `dpop`, tokens bound to a key and a nonce of its own; with `mutual_tls`, tokens bound to the certificate that
+was presented for them (RFC 8705), which also signs a client in. The API at `/api/` takes only its tokens.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from governance.platform.broker.doubles import Double, Reply
+from tests.leaks import CLIENT_SECRET
 
 ISSUER = "https://login.vendor.example"
-CLIENT_ID, CLIENT_SECRET = "broker-1", "client-secret-not-to-be-seen"
+CLIENT_ID = "broker-1"
 USER = "vendor-user-7"
 NONCE = "nonce-of-the-server"
+
+
+METHODS = ("client_secret_basic", "tls_client_auth")
 
 
 class InvalidProof(OAuth2Error):
@@ -68,7 +73,7 @@ class Client:
         return secrets.compare_digest(client_secret, CLIENT_SECRET)
 
     def check_endpoint_auth_method(self, method, endpoint):
-        return method == "client_secret_basic"
+        return method in METHODS
 
     def check_response_type(self, response_type):
         return response_type == "code"
@@ -105,7 +110,7 @@ class Row(dict):
 
 
 class Codes(AuthorizationCodeGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def save_authorization_code(self, code, request):
         data = request.payload.data
@@ -140,6 +145,10 @@ class Refresh(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token):
         refresh_token["is_used"] = True
+
+
+class ClientCredentials(ClientCredentialsGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
 
 class Devices(DeviceCodeGrant):
@@ -232,9 +241,11 @@ class Server(AuthorizationServer):
         self.lives_s, self.user_says_yes, self.leaves_out, self.dpop = 3600, True, "", False
         self.trusted = lambda: {"keys": []}
         self.bound_to, self.clock = "", time.time
+        self.mutual_tls, self.presented, self.own_certificate = False, "", ""
         self.register_token_generator("default", self.generated)
         self.register_grant(Codes, [CodeChallenge(required=True)])
-        for grant in (Refresh, ClientCredentialsGrant, Devices, Exchange):
+        self.register_client_auth_method("tls_client_auth", self.known_by_certificate)
+        for grant in (Refresh, ClientCredentials, Devices, Exchange):
             self.register_grant(grant)
         self.register_endpoint(DeviceQuestions)
         self.register_endpoint(Revocation)
@@ -242,6 +253,12 @@ class Server(AuthorizationServer):
 
     def query_client(self, client_id):
         return Client() if client_id == CLIENT_ID else None
+
+    def known_by_certificate(self, query_client, request):
+        """RFC 8705, section 2: the certificate is the client's, so no secret is asked for."""
+        if not self.own_certificate or self.presented != self.own_certificate:
+            return None
+        return query_client(request.payload.data.get("client_id", ""))
 
     def save_token(self, token, request):
         """Kept when it was made."""
@@ -269,6 +286,8 @@ class Server(AuthorizationServer):
     def issued(self, scope, *, is_renewable):
         access, refresh = f"access-{secrets.token_hex(16)}", f"refresh-{secrets.token_hex(16)}"
         self.access[access] = {"scope": scope, "bound_to": self.bound_to, "ends": self.clock() + self.lives_s}
+        if self.mutual_tls:
+            self.access[access]["cnf"] = {"x5t#S256": self.presented}
         token = {
             "access_token": access, "token_type": "DPoP" if self.bound_to else "Bearer", "expires_in": self.lives_s,
             "scope": scope,
@@ -283,12 +302,17 @@ class Server(AuthorizationServer):
         self.refresh.clear()
 
 
+def thumbprint(certificate):
+    """`x5t#S256` (RFC 8705, section 3.1) of a certificate in DER; empty for none."""
+    return base64.urlsafe_b64encode(hashlib.sha256(certificate).digest()).decode().rstrip("=") if certificate else ""
+
+
 class Vendor:
     """Authorization server and API of one vendor, at one host."""
 
-    def __init__(self, folder, host="login.vendor.example"):
+    def __init__(self, folder, host="login.vendor.example", clients=()):
         self.server, self.is_down = Server(), False
-        self.double = Double(host, folder, self._answer).start()
+        self.double = Double(host, folder, self._answer, clients).start()
         self.body = {"value": [{"displayName": "Ada Example", "mail": "ada@example.com", "free": "monday"}]}
 
     def visit(self, url):
@@ -308,6 +332,9 @@ class Vendor:
             return Reply(b"", status=503)
         if asked.path.startswith("/api/"):
             return self._api(asked)
+        self.server.presented = thumbprint(asked.certificate)
+        if self.server.mutual_tls and asked.path != "/authorize" and not asked.certificate:
+            return Reply(b'{"error": "invalid_client"}', status=401)
         try:
             self.server.bound_to = self._proved(asked)
         except OAuth2Error as error:
@@ -359,6 +386,8 @@ class Vendor:
         kind, _, token = asked.headers.get("authorization", "").partition(" ")
         known = self.server.access.get(token)
         if known is None or known["ends"] <= self.server.clock() or kind != ("DPoP" if known["bound_to"] else "Bearer"):
+            return Reply(b'{"error": "invalid_token"}', status=401)
+        if "cnf" in known and known["cnf"]["x5t#S256"] != thumbprint(asked.certificate):
             return Reply(b'{"error": "invalid_token"}', status=401)
         if known["bound_to"]:
             try:

@@ -102,7 +102,23 @@ def _protected(value: Json, edits: Sequence[Edit], depth: int, protection: Prote
 
 
 def _below(edits: Sequence[Edit], depth: int, segment: str) -> list[Edit]:
-    return [edit for edit in edits if len(edit.pointer) > depth and edit.pointer[depth] in {"*", segment}]
+    """The edits that count below a member or an item, each with a pointer of which `depth + 1` segments are used up."""
+    return [
+        edit._replace(pointer=(*edit.pointer[:depth], segment, *rest))
+        for edit in edits
+        for rest in _rests(edit.pointer[depth:], segment)
+    ]
+
+
+def _rests(pointer: tuple[str, ...], segment: str) -> Iterator[tuple[str, ...]]:
+    """What is left of a pointer behind a segment; `**` stands for any number of them, and at its end for one."""
+    if not pointer:
+        return
+    if pointer[0] == "**" and len(pointer) > 1:
+        yield pointer
+        yield from _rests(pointer[1:], segment)
+    elif pointer[0] in {"*", "**", segment}:
+        yield pointer[1:]
 
 
 def _changed_value(value: Json, edits: Sequence[Edit], protection: Protection) -> Json:
@@ -180,7 +196,9 @@ def _is_below(path: tuple[str | int, ...], outer: set[tuple[str | int, ...]]) ->
 
 
 def _matches(pointer: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    return len(pointer) == len(segments) and all(p in {"*", s} for p, s in zip(pointer, segments, strict=True))
+    if not segments:
+        return not pointer
+    return any(_matches(rest, segments[1:]) for rest in _rests(pointer, segments[0]))
 
 
 def _as_json(old: str, edits: Sequence[Edit], protection: Protection) -> str:
@@ -251,8 +269,8 @@ def _masked_if_dropped(edit: Edit) -> Edit:
 
 
 def _covers(pointer: tuple[str, ...], leaf: Leaf) -> bool:
-    within = tuple(str(segment) for segment in leaf.within)[: len(pointer)]
-    return _matches(pointer, within)
+    within = tuple(str(segment) for segment in leaf.within)
+    return any(_matches(pointer, within[:length]) for length in range(len(within) + 1))
 
 
 def _spliced(text: str, edits: Sequence[tuple[int, int, str]]) -> str:

@@ -83,6 +83,9 @@ _is_there(pointer) if {
 	pointer[0] in object.keys(payload)
 }
 
+# Anywhere at all.
+_is_there(pointer) if pointer[0] == "**"
+
 _is_there(pointer) if {
 	pointer[0] == "*"
 	is_array(object.get(input, ["resource", "payload"], {}))

@@ -62,6 +62,35 @@ JSON = st.recursive(
 )
 
 
+def members(value, name):
+    """Values of every member of a name, at whatever depth, the outermost of each."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from [item] if key == name else members(item, name)
+    if isinstance(value, list):
+        for item in value:
+            yield from members(item, name)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JSON, NAMES)
+def test_a_name_at_any_depth_is_hidden_wherever_it_stands_and_nothing_else_is(value, name):
+    given_ = decision(step("mask", "**", name))
+    after = masked_payload(value, given_)
+    hidden = list(members(value, name))
+    assert list(members(after, name)) == ["[masked]"] * len(hidden)
+    assert json.dumps(after).count("[masked]") == json.dumps(value).count("[masked]") + len(hidden)
+    assert (after == value) == (not hidden)
+    assert json.loads(masked_document(json.dumps(value).encode(), "application/json", given_)) == after
+
+
+def test_any_depth_is_none_as_well_and_a_member_that_is_named_so_is_one():
+    value = {"a": {"x": 1, "b": [{"x": 2}]}, "x": 3, "**": {"x": 4}}
+    assert masked_payload(value, decision(step("drop", "a", "**", "x"))) == {**value, "a": {"b": [{}]}}
+    assert masked_payload(value, decision(step("drop", "**", "b", "*", "x")))["a"] == {"x": 1, "b": [{}]}
+    assert masked_payload({"**": 1, "y": []}, decision(step("mask", "**"))) == {"**": "[masked]", "y": "[masked]"}
+
+
 @settings(max_examples=60, deadline=None)
 @given(JSON, st.sampled_from(["mask", "hash", "tokenize", "generalize"]), st.sampled_from([None, 1]))
 def test_in_json_what_was_found_is_gone_and_nothing_else_changed(value, method, indent):

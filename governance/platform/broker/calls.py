@@ -8,7 +8,6 @@ are records of one trace. Nothing here grants or refuses by itself: a no comes f
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from governance.model.request import Source
 from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.credentials import Use
+from governance.platform.broker.echoes import repeats
 from governance.platform.broker.limits import Call
 from governance.platform.broker.mail import deliver, is_mail, message_of
 from governance.platform.broker.outgoing import host_of, nonce_for, sent_of, without_nonce
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from governance.platform.broker.tokens import Caller
 
 _MEMBERS = frozenset({"operation", "method", "url", "scopes", "headers", "body", "consent"})
-_SHORTEST_SECRET = 8
 
 
 class Called(NamedTuple):
@@ -356,9 +355,7 @@ def _harmless(head: Received, credential: Credential) -> Mapping[str, str]:
 
 
 def _check_hidden(value: Json, credential: Credential) -> None:
-    shown = json.dumps(value, ensure_ascii=False)
-    hidden = (json.dumps(one, ensure_ascii=False)[1:-1] for one in credential.hidden if len(one) >= _SHORTEST_SECRET)
-    if any(one in shown for one in hidden):
+    if repeats(value, credential.hidden):
         raise SendFailed("the answer repeats the credential that was sent, so nobody gets it")
 
 

@@ -5,6 +5,7 @@ The registry says how (`auth`), the store of secrets holds what, under `tenant/c
 `client_credentials` (RFC 6749, section 4.4: the secret is `client_id:client_secret`, and the token it buys lives here until
 shortly before its end); `token_exchange` (RFC 8693: an app token of ours is exchanged for one of the vendor's, which trusts our
 published keys, so no secret of the vendor's lies here); `person` (the tokens of a person's consent, renewed as needed).
+With `mutual_tls` the tenant's client certificate is presented beside it, to the authorization server and to the API.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import NotFound
+from governance.platform.broker.client_certificates import certificate_of, handle_of, is_mutual
 from governance.platform.broker.secrets import age_days
 from governance.platform.oauth.dpop import ProofKey
 from governance.platform.oauth.vendor import Client, Vendor
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from governance.model.request import Json
+    from governance.platform.broker.client_certificates import ClientCertificate
     from governance.platform.broker.secrets import Secrets
     from governance.platform.broker.sending import Sender
     from governance.platform.broker.tokens import AppTokens, Caller
@@ -52,6 +55,8 @@ class Credential(NamedTuple):
     hidden: tuple[str, ...]
     key: ProofKey | None = None
     """Of a bound token (RFC 9449)."""
+    certificate: ClientCertificate | None = None
+    """Of a connection that a token is bound to (RFC 8705), or that the vendor knows us by."""
 
     def headers_for(self, method: str, url: str, nonce: str = "") -> dict[str, str]:
         """The headers of one request; a proof is good for this one alone."""
@@ -81,14 +86,18 @@ class Credentials:
         self._vendor = Vendor(sender, clock)
         self._issuers = issuers
         self._clock = clock
-        self._bought: dict[tuple[str, int, str], tuple[str, float]] = {}
+        self._bought: dict[tuple[str, int, str, str], tuple[str, float]] = {}
 
     def fact(self, tenant: str, connector: Json, now: str) -> Json:
         """Fact `credential`. Raises DependencyError where the store cannot say."""
-        if _scheme(connector) in {"none", "token_exchange"}:
-            return {"known": True}
-        about = self._secrets.about(f"{tenant}/{connector['name']}")
-        return {"known": False} if about is None else {"known": True, "age_days": age_days(about, now)}
+        names = [] if _scheme(connector) in {"none", "token_exchange"} else [f"{tenant}/{connector['name']}"]
+        if is_mutual(connector):
+            names.append(handle_of(tenant, connector))
+        known = [self._secrets.about(name) for name in names]
+        ages = [age_days(about, now) for about in known if about is not None]
+        if len(ages) < len(names):
+            return {"known": False}
+        return {"known": True, "age_days": max(ages)} if ages else {"known": True}
 
     def consent_fact(self, consent_id: str) -> Json:
         """Fact `consent`, as it is now. Raises DependencyError where the store cannot say."""
@@ -101,13 +110,17 @@ class Credentials:
 
     async def of(self, use: Use) -> Credential:
         """The credential for one call. Raises NotFound, DependencyError or SendFailed."""
+        certificate = await certificate_of(self._secrets, use.caller.tenant, use.connector)
+        return (await self._shown(use, certificate))._replace(certificate=certificate)
+
+    async def _shown(self, use: Use, certificate: ClientCertificate | None) -> Credential:
         scheme, auth = _scheme(use.connector), use.connector.get("auth", {})
         if scheme == "none":
             return Credential({}, ())
         if scheme == "person":
             return await self._of_person(use)
         if scheme == "token_exchange":
-            return await self._exchanged(use, auth)
+            return await self._exchanged(use, auth, certificate)
         name = f"{use.caller.tenant}/{use.connector['name']}"
         value = (await asyncio.to_thread(self._secrets.get, name)).reveal()
         if scheme == "header":
@@ -119,7 +132,8 @@ class Credentials:
             about = await asyncio.to_thread(self._secrets.about, name)
             version = about.version if about is not None else 0
             form = {"grant_type": "client_credentials"}
-            value = await self._token((name, version), str(auth["token_url"]), Client.read(value), form, use.scopes)
+            client = Client.read(value, certificate)
+            value = await self._token((name, version), str(auth["token_url"]), client, form, use.scopes)
         return Credential({"Authorization": f"Bearer {value}"}, (value,))
 
     async def _of_person(self, use: Use) -> Credential:
@@ -131,7 +145,7 @@ class Credentials:
         hidden = (tokens.access, *([tokens.refresh] if tokens.refresh else []))
         return Credential({"Authorization": f"{tokens.kind} {tokens.access}"}, hidden, key)
 
-    async def _exchanged(self, use: Use, auth: Json) -> Credential:
+    async def _exchanged(self, use: Use, auth: Json, certificate: ClientCertificate | None) -> Credential:
         """A token of the vendor's for a token of ours that is good at its authorization server alone, for a minute."""
         form = {
             "grant_type": _EXCHANGE, "subject_token_type": _JWT, "requested_token_type": _ACCESS_TOKEN,
@@ -139,14 +153,16 @@ class Credentials:
             "audience": str(auth["audience"]),
         }  # fmt: skip
         name = f"{use.caller.tenant}/{use.connector['name']} {use.caller.actor}"
-        value = await self._token((name, 0), str(auth["token_url"]), Client("", ""), form, use.scopes)
+        client = Client("", "", certificate)
+        value = await self._token((name, 0), str(auth["token_url"]), client, form, use.scopes)
         return Credential({"Authorization": f"Bearer {value}"}, (value,))
 
     async def _token(
         self, name: tuple[str, int], url: str, client: Client, form: dict[str, str], scopes: tuple[str, ...]
     ) -> str:
         scope = " ".join(sorted(scopes))
-        key = *name, scope
+        # A token that is bound to another certificate would be refused.
+        key = *name, scope, client.certificate.thumbprint if client.certificate else ""
         token, ends = self._bought.get(key, ("", 0.0))
         if token and self._clock() < ends:
             return token

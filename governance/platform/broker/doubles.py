@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from governance.platform.certificates import self_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 _LONGEST_BODY = 1 << 20
@@ -31,6 +31,8 @@ class Asked(NamedTuple):
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
+    certificate: bytes = b""
+    """DER of what the client presented; it held its key."""
 
     @property
     def path(self) -> str:
@@ -57,7 +59,8 @@ class _Server(ThreadingHTTPServer):
 class Double:
     """A vendor on this machine, from `start` to `stop`; keeps what it was asked."""
 
-    def __init__(self, host: str, folder: Path, answer: Callable[[Asked], Reply]) -> None:
+    def __init__(self, host: str, folder: Path, answer: Callable[[Asked], Reply], clients: Sequence[Path] = ()) -> None:
+        """`clients`: PEM files of the certificates that a client may, and need not, present."""
         self.host = host
         self.asked: list[Asked] = []
         self._certificate, key = self_signed(folder / host, [host])
@@ -65,6 +68,11 @@ class Double:
         self._server = _Server(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, key)
+        for known in clients:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            # These very certificates, not what bears the name of one of them.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(known)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -96,16 +104,18 @@ class Double:
             def _any(self) -> None:
                 length = min(int(self.headers.get("content-length", "0")), _LONGEST_BODY)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, headers.get("host", ""), self.path, headers, self.rfile.read(length))
+                body = self.rfile.read(length)
+                presented = self.connection.getpeercert(binary_form=True) or b""
+                asked = Asked(self.command, headers.get("host", ""), self.path, headers, body, presented)
                 double.asked.append(asked)
                 reply = double._answer(asked)
                 self.send_response(reply.status)
-                body = (
+                framing = (
                     {"content-length": str(len(reply.body))}
                     if reply.pieces is None
                     else {"transfer-encoding": "chunked"}
                 )
-                for name, value in {"content-type": reply.content_type, **body, **reply.headers}.items():
+                for name, value in {"content-type": reply.content_type, **framing, **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if reply.pieces is None:

@@ -41,7 +41,7 @@ def sent_of(resource: Json, decision: Decision, credential: Credential, nonce: s
     if not target.isascii():
         raise CallerError("the address has letters that are not ASCII", where="/url", hint="percent-encode them")
     shown = credential.headers_for(resource["method"], f"https://{parts.netloc}{parts.path or '/'}", nonce)
-    return Sent(resource["method"], host, target, {**headers, **shown}, raw)
+    return Sent(resource["method"], host, target, {**headers, **shown}, raw, credential.certificate)
 
 
 def host_of(resource: Json, decision: Decision) -> str:

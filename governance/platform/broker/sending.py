@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from governance.platform.broker.addresses import Addresses, Place
+    from governance.platform.broker.client_certificates import ClientCertificate
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRIES = 3
@@ -48,6 +49,8 @@ class Sent(NamedTuple):
     """Path and query as they stand on the request line."""
     headers: Mapping[str, str]
     body: bytes = b""
+    certificate: ClientCertificate | None = None
+    """Presented on the connection, which nobody else's request goes over."""
 
 
 class Received(NamedTuple):
@@ -110,7 +113,7 @@ class Sender:
         self._addresses = addresses
         self.bounds = bounds
         self.monotonic = monotonic
-        self._transports: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
+        self._transports: dict[tuple[str, str, str], httpx.AsyncHTTPTransport] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def send(self, sent: Sent, deadline_s: float | None = None) -> Received:
@@ -212,14 +215,19 @@ class Sender:
             # The certificate has to be the host's, whatever the address is.
             extensions={"sni_hostname": sent.host, "timeout": dict.fromkeys(_STEPS, bounds.deadline_s)},
         )
-        return await self._transport(place).handle_async_request(request)
+        return await self._transport(place, sent.certificate).handle_async_request(request)
 
-    def _transport(self, place: Place) -> httpx.AsyncHTTPTransport:
-        """One pool a host: hosts that share an address must not share a connection that was verified for one of them."""
-        key = place.host, place.ca_file
+    def _transport(self, place: Place, certificate: ClientCertificate | None) -> httpx.AsyncHTTPTransport:
+        """One pool a host: hosts that share an address must not share a connection that was verified for one of them.
+
+        And one a client certificate: what one tenant is known by says nothing for another.
+        """
+        key = place.host, place.ca_file, certificate.thumbprint if certificate else ""
         if key not in self._transports:
             context = ssl.create_default_context(cafile=place.ca_file or None)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if certificate is not None:
+                certificate.put_on(context)
             limits = httpx.Limits(max_connections=50, max_keepalive_connections=10, keepalive_expiry=_KEEP_S)
             self._transports[key] = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
         return self._transports[key]

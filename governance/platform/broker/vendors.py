@@ -25,8 +25,6 @@ class Vendor(NamedTuple):
     answers: Answers
     refusal: Callable[[int, str], Any]
     """The body of an error, from its status and a word for it."""
-    header: str = "authorization"
-    prefix: str = "Bearer "
     error_status: int = 0
     """The status of every error; 0: its own."""
 
@@ -40,7 +38,7 @@ def double_of(vendor: Vendor, credential: str) -> Callable[[Asked], Reply]:
             if form.get("grant_type") != ["client_credentials"]:
                 return _json({"error": "unsupported_grant_type"}, 400)
             return _json({"access_token": credential, "token_type": "Bearer", "expires_in": 300})
-        if asked.headers.get(vendor.header) != vendor.prefix + credential:
+        if asked.headers.get("authorization") != f"Bearer {credential}":
             return _json(vendor.refusal(401, "not_authed"), vendor.error_status or 401)
         for (method, template), body in vendor.answers.items():
             if method == asked.method and _is_at(template, asked.path):
@@ -138,12 +136,5 @@ VENDORS: dict[str, Vendor] = {
             ("POST", "/v1/recommendations/stream"): _PLACES,
         },
         lambda status, word: {"status": status, "title": word},
-    ),
-    "mail": Vendor(
-        "mail-gateway.example.com",
-        {("POST", "/v1/messages"): {"id": "0190f5e2-example"}},
-        lambda status, word: {"status": status, "title": word},
-        header="x-api-key",
-        prefix="",
     ),
 }  # fmt: skip

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from governance.errors import CallerError, Forbidden, NotFound
 from governance.model.moment import utc_now
+from governance.platform.broker.client_certificates import certificate_of
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.dpop import ProofKey
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
@@ -49,17 +50,19 @@ class Held(NamedTuple):
 
     tokens: Tokens
     key: Json = None
+    certificate: str = ""
+    """Thumbprint of the client certificate that was presented for them."""
 
     def text(self) -> str:
         """For the store of secrets."""
-        return json.dumps([self.tokens, self.key])
+        return json.dumps([self.tokens, self.key, self.certificate])
 
     @staticmethod
     def read(text: str) -> Held:
         """From the store of secrets."""
-        tokens, key = json.loads(text)
+        tokens, *bound = json.loads(text)
         found = Tokens(*tokens)
-        return Held(found._replace(scopes=tuple(found.scopes)), key)
+        return Held(found._replace(scopes=tuple(found.scopes)), *bound)
 
     def __repr__(self) -> str:
         return "Held(***)"
@@ -76,7 +79,7 @@ class Grants:
     async def ask(self, consent: Consent, connector: Json, session: Session, redirect_uri: str) -> str:
         """Keep an asked consent; gives the address at the vendor that the person's browser goes to next."""
         oauth = connector["oauth"]
-        client = await self._client(consent)
+        client = await self._client(consent, connector)
         state = os.urandom(32).hex()
         self.consents.ask(consent, _digest(state))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(_verifier(session, state).encode()).digest())
@@ -119,7 +122,7 @@ class Grants:
             "grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri,
             "code_verifier": _verifier(session, state),
         }  # fmt: skip
-        client = await self._client(consent)
+        client = await self._client(consent, connector)
         held = await self._bought(consent, connector, client, form)
         if "openid" in consent.scopes:
             _check_id_token(held.tokens.id_token, client.id, session.derived("nonce", state))
@@ -128,14 +131,14 @@ class Grants:
     async def device(self, consent: Consent, connector: Json) -> Device:
         """Begin a device flow (RFC 8628); the person types `user_code` at `verification_uri`."""
         url = str(connector["oauth"]["device_authorization_url"])
-        begun = await self._vendor.device(url, await self._client(consent), consent.scopes)
+        begun = await self._vendor.device(url, await self._client(consent, connector), consent.scopes)
         self.consents.ask(consent, "")
         return begun
 
     async def device_given(self, consent: Consent, connector: Json, begun: Device) -> Consent:
         """Wait until the person has answered at the vendor; raises TokenRefused where they said no or took too long."""
         form = {"grant_type": _DEVICE_GRANT, "device_code": begun.code}
-        client = await self._client(consent)
+        client = await self._client(consent, connector)
         pause, ends = max(1, begun.interval_s), self._vendor.clock() + begun.expires_in_s
         while True:
             try:
@@ -158,7 +161,7 @@ class Grants:
             if consent is None or consent.state != "given":
                 raise NotFound("the consent is not in force")
             held = Held.read((await asyncio.to_thread(self._secrets.get, consent.handle)).reveal())
-            if self._vendor.clock() < held.tokens.ends - _EARLY_S:
+            if await self._is_good(held, consent, connector):
                 return held
             if not held.tokens.refresh:
                 raise SendFailed(
@@ -186,9 +189,9 @@ class Grants:
 
     async def _taken_back(self, consent: Consent, connector: Json | None, tokens: Tokens) -> bool | None:
         url = (connector or {}).get("oauth", {}).get("revocation_url")
-        if not url:
+        if connector is None or not url:
             return None
-        client = await self._client(consent)
+        client = await self._client(consent, connector)
         # The refresh token first: most vendors end what it gave with it.
         asked = [(tokens.refresh, "refresh_token")] if tokens.refresh else []
         done = [await self._vendor.revoke(url, client, *one) for one in [*asked, (tokens.access, "access_token")]]
@@ -196,11 +199,11 @@ class Grants:
 
     async def _renewed(self, consent: Consent, connector: Json) -> Held:
         held = Held.read((await asyncio.to_thread(self._secrets.get, consent.handle)).reveal())
-        if self._vendor.clock() < held.tokens.ends - _EARLY_S:
+        if await self._is_good(held, consent, connector):
             return held
         form = {"grant_type": "refresh_token", "refresh_token": held.tokens.refresh}
         try:
-            bought = await self._bought(consent, connector, await self._client(consent), form, held.key)
+            bought = await self._bought(consent, connector, await self._client(consent, connector), form, held.key)
         except TokenRefused as error:
             if error.error == "invalid_grant":
                 await asyncio.to_thread(self.consents.withdraw, consent.id, "vendor", utc_now())
@@ -210,11 +213,18 @@ class Grants:
         # A vendor that rotates gives a new refresh token; one that does not lets the old one stand.
         tokens = bought.tokens._replace(refresh=bought.tokens.refresh or held.tokens.refresh)
         try:
-            await asyncio.to_thread(self._secrets.rotate, consent.handle, Held(tokens, held.key).text())
+            await asyncio.to_thread(self._secrets.rotate, consent.handle, bought._replace(tokens=tokens).text())
         except NotFound:
             await self._taken_back(consent, connector, tokens)
             raise
-        return Held(tokens, held.key)
+        return bought._replace(tokens=tokens)
+
+    async def _is_good(self, held: Held, consent: Consent, connector: Json) -> bool:
+        """Whether a token lives long enough yet, on the connections that are made now."""
+        if self._vendor.clock() >= held.tokens.ends - _EARLY_S:
+            return False
+        certificate = await certificate_of(self._secrets, consent.tenant, connector)
+        return held.certificate == (certificate.thumbprint if certificate else "")
 
     async def _bought(
         self, consent: Consent, connector: Json, client: Client, form: dict[str, str], jwk: Json = None
@@ -223,16 +233,17 @@ class Grants:
         if oauth.get("dpop") is True and jwk is None:
             jwk = ProofKey.made()
         key = ProofKey(jwk, self._vendor.clock) if jwk is not None else None
-        return Held(await self._vendor.tokens(str(oauth["token_url"]), client, form, consent.scopes, key), jwk)
+        tokens = await self._vendor.tokens(str(oauth["token_url"]), client, form, consent.scopes, key)
+        return Held(tokens, jwk, client.certificate.thumbprint if client.certificate else "")
 
     async def _kept(self, consent: Consent, held: Held) -> Consent:
         await asyncio.to_thread(self._secrets.put, consent.handle, held.text())
         # A vendor may have let the person leave something out.
         return consent._replace(scopes=held.tokens.scopes, given_at=utc_now(), state="given")
 
-    async def _client(self, consent: Consent) -> Client:
+    async def _client(self, consent: Consent, connector: Json) -> Client:
         found = await asyncio.to_thread(self._secrets.get, f"{consent.tenant}/{consent.connector}")
-        return Client.read(found.reveal())
+        return Client.read(found.reveal(), await certificate_of(self._secrets, consent.tenant, connector))
 
 
 def _verifier(session: Session, state: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from governance.model.request import Json
+    from governance.platform.broker.client_certificates import ClientCertificate
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.oauth.dpop import ProofKey
 
 _DEFAULT_LIFE_S, _DEVICE_PAUSE_S = 300, 5
-_LONGEST_ERROR = 60
+_ERROR = re.compile(r"[a-z]{1,20}(_[a-z]{1,20}){0,4}")
 
 
 class TokenRefused(SendFailed):
@@ -31,10 +33,9 @@ class TokenRefused(SendFailed):
     code = "token_refused"
 
     def __init__(self, host: str, error: str, status: int) -> None:
-        said = error if error.isascii() and error.replace("_", "").isalnum() else "something else than a token"
-        super().__init__(
-            f"{host} gave no token: {said[:_LONGEST_ERROR]} (status {status})", hint="is the credential right?"
-        )
+        # Whatever is not such a word may be what was sent.
+        said = error if _ERROR.fullmatch(error) else "something else than a token"
+        super().__init__(f"{host} gave no token: {said} (status {status})", hint="is the credential right?")
         self.error = error
 
 
@@ -43,12 +44,14 @@ class Client(NamedTuple):
 
     id: str
     secret: str
+    certificate: ClientCertificate | None = None
+    """Presented to it (RFC 8705), in place of the secret or beside it."""
 
     @staticmethod
-    def read(value: str) -> Client:
+    def read(value: str, certificate: ClientCertificate | None = None) -> Client:
         """From `client_id:client_secret`, as the store of secrets holds it."""
         user, _, password = value.partition(":")
-        return Client(user, password)
+        return Client(user, password, certificate)
 
     def __repr__(self) -> str:
         return f"Client({self.id!r}, ***)"
@@ -159,7 +162,7 @@ def _sent(url: str, client: Client, form: dict[str, str], key: ProofKey | None, 
         form = {**form, "client_id": client.id}
     if key is not None:
         headers["DPoP"] = key.proof("POST", url, nonce=nonce)
-    return Sent("POST", parts.hostname or "", parts.path or "/", headers, urlencode(form).encode())
+    return Sent("POST", parts.hostname or "", parts.path or "/", headers, urlencode(form).encode(), client.certificate)
 
 
 def _object(answer: Received) -> dict[str, Json]:

@@ -116,3 +116,10 @@ test_a_subscriber_does_not_see_kinds_that_it_did_not_declare if {
 	_values(requests.changed(request, "/facts/event/subscriber/pii", ["email", "employee_id"])) == set()
 	_values(requests.changed(request, "/facts/event/subscriber/classes", ["internal"])) == _values(request)
 }
+
+test_a_field_at_any_depth_is_hidden_in_a_flow_of_whatever_form if {
+	field := {"pointer": ["**", "emails"], "class": "personal"}
+	listed := requests.changed(requests.data_flow, "/facts/connectors/0/fields", [field])
+	_values(requests.changed(listed, "/resource/payload", [{"emails": []}])) == {field}
+	_values(requests.changed(listed, "/resource/payload", {"deep": {"emails": []}})) == {field}
+}

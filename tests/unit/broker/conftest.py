@@ -18,11 +18,11 @@ from governance.platform.broker.doubles import Double, Reply, write_pins
 from governance.platform.broker.tokens import Caller
 from governance.settings import Settings
 from governance.wiring import for_cli
+from tests.leaks import CANARY
 
 ROOT = Path(__file__).parents[3]
 APP = ROOT / "deploy" / "examples" / "where2eat" / "app-fixed.yaml"
 HOST = "api.hris.example.com"
-CANARY = "canary-4f1b-not-to-be-seen"
 LUNCH = Caller("where2eat", "marketing", "where2eat-1")
 CALL = {
     "operation": "list employees",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 
@@ -71,6 +72,14 @@ def test_the_vendor_gets_the_host_s_name_its_credential_and_only_headers_that_ma
 )
 def test_what_the_app_may_not_ask_never_leaves(world, changes, rule):
     assert rule in rules(world.call(**changes))
+    assert world.double.asked == []
+
+
+@pytest.mark.parametrize("value", ["a\nHost: b", "a\rb", "a\n", "a\0", "a\x0bb", "é"])
+@pytest.mark.parametrize("where", ["name", "value"])
+def test_no_line_of_its_own_begins_in_a_header(world, value, where):
+    headers = {value: "x"} if where == "name" else {"accept": value}
+    assert "EGR-007" in rules(world.call(headers=headers))
     assert world.double.asked == []
 
 
@@ -149,6 +158,33 @@ def test_an_answer_of_another_shape_than_was_asked_for_is_refused(world, body):
     assert "CONN-012" in rules(world.call())
 
 
+ADA = {
+    "id": "E-1001", "userName": "ada@example.com", "name": {"formatted": "Ada Example"},
+    "emails": [{"value": "ada@example.com"}], "dietaryPreference": "vegan",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize(
+    "body",
+    [
+        ADA,
+        {"value": [ADA]},
+        {"data": {"Resources": [ADA]}},
+        {"Resources": [{**ADA, "manager": ADA}]},
+        {"Resources": [], "urn:example:more": {"of": {"E-1001": ADA}}},
+    ],
+    ids=["one person", "another list", "deeper", "a person in a person", "beside the list"],
+)
+def test_whatever_a_vendor_wraps_people_in_their_fields_stay_hidden(world, body, status):
+    world.answers(body, status=status)
+    called = world.call()
+    assert called.refusal is None, called.refusal
+    shown = json.dumps(called.answer).replace('"E-1001": {', "")
+    assert "vegan" in shown
+    assert not any(word in shown for word in ("E-1001", "Ada", "ada", "formatted", 'value": "'))
+
+
 def test_one_person_s_page_is_another_operation_than_the_list(world):
     world.answers({"id": "E-1001", "name": {"formatted": "Ada Example"}, "dietaryPreference": "vegan"})
     url = f"https://{HOST}/scim/v2/Users/E-1001"
@@ -180,6 +216,12 @@ def test_one_person_s_page_is_another_operation_than_the_list(world):
         (Reply(json.dumps({"echo": f"Bearer {CANARY}"}).encode()), "repeats the credential"),
         (Reply(json.dumps({"echo": CANARY}).replace("c", "\\u0063").encode()), "repeats the credential"),
         (Reply(b"{}", headers={"etag": CANARY}), "repeats the credential"),
+        (
+            Reply(json.dumps({"sent": [base64.b64encode(f"Bearer {CANARY}".encode()).decode()]}).encode()),
+            "repeats the cr",
+        ),
+        (Reply(json.dumps({"sent": CANARY.encode().hex().upper()}).encode()), "repeats the credential"),
+        (Reply(b"{}", headers={"etag": base64.b64encode(CANARY.encode()).decode()}), "repeats the credential"),
     ],
 )
 def test_an_answer_that_cannot_be_trusted_is_a_failure_with_a_reason_and_a_record(world, reply, words):

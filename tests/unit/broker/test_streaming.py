@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -75,6 +76,8 @@ def test_a_part_that_may_not_be_seen_ends_the_stream_with_its_record(world):
         ([line(ADA), b"{"], "cannot be read"),
         ([line(ADA), b'"loose text"\n'], "no JSON object"),
         ([line(ADA), line({"note": CANARY})], "repeats the credential"),
+        ([line(ADA), line({"note": CANARY.encode().hex()})], "repeats the credential"),
+        ([line(ADA), b'[{"userName": "note@example.com"}]\n'], "no JSON object"),
         ([line(ADA), b'{"a": 1, "a": 2}\n'], "cannot be read"),
         ([line(ADA), b"\xff\n"], "cannot be read"),
         ([line(ADA), b"x" * ((1 << 20) + 1)], "a record of the answer has more than 1048576 bytes"),
@@ -120,6 +123,38 @@ def test_what_is_not_of_the_registered_form_comes_whole_or_not_at_all(world):
     assert (parts, error.code) == ([], "answer_too_large")
     parts, _ = streamed(world, b'{"detail": "no"}', content_type="application/json", status=404)
     assert [part.status for part in parts] == [404]
+
+
+def test_a_list_at_the_top_is_read_whole_and_masked_or_not_passed_at_all(world):
+    raw = json.dumps([ADA, BEN]).encode()
+    pieces = [raw[start : start + 7] for start in range(0, len(raw), 7)]
+    parts, error = streamed(world, *pieces, content_type="application/json")
+    (whole,) = parts
+    assert (error, [person["dietaryPreference"] for person in whole.answer]) == (None, ["vegan", "halal"])
+    assert not any(word in json.dumps(whole.answer) for word in ("E-100", "ada", "ben"))
+    parts, error = streamed(world, *pieces)
+    assert [part.answer for part in parts] == [None]
+    assert "no JSON object" in str(error)
+    parts, error = streamed(world, b"[", *[line(ADA) + b","] * 12_000, content_type="application/json")
+    assert (parts, error.code) == ([], "answer_too_large")
+
+
+def test_a_list_that_is_packed_is_unfolded_under_the_same_bound(world):
+    for raw, content_type in ((json.dumps([ADA]).encode(), "application/json"), (line(ADA), "application/x-ndjson")):
+        headers = {"content-encoding": "gzip"}
+        parts, error = streamed(world, gzip.compress(raw), content_type=content_type, **headers)
+        assert error is None
+        assert "vegan" in json.dumps([part.answer for part in parts])
+        assert "ada" not in json.dumps([part.answer for part in parts])
+    bomb = gzip.compress(b"[" + b"0," * (50 << 20), 1)
+    parts, error = streamed(world, bomb, **{"content-encoding": "gzip"})
+    assert (parts, error.code) == ([], "answer_too_large")
+
+
+def test_a_stream_that_sends_elsewhere_is_not_followed(world):
+    parts, error = streamed(world, status=302, location="https://collect.evil.example/")
+    assert (parts, error.code) == ([], "redirect_refused")
+    assert len(world.double.asked) == 1
 
 
 def test_a_call_that_is_refused_streams_nothing(world):

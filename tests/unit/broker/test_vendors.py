@@ -13,17 +13,16 @@ from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.doubles import Asked, Double, write_pins
 from governance.platform.broker.vendors import VENDORS, double_of
+from tests.leaks import VENDOR_KEY as KEY
 from tests.unit.broker.conftest import LUNCH
 
-KEY = "canary-77aa-not-to-be-seen"
 CONNECTORS = load_registry().connectors
 OPERATIONS = [(name, one) for name in VENDORS for one in CONNECTORS[name]["operations"] if one["method"] != "PATCH"]
 
 
 def ask(name: str, method: str, path: str, credential: str = KEY):
     vendor = VENDORS[name]
-    headers = {vendor.header: vendor.prefix + credential}
-    return double_of(vendor, KEY)(Asked(method, vendor.host, path, headers, b""))
+    return double_of(vendor, KEY)(Asked(method, vendor.host, path, {"authorization": f"Bearer {credential}"}, b""))
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ BACK = "https://apps.example.com/v1/oauth/calendar/callback"
 class World:
     """`consent()` gives one that is in force; `call()` asks the broker in the app's name."""
 
-    def __init__(self, folder, settings=None, **entry) -> None:
+    def __init__(self, folder, settings=None, clients=(), **entry) -> None:
         self.folder = folder
-        self.vendor = Vendor(folder / "tls")
+        self.vendor = Vendor(folder / "tls", clients=clients)
         pins = write_pins(folder / "pins.json", self.vendor.double)
         self.settings = Settings(
             {

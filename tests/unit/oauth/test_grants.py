@@ -121,7 +121,7 @@ def test_a_renewal_that_the_vendor_refuses_ends_the_consent(world):
 
 def test_a_token_that_is_over_and_cannot_be_renewed_is_not_sent(world):
     consent = world.consent()
-    tokens, key = stored(world, consent)
+    tokens, key, _ = stored(world, consent)
     world.secrets.rotate(consent.handle, json.dumps([[*tokens[:4], "", ""], key]))
     world.late = 3700
     with pytest.raises(SendFailed, match="ask the person again"):
@@ -224,7 +224,7 @@ def test_a_bound_token_is_worth_nothing_with_another_key(make):
     consent = world.consent()
     from governance.platform.oauth.dpop import ProofKey
 
-    tokens, _ = stored(world, consent)
+    tokens, *_ = stored(world, consent)
     world.secrets.rotate(consent.handle, json.dumps([tokens, ProofKey.made()]))
     assert world.call(consent).status == 401
 
