@@ -89,7 +89,7 @@ def exchange_of(settings: Settings, line: Pipeline, directory: AppDirectory) -> 
 
     outbox, sender, secrets = outbox_of(settings), sender_of(settings), secrets_of(settings)
     stream = stream_of(settings)
-    publisher = publishing.Publisher(line, outbox, directory.specs)
+    publisher = publishing.Publisher(line, outbox, directory.subscribers)
     terms = delivering.Terms(
         settings.number("event_attempts"),
         settings.number("event_pause_ms") / 1000,

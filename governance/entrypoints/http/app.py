@@ -35,6 +35,7 @@ from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer,
 from governance.entrypoints.http.worker import Worker, prepare_process
 from governance.errors import (
     CallerError,
+    Damaged,
     DependencyError,
     Forbidden,
     GovernanceError,
@@ -101,11 +102,14 @@ async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
     why = await worker.unready()
     if why:
         raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
-    return json_answer({"status": "ready", "revision": worker.active.revision})
+    # Not which: nobody has to sign in here.
+    found = {"status": "ready", "revision": worker.active.revision, "damaged_apps": len(worker.directory.damaged())}
+    return json_answer(found)
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
     text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
+    text += f"# TYPE governance_damaged_apps gauge\ngovernance_damaged_apps {len(worker.directory.damaged())}\n"
     return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -374,7 +378,7 @@ async def _refused(
 
 def _is_to_record(error: GovernanceError) -> bool:
     """Not what the line recorded itself, and nothing from outside: who has no key must not be able to fill the disk."""
-    return isinstance(error, CallerError | InternalError) and not isinstance(error, NotSignedIn)
+    return isinstance(error, CallerError | InternalError | Damaged) and not isinstance(error, NotSignedIn)
 
 
 def _identity(worker: Worker, route: Route, call: Call) -> Identity:
