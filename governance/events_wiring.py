@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from governance.pipeline import Pipeline
     from governance.platform.broker.events.delivering import Deliverer
     from governance.platform.broker.events.hooks import Hooks
-    from governance.platform.broker.events.outbox import Ended, Outbox
+    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox_rows import Ended
     from governance.platform.broker.events.publishing import Publisher
     from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.sending import Sender
