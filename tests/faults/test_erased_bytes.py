@@ -278,3 +278,28 @@ def test_a_name_with_what_json_escapes_and_in_another_composition_is_found(home)
         assert [event.id for _, event in look(parts, 'anna "bo" m\u00fcller').events] == ["0", "1"]
         assert [event.id for _, event in look(parts, "4711").events] == ["3"]
         assert look(parts, "lunch").events == []
+
+
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
+def test_in_a_shared_database_and_in_what_a_move_left_in_the_home_as_well(tmp_path, postgres, monkeypatch):
+    left = Home(tmp_path / "home", monkeypatch)
+    left.publish("left behind", {"who": NAME})
+    left.outbox.close()
+    left.home.rename(tmp_path / "before")
+    database = postgres.database()
+    home = Home(tmp_path / "home", monkeypatch, GOVERNANCE_DATABASE=database.url)
+    for name in ("consents.db", "events.db"):
+        (tmp_path / "before" / name).rename(home.home / name)
+    home.publish_all()
+    tables = Path(postgres._data) / "base"
+    with contextlib.closing(database.connect()) as connection:
+        connection.execute("CHECKPOINT")
+        assert files_with(tables, *in_any_case(NAME))  # what is searched for can be found
+        code, said = home.audit("erase", NAME, "--reason", "request 17")
+        connection.execute("CHECKPOINT")
+    assert (code, "1 consents, and 45 events with 90 deliveries" in said) == (0, True), said
+    assert "outside the database's write-ahead log" in said
+    assert files_with(tables, *in_any_case(NAME)) == []
+    assert [one.person for one in consents_of(home.settings).all()] == ["person-2", f"{NAME}-the-second"]
+    home.outbox.close()
