@@ -153,7 +153,8 @@ class TestViews:
         said = pdf_text(raw)
         for text in (
             "asked for everything records 22 first 2026-03-01T10:00:00Z last 2026-03-09T10:00:00Z", "deny 20 allow 2",
-            "Rules that were not met, most often first CONN-001 20", "app0 7", "=evil() 1", "Record 0, 2026-03-01T10:00:00Z, app0: =1+1",
+            "Rules that were not met, most often first CONN-001 20", "app0 7", "=evil() 1",
+            "Record 0, 2026-03-01T10:00:00Z, app0: =1+1",
             "python verify.py THIS_PACKAGE --key", everything[1][:40],
         ):  # fmt: skip
             assert text in said, (text, said)
