@@ -44,7 +44,6 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
-from governance.platform.candidate import candidate_metrics
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -108,9 +107,7 @@ async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
-    text += f"# TYPE governance_damaged_apps gauge\ngovernance_damaged_apps {len(worker.directory.damaged())}\n"
-    return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
+    return Answer(200, worker.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
