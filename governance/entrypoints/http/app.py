@@ -101,7 +101,6 @@ async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
     why = await worker.unready()
     if why:
         raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
-    # Not which: nobody has to sign in here.
     found = {"status": "ready", "revision": worker.active.revision, "damaged_apps": len(worker.directory.damaged())}
     return json_answer(found)
 
