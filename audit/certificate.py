@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from audit.notes import VerifierKey
 
 
+_SEVERAL = ("record", "outside", "reached")
+
+
 class Certificate(NamedTuple):
     """What an erasure's certificate states."""
 
@@ -31,6 +34,8 @@ class Certificate(NamedTuple):
     """`INDEX LEAF_HASH` of each record of the erasure."""
     outside: tuple[str, ...]
     """What the erasure cannot reach, each a word and what it is."""
+    reached: tuple[str, ...]
+    """What went beside the log, each how many of what."""
     size: int
     """Of the log, in the checkpoint that covers them."""
     root: bytes
@@ -46,7 +51,7 @@ def certificate_text(origin: str, certificate: Certificate) -> str:
     rows = [
         f"{origin}/erasure", f"time {certificate.time}", f"subject {certificate.commitment} {certificate.salt}",
         f"indexes {certificate.indexes}", *(f"record {one}" for one in certificate.by),
-        *(f"outside {one}" for one in certificate.outside),
+        *(f"reached {one}" for one in certificate.reached), *(f"outside {one}" for one in certificate.outside),
         f"log {certificate.size} {certificate.root.hex()}",
     ]  # fmt: skip
     return "\n".join(rows) + "\n"
@@ -68,15 +73,21 @@ def check_certificate(note: str, key: VerifierKey, subject: str = "") -> Certifi
 
 
 def certificate_of(
-    checkpoint: str, key: VerifierKey, what: dict[str, str], by: Iterable[str], beside: Iterable[str]
+    checkpoint: str,
+    key: VerifierKey,
+    what: dict[str, str],
+    by: Iterable[str],
+    beside: Iterable[str] = (),
+    reached: Iterable[str] = (),
 ) -> Certificate:
     """The certificate for what the log did: `what` has time, commitment, salt, indexes, exports.
 
-    `beside`: what else may hold the person and is not of the log, as whoever asked for the erasure names it.
+    `beside`: what else may hold the person and is not of the log, as whoever asked for the erasure names it; `reached`: what
+    of that they took away before.
     """
     head = parse_checkpoint(opened(checkpoint, key))
     outside = (*_outside(what["exports"]), *beside)
-    said = (what["time"], what["commitment"], what["salt"], what["indexes"], tuple(by), outside)
+    said = (what["time"], what["commitment"], what["salt"], what["indexes"], tuple(by), outside, tuple(reached))
     return Certificate(*said, head.size, head.root)
 
 
@@ -92,8 +103,9 @@ def _outside(exports: str) -> Iterator[str]:
 
 def _read(lines: list[str]) -> Certificate:
     rows = [line.partition(" ") for line in lines[1:] if line]
-    one = {word: rest for word, _, rest in rows if word not in {"record", "outside"}}
+    one = {word: rest for word, _, rest in rows if word not in _SEVERAL}
     commitment, salt = one["subject"].split(" ")
     size, root = one["log"].split(" ")
-    by, outside = (tuple(rest for word, _, rest in rows if word == wanted) for wanted in ("record", "outside"))
-    return Certificate(one["time"], commitment, salt, one["indexes"], by, outside, int(size), bytes.fromhex(root))
+    by, outside, reached = (tuple(rest for word, _, rest in rows if word == wanted) for wanted in _SEVERAL)
+    said = (one["time"], commitment, salt, one["indexes"], by, outside, reached)
+    return Certificate(*said, int(size), bytes.fromhex(root))

@@ -41,6 +41,8 @@ class Custody:
     """The verbs, for whoever holds the log: `act` takes and gives JSON, so that they also travel over the writer's socket.
 
     `arguments` of every verb hold `time` (RFC 3339) and `public`, the record's members that say who asked through which door.
+    `erase` takes `dry_run` (only say whether a hold stands against it), `touches` (apps and tenants whose things beside the log
+    go with it), `reached` and `beside`: what went and what stays there, for the certificate.
     """
 
     def __init__(self, log: AuditLog) -> None:
@@ -95,26 +97,32 @@ class Custody:
         commitment, key, exported = commitment_to(subject, salt), self._log.key, [""]
 
         def plan(store: LogStore, vault: Vault, index: int) -> Amendment:
-            if store.subject_key(subject) is None:
+            is_known = store.subject_key(subject) is not None
+            emptied = list(store.search(Filter(subject=subject), newest_first=False)) if is_known else []
+            held = next((hold for hold, covered in held_records(store, vault) if not covered.isdisjoint(emptied)), None)
+            held = held or _held_by_name(store, vault, subject) or _held_beside(store, vault, wanted.get("touches", {}))
+            if held is not None:
+                raise HeldBack(f"hold {held} covers something of this subject; nothing was erased (`audit hold list`)")
+            if wanted.get("dry_run"):
+                return Amendment([])
+            if not is_known:
                 store.scrub()  # asked again because the first time a reader stood in the way
                 raise NothingThere("nothing sealed is kept for this subject")
-            emptied = list(store.search(Filter(subject=subject), newest_first=False))
-            held = next((hold for hold, covered in held_records(store, vault) if not covered.isdisjoint(emptied)), None)
-            held = held or _held_by_name(store, vault, subject)
-            if held is not None:
-                raise HeldBack(f"hold {held} covers records of this subject; nothing was erased (`audit hold list`)")
             public = {**wanted["public"], "subject_commitment": commitment}
             exported[0] = _exported_since(store, emptied)
             return _emptying("erasure", wanted, public, emptied, index, subject=subject)
 
         amended = self._log.amend(plan).result(wanted["timeout_s"])
+        if not amended.receipts:
+            return {"records": 0}
         records = [self._log.reader.record(receipt.index) for receipt in amended.receipts]
         indexes = ",".join(record["public"]["indexes"] for record in records)
         what = {"time": wanted["time"], "commitment": commitment, "salt": salt.hex(), "indexes": indexes}
         what["exports"] = exported[0]
         by = [f"{receipt.index} {receipt.leaf_hash}" for receipt in amended.receipts]
-        beside = [" ".join(str(one).split()) for one in wanted.get("beside", ())]
-        text = certificate_text(key.verifier.name, certificate_of(amended.note, key.verifier, what, by, beside))
+        beside, reached = ([" ".join(str(one).split()) for one in wanted.get(of, ())] for of in ("beside", "reached"))
+        certificate = certificate_of(amended.note, key.verifier, what, by, beside, reached)
+        text = certificate_text(key.verifier.name, certificate)
         return {
             "records": sum(record["public"]["records"] for record in records),
             "indexes": indexes,
@@ -215,6 +223,15 @@ def _held_by_name(store: LogStore, vault: Vault, subject: str) -> str | None:
     """A hold on the person counts also for records that are still to come."""
     for hold, index in active_holds(store).items():
         if vault.values(index).get("scope", {}).get("subject") == subject:
+            return hold
+    return None
+
+
+def _held_beside(store: LogStore, vault: Vault, touches: dict[str, Any]) -> str | None:
+    """A hold on an app or a tenant covers as well what is kept of it beside the log, whoever it is about."""
+    for hold, index in active_holds(store).items():
+        scope = vault.values(index).get("scope", {})
+        if any(scope.get(member) in touches.get(member, ()) for member in ("app", "tenant") if scope.get(member)):
             return hold
     return None
 

@@ -81,6 +81,12 @@ class DependencyError(GovernanceError):
     status = 503
 
 
+class Damaged(DependencyError):
+    """A document of this service's own can no longer be read, or was written by somebody else."""
+
+    code = "damaged"
+
+
 class RecordNotDurable(DependencyError):
     """The audit record could not be made durable, so nothing may be allowed."""
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from governance.pipeline import Pipeline
     from governance.platform.broker.events.delivering import Deliverer
     from governance.platform.broker.events.hooks import Hooks
-    from governance.platform.broker.events.outbox import Ended, Outbox
+    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox_rows import Ended
     from governance.platform.broker.events.publishing import Publisher
     from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.sending import Sender
@@ -89,7 +90,7 @@ def exchange_of(settings: Settings, line: Pipeline, directory: AppDirectory) -> 
 
     outbox, sender, secrets = outbox_of(settings), sender_of(settings), secrets_of(settings)
     stream = stream_of(settings)
-    publisher = publishing.Publisher(line, outbox, directory.specs)
+    publisher = publishing.Publisher(line, outbox, directory.subscribers)
     terms = delivering.Terms(
         settings.number("event_attempts"),
         settings.number("event_pause_ms") / 1000,

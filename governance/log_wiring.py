@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What a home remembers, for whoever moves it.
 _DOCUMENTS = ("keys.json", "app-tokens.json")
-_FOLDERS = ("apps", "templates", "waivers", "waivers/proposed", "reviews/done", "reviews/spent")
+_FOLDERS = ("apps", "apps/kept", "templates", "waivers", "waivers/proposed", "reviews/done", "reviews/spent")
 
 
 class LogRecorder:

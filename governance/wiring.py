@@ -237,7 +237,7 @@ def enrichers_of(
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
         UrlFacts(),
         OperationFacts(registry.connectors),
-        ScopeFacts(lambda app: directory.app(app) is not None, lambda app: scope_use_of(settings, registry, app)),
+        ScopeFacts(lambda app: directory.last_good(app) is not None, lambda app: scope_use_of(settings, registry, app)),
         EventFacts(directory.app),
         ScanFacts() if active is None else ScanFacts(scan_policy_of(active), DeepScanner()),
         DesignReviewFacts(registry.connectors, review_store_of(settings)),

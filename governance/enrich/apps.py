@@ -1,14 +1,17 @@
 """The last allowed deploy of each app and the published templates: documents that only a recorded yes writes.
 
 One a thing, replaced whole, so that every process sees a whole one. What a caller says about an app is never taken for what
-was decided about it.
+was decided about it. Of an app there is a second copy below apps/kept: where the first is damaged, the app may do nothing, but
+what it subscribed to is still known, and it can be deployed anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
+from governance.errors import Damaged
 from governance.model.facts import Written
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _VERSION_CHARACTERS = _NAME_CHARACTERS | {"."}
 _LONGEST = 63
-_APPS, _TEMPLATES = "apps", "templates"
+_APPS, _KEPT, _TEMPLATES = "apps", "apps/kept", "templates"
 
 
 class AppDirectory:
@@ -32,8 +35,17 @@ class AppDirectory:
         self._cache: dict[str, tuple[object, Json]] = {}
 
     def app(self, name: str) -> Json | None:
-        """`{spec, digest, decision_id, state, state_since}` of an app; None when no deploy was allowed."""
-        return self._read(f"{_APPS}/{name}.json") if _is_safe(name, _NAME_CHARACTERS) else None
+        """`{spec, digest, decision_id, state, state_since}` of an app; None when no deploy was allowed. Raises Damaged."""
+        return self._app(_APPS, name) if _is_safe(name, _NAME_CHARACTERS) else None
+
+    def last_good(self, name: str) -> Json | None:
+        """The same, from the second copy where the first is damaged. Raises Damaged where both are, or there is no second."""
+        try:
+            return self.app(name)
+        except Damaged:
+            if not self._is_kept(name):
+                raise
+            return self._app(_KEPT, name)
 
     def spec_of(self, name: str) -> Json:
         """The spec of the last allowed deploy; empty for an unknown app."""
@@ -41,21 +53,37 @@ class AppDirectory:
         return found["spec"] if found else {}
 
     def specs(self) -> list[tuple[str, Json]]:
-        """(name, spec of the last allowed deploy) of every app, by name; without those of `damaged`, which get nothing."""
-        return [(name, app["spec"]) for name in self._names() if (app := self._whole(name)) is not None]
+        """(name, spec of the last allowed deploy) of every app, by name; without those of `damaged`, which may do nothing."""
+        found = []
+        for name in self._names():
+            with contextlib.suppress(Damaged):  # one file must not stop all apps
+                app = self.app(name)
+                if app is not None:
+                    found.append((name, app["spec"]))
+        return found
+
+    def subscribers(self) -> list[tuple[str, Json]]:
+        """The same with the last good spec of those that are damaged: what is published meanwhile is kept for them.
+
+        Raises Damaged where one of them has none, since nobody knows then what it subscribed to.
+        """
+        found = [(name, self.last_good(name)) for name in self._names()]
+        return [(name, app["spec"]) for name, app in found if app is not None]
 
     def apps(self) -> dict[str, Json]:
-        """What is known of every app, by name. Raises ValueError for one that is damaged."""
+        """What is known of every app, by name. Raises Damaged."""
         found = {name: self.app(name) for name in self._names()}
         return {name: app for name, app in found.items() if app is not None}
 
-    def damaged(self) -> list[str]:
-        """Documents of apps that cannot be read, such as `apps/lunch.json`: denied until deployed anew."""
-        return [
-            f"{_APPS}/{name}.json"
-            for name in self._names()
-            if _is_safe(name, _NAME_CHARACTERS) and self._is_damaged(name)
-        ]
+    def damaged(self) -> dict[str, bool]:
+        """Documents of apps that cannot be read, such as `apps/lunch.json`, and whether it is known what they subscribed to."""
+        found = {}
+        for name in self._names():
+            try:
+                self.app(name)
+            except Damaged:
+                found[f"{_APPS}/{name}.json"] = self._is_kept(name)
+        return found
 
     def stamp(self) -> object:
         """Changes whenever an app does."""
@@ -77,7 +105,10 @@ class AppDirectory:
         spec = {key: value for key, value in request.app.items() if key != "name"}
         about = {"spec": spec, "digest": request.digest, "decision_id": decision.decision_id}
         if request.kind == "deploy" and _is_safe(name, _NAME_CHARACTERS):
-            self._write(f"{_APPS}/{name}.json", {**about, "state": "active", "state_since": decision.decided_at})
+            app = {**about, "state": "active", "state_since": decision.decided_at}
+            # The copy first: it is never older than what is in force.
+            for folder in (_KEPT, _APPS):
+                self._write(f"{folder}/{name}.json", app)
         elif request.kind == "template" and _is_safe(name, _NAME_CHARACTERS):
             metadata = request.resource.get("metadata")
             version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
@@ -87,16 +118,21 @@ class AppDirectory:
     def _names(self) -> list[str]:
         return [file.removeprefix(f"{_APPS}/").removesuffix(".json") for file in self._state.names(_APPS)]
 
-    def _whole(self, name: str) -> Json | None:
-        """None also for a damaged one: one file must not stop all apps."""
-        return None if self._is_damaged(name) else self.app(name)
-
-    def _is_damaged(self, name: str) -> bool:
+    def _is_kept(self, name: str) -> bool:
         try:
-            app = self.app(name)
-        except ValueError:
-            return True
-        return app is not None and not (isinstance(app, dict) and isinstance(app.get("spec"), dict))
+            return self._app(_KEPT, name) is not None
+        except Damaged:
+            return False
+
+    def _app(self, folder: str, name: str) -> Json | None:
+        document = f"{folder}/{name}.json"
+        try:
+            app = self._read(document)
+        except (ValueError, RecursionError, OSError) as error:
+            raise _damaged(document) from error
+        if app is not None and not (isinstance(app, dict) and isinstance(app.get("spec"), dict)):
+            raise _damaged(document)
+        return app
 
     def _read(self, name: str) -> Json | None:
         stamp = self._state.stamp(name)
@@ -127,9 +163,9 @@ class AppFacts:
         self._written: dict[str, tuple[Json, Written]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """An app nobody deployed is `known: false`."""
+        """An app nobody deployed is `known: false`. One that is damaged may do nothing but be deployed anew."""
         name = str(request.app.get("name", ""))
-        known = self._directory.app(name)
+        known = self._directory.last_good(name) if request.kind == "deploy" else self._directory.app(name)
         facts: dict[str, Json] = {"app": {"known": False} if known is None else self._as_fact(name, known)}
         if request.kind == "deploy":
             facts["template"] = self._template(request.app.get("template"))
@@ -150,6 +186,12 @@ class AppFacts:
         if found is None:
             return {"known": False}
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
+
+
+def _damaged(document: str) -> Damaged:
+    return Damaged(
+        "cannot be read: its app may do nothing", where=document, hint="deploy the app anew, or restore the file"
+    )
 
 
 def _is_safe(name: str, allowed: frozenset[str]) -> bool:

@@ -71,7 +71,8 @@ def wanted_of(asked: Json) -> Wanted:
     from audit.exports.package import Wanted
     from audit.store import Filter
 
-    return Wanted(Filter(**asked["filter"]), asked["formats"], asked["openings"], asked["pinned"])
+    chosen = {**asked["filter"], "rules": tuple(asked["filter"].get("rules", ()))}
+    return Wanted(Filter(**chosen), asked["formats"], asked["openings"], asked["pinned"])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from audit.postgres import SCHEMA
-from governance.errors import DependencyError
+from governance.errors import Damaged, DependencyError
 
 if TYPE_CHECKING:
     from audit.keys import SigningKey
@@ -79,11 +79,11 @@ class Seal:
         return _sealed(self._cipher, content, f"{name}\n{version}".encode())
 
     def opened(self, body: bytes, name: str, version: int) -> bytes:
-        """The inverse; raises DependencyError for what somebody else wrote."""
+        """The inverse; raises Damaged for what somebody else wrote."""
         try:
             return self._cipher.decrypt(body[:_NONCE], body[_NONCE:], f"{name}\n{version}".encode())
         except (InvalidTag, ValueError) as error:
-            raise DependencyError("was not written by a replica of this installation", where=name) from error
+            raise Damaged("was not written by a replica of this installation", where=name) from error
 
 
 def seal_of(connection: Connection, key: SigningKey) -> Seal:

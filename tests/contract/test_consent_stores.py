@@ -266,3 +266,14 @@ class TestReplicas:
         assert move_people(here, there) == (1, 1), "killed in between, it is run again"
         assert secrets_of(there).get(ADA.handle).reveal() == "second"
         assert (secrets_of(there).about(ADA.handle), consents_of(there).get(ADA.id)) == (about, ended)
+
+
+def test_a_consent_that_is_removed_is_known_to_nobody_and_answers_no_question(place):
+    here, there = place.consents(), place.consents()
+    here.ask(ADA, "d" * 64)
+    here.remove(ADA.id)
+    here.remove("0190-nobody")
+    assert (here.get(ADA.id), there.get(ADA.id), there.all(person=ADA.person)) == (None, None, [])
+    assert here.answered("d" * 64) is None
+    with pytest.raises(NotFound):
+        here.withdraw(ADA.id, "key:ada", NOW)

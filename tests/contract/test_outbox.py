@@ -9,7 +9,8 @@ from collections import defaultdict
 import pytest
 
 from governance.errors import DependencyError, NotFound
-from governance.platform.broker.events.outbox import Accepted, Ended, Outbox, Target
+from governance.platform.broker.events.outbox import Accepted, Outbox, Target
+from governance.platform.broker.events.outbox_rows import UNBOUND, Ended
 from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 from tests.postgres import needs_postgres
 from tests.unit.events.conftest import engines_stay_in_their_thread
@@ -208,3 +209,21 @@ def test_an_outbox_that_cannot_be_written_says_so_and_takes_nothing(tmp_path):
     outbox = Outbox(SqliteStore(tmp_path))
     with pytest.raises(DependencyError, match="outbox"):
         outbox.add(accepted("1"), [CANTEEN], NOW)
+
+
+def test_a_forgotten_event_lets_those_behind_it_pass_and_is_still_known_unless_its_id_goes_too(outbox):
+    for name in ("1", "2", "3"):
+        assert outbox.add(accepted(name, "k"), [CANTEEN], NOW)
+    [leased] = outbox.claim(NOW, 60, 10, PLACE, is_pushed=True)
+    seqs = [event.seq for event in outbox.kept(UNBOUND, 10)]
+    assert [event.id for event in outbox.kept(seqs[0], 1)] == ["2"]
+    outbox.forget(seqs[0], is_named=False)
+    assert not outbox.done(leased.number, leased.lease)
+    outbox.forget(seqs[1], is_named=True)
+    assert [one.id for one in outbox.claim(NOW, 60, 10, PLACE, is_pushed=True)] == ["3"]
+    assert [(event.id, event.body, len(event.deliveries)) for event in outbox.kept(UNBOUND, 10)] == [
+        ("1", "", 0), ("3", "{}", 1),
+    ]  # fmt: skip
+    assert (outbox.add(accepted("1"), [CANTEEN], NOW), outbox.add(accepted("2"), [CANTEEN], NOW)) == (False, True)
+    outbox.scrub()
+    assert outbox.counts() == {"waiting": 2, "dead": 0}

@@ -1,8 +1,12 @@
-"""A person is erased from a log on PostgreSQL: every byte of the server's folder and of the home is searched for them."""
+"""A person is erased: every byte of the home, and of PostgreSQL's folder where there is one, is searched for them."""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +22,15 @@ from audit.shared import SharedLog
 from audit.store import Filter
 from audit.subjects import Wraps
 from audit.tree import is_consistent
+from governance.broker_wiring import consents_of, secrets_of
+from governance.entrypoints.cli.main import run
+from governance.erasure_wiring import opened_beside
+from governance.events_wiring import outbox_of
+from governance.log_wiring import open_reader, open_recorder
+from governance.platform.broker.events.outbox import Accepted, Target
+from governance.platform.erasure import erase, look, mention_of
+from governance.platform.oauth.consents import Consent
+from governance.settings import from_environment
 from tests.postgres import needs_postgres
 
 ORIGIN = "log.example/erased"
@@ -25,6 +38,7 @@ NOW = "2026-06-01T00:00:00Z"
 NAME, VALUE = "Canary-Trillian-5150", "Canary-Heart-of-Gold-2718"
 
 pytestmark = needs_postgres
+TARGETS = [Target("canteen", "on-lunch", is_pushed=False), Target("lunch", "own", is_pushed=False)]
 
 
 def entry(number: int, subject: str) -> Entry:
@@ -43,6 +57,8 @@ def files_with(folder: Path, *needles: bytes) -> list[str]:
     return found
 
 
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
 def test_no_byte_of_the_server_or_the_home_holds_name_value_or_key_and_a_changed_key_closes_the_rest(
     tmp_path, postgres
 ):
@@ -95,6 +111,8 @@ def test_no_byte_of_the_server_or_the_home_holds_name_value_or_key_and_a_changed
     assert files_with(tmp_path / "package", *clear) == []
 
 
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
 def test_the_certificate_names_exports_that_were_handed_out_before(tmp_path, postgres):
     with SharedLog(tmp_path, origin=ORIGIN, database=postgres.database(), complain=lambda _: None) as log:
         public = {"decision_id": "x", "app": "", "effect": "allow", "rules": []}
@@ -106,6 +124,8 @@ def test_the_certificate_names_exports_that_were_handed_out_before(tmp_path, pos
         assert certificate.outside[0].startswith("exports 3: ")
 
 
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
 def test_rows_that_an_earlier_version_left_in_clear_are_wrapped_by_whoever_is_elected(tmp_path, postgres):
     database = postgres.database()
     with SharedLog(tmp_path, origin=ORIGIN, database=database, complain=lambda _: None) as log:
@@ -121,3 +141,166 @@ def test_rows_that_an_earlier_version_left_in_clear_are_wrapped_by_whoever_is_el
         with contextlib.closing(database.connect()) as connection:
             rows = connection.execute("SELECT subject, length(key) FROM subjects").fetchall()
     assert [(NAME in subject, length > 32) for subject, length in rows] == [(False, True)]
+
+
+class Home:
+    """One person in the log, in a consent with its token, in events that wait, in dead letters, and in the id of one event."""
+
+    def __init__(self, folder: Path, monkeypatch, **env: str) -> None:
+        self.settings = from_environment({"GOVERNANCE_HOME": str(folder), **env})
+        for name, value in {"GOVERNANCE_HOME": str(folder), **env}.items():
+            monkeypatch.setenv(name, value)
+        self.home = self.settings.home
+        self.outbox = outbox_of(self.settings)
+        self.now = time.time()
+        with open_recorder(self.settings) as recorder:
+            for number in range(20):
+                recorder.append(entry(number, NAME if number % 5 == 1 else f"person-{number}"))
+        self.consent("0190-a", NAME)
+        self.consent("0190-b", f"{NAME}-the-second")
+        self.consent("0190-c", "person-2")
+        secrets_of(self.settings).put("marketing/consent-0190-a", json.dumps([["token", "", "", 0, [], ""], None]))
+
+    def consent(self, consent_id: str, person: str) -> None:
+        times = "2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
+        asked = Consent(consent_id, "dates", "marketing", "calendar", person, ("read",), "Free hours", times[1])
+        store = consents_of(self.settings)
+        store.ask(asked, consent_id * 8)
+        assert store.give(asked._replace(given_at=times[0]))
+
+    def publish(self, event_id: str, said: object, ordering: str = "") -> None:
+        body = {"specversion": "1.0", "id": event_id, "source": "/apps/lunch", "type": "t", "tenantid": "marketing"}
+        event = Accepted("/apps/lunch", event_id, "sha256:1", "d", ordering, json.dumps({**body, "data": said}))
+        assert self.outbox.add(event, TARGETS, self.now)
+
+    def publish_all(self) -> None:
+        for number in range(60):
+            self.publish(str(number), {"n": number, "who": [NAME.upper() if number % 3 else "nobody"], "x": VALUE * 20})
+        self.publish("first", {"people": {NAME: 1}}, ordering="table-7")
+        self.publish("second", {"people": []}, ordering="table-7")
+        self.publish(f"order of {NAME}", {})
+        for one in self.outbox.claim(self.now, 60, 5, ("canteen", "on-lunch"), is_pushed=False):
+            assert self.outbox.bury(one.number, one.lease, f"{NAME} could not be served")
+
+    def audit(self, *argv: str) -> tuple[int, str]:
+        said = io.StringIO()
+        return run(["audit", *argv], io.StringIO(), said, said), said.getvalue()
+
+    def records(self, kind: str) -> list[dict]:
+        with contextlib.closing(open_reader(self.settings)) as log:
+            return [log.record(index) for index in log.search(Filter(kind=kind), newest_first=False)]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    made = Home(tmp_path / "home", monkeypatch)
+    yield made
+    made.outbox.close()
+
+
+def in_any_case(name: str) -> tuple[bytes, ...]:
+    return name.encode(), name.upper().encode()
+
+
+def test_erasing_reaches_consents_event_bodies_and_dead_letters_and_leaves_everybody_else(home, tmp_path):
+    home.publish_all()
+    assert {Path(name).name for name in files_with(home.home, *in_any_case(NAME))} >= {"consents.db", "events.db-wal"}
+    with contextlib.closing(sqlite3.connect(home.home / "events.db")) as looking:  # as a running service's processes do
+        assert looking.execute("SELECT count(*) FROM deliveries").fetchone() == (126,)
+        code, said = home.audit("erase", NAME, "--reason", "request 17", "--out", str(tmp_path / "certificate"))
+    assert (code, said.partition("\n")[0]) == (0, "1 consents, and 44 events with 88 deliveries, are gone")
+    consents_of(home.settings).remove("0190-b")  # somebody else, whose name begins alike
+    assert files_with(home.home, *in_any_case(NAME), b"0190-a0190-a") == []
+    assert [one.id for one in consents_of(home.settings).all()] == ["0190-c"]
+    assert secrets_of(home.settings).all() == []
+    left = home.outbox.claim(home.now, 60, 100, ("canteen", "on-lunch"), is_pushed=False)
+    assert {one.id for one in left} == {str(n) for n in range(6, 60, 3)} | {"second"}
+    assert home.outbox.dead(100) == []
+    ended = home.records("event_ended")
+    assert {(one["public"]["change"], tuple(one["opened"])) for one in ended} == {("erased", ())}
+    assert len({one["public"]["delivery"] for one in ended}) == 88
+    assert [one["public"]["consent"] for one in home.records("consent_erased")] == ["0190-a"]
+    with contextlib.closing(open_reader(home.settings)) as log:
+        key = parse_verifier_key(log.verifier_key)
+        assert log.verify_self() == log.size()
+    certificate = check_certificate((tmp_path / "certificate").read_text(encoding="utf-8"), key, NAME)
+    assert certificate.reached == ("1 consents", "44 events", "88 deliveries")
+    assert "tokens of 1 consents that their vendors did not take back" in " ".join(certificate.outside)
+    assert "events.db" not in " ".join(certificate.outside)
+
+
+@pytest.mark.parametrize("scope", [("--app", "canteen"), ("--tenant", "marketing"), ("--subject", NAME)])
+def test_a_hold_on_the_app_the_tenant_or_the_person_keeps_all_of_it(home, scope):
+    home.publish("1", {"who": NAME})
+    assert home.audit("hold", "add", *scope, "--reason", "case 9", "--owner", "legal")[0] == 0
+    code, said = home.audit("erase", NAME, "--reason", "request 17")
+    assert (code, "nothing was erased" in said) == (3, True)
+    assert home.outbox.counts() == {"waiting": 2, "dead": 0}
+    assert [one.id for one in consents_of(home.settings).all(person=NAME)] == ["0190-a"]
+
+
+def test_what_cannot_be_recorded_stays_and_the_next_try_goes_on_from_there(home):
+    for number in range(3):
+        home.publish(str(number), {"who": NAME})
+    entries: list[Entry] = []
+
+    def record(one: Entry) -> None:
+        if len(entries) == 3:
+            raise OSError("no space left on device")
+        entries.append(one)
+
+    with opened_beside(home.settings) as parts:
+        found = look(parts, NAME)
+        with pytest.raises(OSError, match="no space"):
+            erase(parts, NAME, "os:0", found, record)
+    assert [one.kind for one in entries] == ["consent_withdrawn", "consent_erased", "event_ended"]
+    assert (consents_of(home.settings).all(person=NAME), home.outbox.counts()["waiting"]) == ([], 6)
+    code, said = home.audit("erase", NAME, "--reason", "request 17")
+    assert (code, "0 consents, and 3 events with 6 deliveries" in said, "reached 3 events" in said) == (0, True, True)
+    assert files_with(home.home, NAME.encode()) == [str(home.home / "consents.db")]  # of whose name it is a part
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [
+        ("anna", True), ("ANNA", True), ("order of anna, table 7", True), ("/people/anna/x", True), ("anna@example.com", True),
+        ("anna-lena", True), ("annabelle", False), ("joanna", False), ("anna2", False), ("ann a", False), ("", False),
+        ("\u7530annaさん", True),
+    ],
+)  # fmt: skip
+def test_a_name_is_meant_where_it_stands_as_a_word(text, is_meant):
+    assert mention_of("Anna")(text) is is_meant
+
+
+def test_a_name_with_what_json_escapes_and_in_another_composition_is_found(home):
+    for number, said in enumerate(('Anna "Bo" M\u00fcller', 'Anna "Bo" Mu\u0308ller', "Anna Bo Muller", {"n": 4711})):
+        home.publish(str(number), [said])
+    with opened_beside(home.settings) as parts:
+        assert [event.id for _, event in look(parts, 'anna "bo" m\u00fcller').events] == ["0", "1"]
+        assert [event.id for _, event in look(parts, "4711").events] == ["3"]
+        assert look(parts, "lunch").events == []
+
+
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
+def test_in_a_shared_database_and_in_what_a_move_left_in_the_home_as_well(tmp_path, postgres, monkeypatch):
+    left = Home(tmp_path / "home", monkeypatch)
+    left.publish("left behind", {"who": NAME})
+    left.outbox.close()
+    left.home.rename(tmp_path / "before")
+    database = postgres.database()
+    home = Home(tmp_path / "home", monkeypatch, GOVERNANCE_DATABASE=database.url)
+    for name in ("consents.db", "events.db"):
+        (tmp_path / "before" / name).rename(home.home / name)
+    home.publish_all()
+    tables = Path(postgres._data) / "base"
+    with contextlib.closing(database.connect()) as connection:
+        connection.execute("CHECKPOINT")
+        assert files_with(tables, *in_any_case(NAME))  # what is searched for can be found
+        code, said = home.audit("erase", NAME, "--reason", "request 17")
+        connection.execute("CHECKPOINT")
+    assert (code, "1 consents, and 45 events with 90 deliveries" in said) == (0, True), said
+    assert "outside the database's write-ahead log" in said
+    assert files_with(tables, *in_any_case(NAME)) == []
+    assert [one.person for one in consents_of(home.settings).all()] == ["person-2", f"{NAME}-the-second"]
+    home.outbox.close()

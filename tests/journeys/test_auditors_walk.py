@@ -33,7 +33,7 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
         len(re.findall(r"^VERIFIED: [5-9] records", said, re.MULTILINE)) == 2
     )  # what came after it, with the exports' records
     assert "leads to this one by 1 rotations" in said
-    assert (tmp_path / "certificate").read_text().count("\noutside ") == 3
+    assert (tmp_path / "certificate").read_text().count("\noutside ") == 4
     assert "It continues the checkpoint that you kept" in said
     assert "0 differently" in said
     assert re.search(r"RE-EVALUATED: [1-9]\d* decisions came out as recorded", said)

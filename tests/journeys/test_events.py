@@ -312,3 +312,23 @@ def test_no_credential_stands_in_a_file_a_log_or_a_record(service):
             held_bytes = path.read_bytes()
             assert HOOK_SECRET.encode() not in held_bytes, path
             assert KEY.encode() not in held_bytes, path
+
+
+def test_a_subscriber_whose_document_is_damaged_is_seen_from_outside_and_misses_nothing(service):
+    path = service.home / "apps" / "canteen.json"
+    whole = path.read_bytes()
+    with app(service, "where2eat") as publishing, app(service, "canteen") as fetching:
+        drained(fetching)
+        path.write_bytes(whole[: len(whole) // 2])
+        try:
+            said = publishing.post("/v1/events", content=json.dumps(event("while-damaged")), headers=STRUCTURED)
+            assert (said.status_code, said.json()["deliveries"]) == (202, 2)
+            pulled = fetching.post("/v1/subscriptions/on-lunch/pull", json={"max": 1})
+            assert (pulled.status_code, pulled.json()["code"]) == (503, "damaged")
+            with service.client("platform") as platform:
+                assert platform.get("/readyz").json()["damaged_apps"] == 1
+                assert "\ngovernance_damaged_apps 1\n" in platform.get("/metrics").text
+                assert platform.get("/v1/status").json()["result"]["damaged"] == ["apps/canteen.json"]
+        finally:
+            path.write_bytes(whole)
+        assert [one["id"] for one in drained(fetching)] == ["while-damaged"]

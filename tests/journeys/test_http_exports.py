@@ -69,6 +69,18 @@ def test_the_same_key_is_the_same_export_and_another_question_under_it_is_refuse
     assert auditor.post("/v1/audit/exports", json={}).json()["id"] != first["id"]
 
 
+def test_a_control_narrows_an_export_as_it_does_a_list_and_the_terminal(service, auditor, tmp_path):
+    denied = next(r for r in service.records() if r["public"]["effect"] == "deny" and r["public"]["rules"])
+    control = denied["opened"]["answer"]["violations"][0]["controls"][0]
+    listed = auditor.get("/v1/audit/records", params={"control": control, "limit": "100"}).json()["records"]
+    answer = auditor.post("/v1/audit/exports", json={"control": control})
+    state = finished(service, auditor, answer.headers["location"])
+    assert state["records"] == len(listed) < len(service.records())
+    done = governance("audit", "export", "--control", control, "--out", str(tmp_path / "typed"), home=service.home)
+    assert (done.returncode, f"{len(listed)} records in".encode() in done.stdout + done.stderr) == (0, True)
+    assert auditor.post("/v1/audit/exports", json={"control": "NO:1"}).status_code == 400
+
+
 @pytest.mark.parametrize(
     "body",
     [[], {"what": 1}, {"app": 1}, {"formats": "csv"}, {"formats": ["xml"]}, {"since": "soon"}, {"with_bundles": "yes"}],

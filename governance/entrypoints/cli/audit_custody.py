@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     Act = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 VERBS = frozenset({"hold", "erase", "prune", "rotate-key"})
-# Stores of the service that an erasure does not look into; each forgets, or is emptied, by itself.
-_BESIDE = (
-    "consents.db: consents that the person gave (governance consent list, withdraw)",
-    "the exchange's outbox (events.db): bodies of events and dead letters, until delivered or GOVERNANCE_EVENT_KEEP_DAYS",
-)
 _SCOPE = ("app", "tenant", "actor", "kind", "connector", "subject", "since", "until")
 
 
@@ -38,7 +33,7 @@ def add_verbs(verbs: Any) -> None:
     releasing = hold.add_parser("release")
     releasing.add_argument("hold")
     releasing.add_argument("--reason", required=True)
-    erase = verbs.add_parser("erase", help="destroy a person's key: what was sealed for them can never be read again")
+    erase = verbs.add_parser("erase", help="end a person's consents and waiting events, and destroy their key")
     erase.add_argument("subject")
     erase.add_argument("--reason", required=True, help="stays in the log: a request's number, not a name")
     erase.add_argument("--out", default="", metavar="FILE", help="the certificate; empty: standard output")
@@ -56,12 +51,13 @@ def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, s
         _list_holds(settings, stdout)
         return
     open_reader(settings).close()  # a home without a log is a typo, and no place to make one
+    if options.verb == "erase":
+        _erase(options, settings, stdout, stderr)
+        stderr.write(_withdraw(settings))
+        return
     with open_custody(settings) as act:
         if options.verb == "hold":
             _hold(act, options, stdout)
-        elif options.verb == "erase":
-            _erase(act, options, stdout, stderr)
-            stderr.write(_withdraw(settings))
         elif options.verb == "prune":
             _prune(act, options, settings, stdout)
             if not options.dry_run:
@@ -120,9 +116,27 @@ def _list_holds(settings: Settings, stdout: TextIO) -> None:
         )
 
 
-def _erase(act: Act, options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> None:
-    asked = _asked(options.reason)
-    done = act("erase", {**asked, "subject": options.subject, "beside": list(_BESIDE)})
+def _erase(options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO) -> None:
+    """Beside the log first: its certificate, which comes last, is only given where all of that has gone."""
+    from governance.erasure_wiring import opened_beside, said_of
+    from governance.log_wiring import open_custody, open_recorder
+    from governance.platform.erasure import erase, look
+
+    asked = {**_asked(options.reason), "subject": options.subject}
+    if not options.subject.strip():
+        raise CallerError("an erasure names a subject")
+    with opened_beside(settings) as parts:
+        found = look(parts, options.subject)
+        with open_custody(settings) as act:
+            act("erase", {**asked, "dry_run": True, "touches": {"app": found.apps, "tenant": found.tenants}})
+        with open_recorder(settings) as recorder:
+            gone = erase(parts, options.subject, asked["public"]["actor"], found, recorder.append)
+    if gone.consents or gone.events:
+        stderr.write(
+            f"{gone.consents} consents, and {gone.events} events with {gone.deliveries} deliveries, are gone\n"
+        )
+    with open_custody(settings) as act:
+        done = act("erase", {**asked, **said_of(settings, gone)})
     if options.out:
         with open(options.out, "x", encoding="utf-8") as file:
             file.write(done["certificate"])

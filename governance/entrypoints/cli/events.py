@@ -43,7 +43,9 @@ def _status(settings: Settings, stdout: TextIO) -> int:
         outbox.close()
     stdout.write(f"{counts['waiting']} deliveries wait, {counts['dead']} were given up\n")
     damaged = directory_of(settings).damaged()
-    stdout.writelines(f"{name} is damaged: its app gets and publishes nothing; deploy it anew\n" for name in damaged)
+    for name, is_kept in damaged.items():
+        events = "events for it wait" if is_kept else "NOBODY CAN PUBLISH, since what it subscribed to is lost"
+        stdout.write(f"{name} is damaged: its app may do nothing, {events}; deploy it anew\n")
     return 1 if damaged else 0
 
 

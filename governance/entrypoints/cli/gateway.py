@@ -212,10 +212,7 @@ def _state(settings: Settings) -> GatewayState:
     if not path:
         raise CallerError("no file is named", where="GOVERNANCE_GATEWAY", hint="deploy/README.md, Gateway")
     policy = json.loads(active_of(settings).compiled.data).get("platform", {})
-    try:
-        apps = directory_of(settings).apps()
-    except (OSError, ValueError) as error:
-        raise DependencyError("the record of an app is damaged", where="apps") from error
+    apps = directory_of(settings).apps()
     found = gateway_state(Sources(apps, KeyStore(state_of(settings)).all(), policy, read_file(path)))
     return found._replace(access_log=str(_recorded_log(settings))) if found.access_log == _AUDIT else found
 

@@ -35,6 +35,7 @@ from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer,
 from governance.entrypoints.http.worker import Worker, prepare_process
 from governance.errors import (
     CallerError,
+    Damaged,
     DependencyError,
     Forbidden,
     GovernanceError,
@@ -43,7 +44,6 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
-from governance.platform.candidate import candidate_metrics
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ async def _ready(worker: Worker, _call: Call, _: Identity) -> Answer:
     why = await worker.unready()
     if why:
         raise DependencyError(why, hint="nothing is allowed until it is back; GET /v1/status says more")
-    return json_answer({"status": "ready", "revision": worker.active.revision})
+    found = {"status": "ready", "revision": worker.active.revision, "damaged_apps": len(worker.directory.damaged())}
+    return json_answer(found)
 
 
 async def _metrics(worker: Worker, _call: Call, _: Identity) -> Answer:
-    text = worker.telemetry.text() + candidate_metrics(worker.settings.home)
-    return Answer(200, text.encode(), b"text/plain; version=0.0.4; charset=utf-8")
+    return Answer(200, worker.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def _openapi(_worker: Worker, _call: Call, _: Identity) -> Answer:
@@ -374,7 +374,7 @@ async def _refused(
 
 def _is_to_record(error: GovernanceError) -> bool:
     """Not what the line recorded itself, and nothing from outside: who has no key must not be able to fill the disk."""
-    return isinstance(error, CallerError | InternalError) and not isinstance(error, NotSignedIn)
+    return isinstance(error, CallerError | InternalError | Damaged) and not isinstance(error, NotSignedIn)
 
 
 def _identity(worker: Worker, route: Route, call: Call) -> Identity:

@@ -46,7 +46,7 @@ async def show(worker: Worker, call: Call, _identity: Identity) -> Answer:
 
 
 async def status(worker: Worker, _call: Call, _identity: Identity) -> Answer:
-    """OPA's `GET /v1/status`: bundles by name, each with its revision, its last successes and its last error."""
+    """OPA's `GET /v1/status`: bundles by name, each with its revision, its last successes and its last error; damaged apps."""
     found: dict[str, Any] = Shelf(worker.settings.home).status()
     why = await worker.unready()
     plugins: dict[str, Any] = {"bundle": {"state": "NOT_READY" if worker.serving.missing() else "OK"}}
@@ -56,7 +56,10 @@ async def status(worker: Worker, _call: Call, _identity: Identity) -> Answer:
     if worker.settings.text("candidate_bundle"):
         plugins["candidate"] = candidate_status(worker.settings.home)
     bundles = found.get("bundles", {})
-    result = {"labels": labels, "bundles": bundles, "plugins": plugins, "ready": not why, "reason": why}
+    result = {
+        "labels": labels, "bundles": bundles, "plugins": plugins, "ready": not why, "reason": why,
+        "damaged": [] if why else list(worker.directory.damaged()),
+    }  # fmt: skip
     return json_answer({"result": result})
 
 

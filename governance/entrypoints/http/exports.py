@@ -18,6 +18,7 @@ from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
 from governance.platform.export_jobs import DONE, QUEUED, Job, Jobs, job_id
 from governance.platform.export_records import entry_of_export
+from governance.policy.metadata import rules_of_control
 
 if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
@@ -32,9 +33,12 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def create(worker: Worker, call: Call, identity: Identity) -> Answer:
-    """`{app?, tenant?, …, formats?[], openings?[], pinned?[], with_bundles?}`: 202 and where to look; `Idempotency-Key`."""
+    """`{app?, tenant?, …, control?, formats?[], openings?[], pinned?[], with_bundles?}`: 202, `Idempotency-Key`."""
     raw = await call.read(worker.max_body, worker.body_timeout_s)
-    asked = _asked(read_json(decoded(raw or b"{}", "body", worker.max_body), "body", max_depth=worker.max_depth))
+    body = read_json(decoded(raw or b"{}", "body", worker.max_body), "body", max_depth=worker.max_depth)
+    asked = _asked(body)
+    if body.get("control"):
+        asked["filter"]["rules"] = list(rules_of_control(worker.active.rules.values(), body["control"]))
     if identity.tenant:
         if asked["filter"].get("tenant", "") not in {"", identity.tenant}:
             raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
@@ -98,9 +102,9 @@ def _asked(body: Json) -> Json:
         elif name == "with_bundles":
             if not isinstance(value, bool):
                 raise CallerError("has to be true or false", where=f"/{name}")
-        elif name not in _FILTERS:
+        elif name not in {*_FILTERS, "control"}:
             raise CallerError(
-                "not a member of an export", where=f"/{name[:40]}", hint=f"use {', '.join(_FILTERS)}, formats"
+                "not a member of an export", where=f"/{name[:40]}", hint=f"use {', '.join(_FILTERS)}, control, formats"
             )
         elif not isinstance(value, str):
             raise CallerError("has to be text", where=f"/{name}")

@@ -198,6 +198,13 @@ class Worker:
         """Whether a decision could be recorded now."""
         return not self._recorder.is_distrusted() and await self.client.is_reachable()
 
+    def metrics(self) -> str:
+        """Prometheus text of all workers, and how many apps' documents are damaged."""
+        from governance.platform.candidate import candidate_metrics
+
+        damaged = f"# TYPE governance_damaged_apps gauge\ngovernance_damaged_apps {len(self.directory.damaged())}\n"
+        return self.telemetry.text() + candidate_metrics(self.settings.home) + damaged
+
     async def unready(self) -> str:
         """Why this worker should not be asked; empty where it may be."""
         missing = self.serving.missing()

@@ -168,6 +168,8 @@ class EmbeddedSecrets:
             try:
                 self._path.chmod(0o600)
                 database.execute("PRAGMA synchronous = FULL")
+                # What is dropped is overwritten: sealed or not, it is nobody's any more.
+                database.execute("PRAGMA secure_delete = ON")
                 database.execute(_SCHEMA)
                 yield from database.execute(statement, values).fetchall()
             finally:

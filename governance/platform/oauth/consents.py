@@ -83,6 +83,9 @@ class Consents(Protocol):
     def withdraw(self, consent_id: str, by: str, now: str) -> Consent:
         """End a consent; one that has ended stays as it ended. Raises NotFound."""
 
+    def remove(self, consent_id: str) -> None:
+        """Forget a consent, so that nothing says who gave it; nothing where there is none."""
+
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """Consents, newest first; of one tenant, of one person."""
 
@@ -142,6 +145,12 @@ class SqliteConsents:
             raise NotFound(f"there is no consent {consent_id[:64]!r}", hint=NO_CONSENT)
         return found
 
+    def remove(self, consent_id: str) -> None:
+        """As the port says; the file is made anew, since pages keep shreds of rows that moved."""
+        self._change("DELETE FROM questions WHERE consent = ?", consent_id)
+        self._change("DELETE FROM consents WHERE id = ?", consent_id)
+        list(self._rows("VACUUM"))
+
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """As the port says."""
         rows = self._rows(
@@ -172,6 +181,7 @@ class SqliteConsents:
                 self._path.chmod(0o600)
                 # A withdrawal that a power cut takes back would let calls out again.
                 database.execute("PRAGMA synchronous = FULL")
+                database.execute("PRAGMA secure_delete = ON")
                 database.executescript(_SCHEMA)
                 yield from database.execute(statement, values).fetchall()
             finally:

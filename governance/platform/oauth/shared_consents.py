@@ -86,6 +86,10 @@ class SharedConsents:
             raise NotFound(f"there is no consent {consent_id[:64]!r}", hint=NO_CONSENT)
         return found
 
+    def remove(self, consent_id: str) -> None:
+        """As the port says; what the database's own log keeps of it is sealed."""
+        self._state.change(_place(consent_id), lambda _: None)
+
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """As the port says."""
         found = [self._known(name.rpartition("/")[2].removesuffix(".json")) for name in self._state.names(_FOLDER)]

@@ -7,7 +7,9 @@ import contextlib
 import csv
 import io
 import json
+import re
 import zipfile
+import zlib
 from contextlib import closing
 from xml.etree import ElementTree as ET
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from audit.errors import AuditError
 from audit.exports.package import FORMATS, Doing, Wanted, export
+from audit.exports.pdf_report import write as write_pdf
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
 from audit.exports.xlsx_view import write as write_xlsx
@@ -70,6 +73,22 @@ def everything(tmp_path_factory):
 
 def lines(path):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def pdf_text(raw: bytes) -> str:
+    """What a report's pages say: texts of their content streams (Tj), one space between."""
+    found = []
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", raw, re.DOTALL):
+        packed = stream.strip()
+        with contextlib.suppress(ValueError, zlib.error):
+            page = zlib.decompress(base64.a85decode(packed.removesuffix(b"~>")))
+            found += re.findall(rb"\(((?:[^()\\]|\\.)*)\) Tj", page, re.DOTALL)
+    text = b" ".join(re.sub(rb"\\([()\\])", rb"\1", one).strip() for one in found)
+    return " ".join(text.decode("cp1252").split())
 
 
 class TestViews:
@@ -127,10 +146,26 @@ class TestViews:
         assert rows == [4, 4, 2]
         assert [path.name for path in tmp_path.iterdir()] == ["b.xlsx"]
 
-    def test_the_report_is_a_pdf_and_the_same_records_give_the_same_bytes(self, everything, tmp_path):
+    def test_the_report_says_scope_totals_rules_samples_and_how_to_verify(self, everything):
         raw = (everything[0] / "report.pdf").read_bytes()
         assert raw.startswith(b"%PDF-")
         assert len(raw) < 50_000
+        said = pdf_text(raw)
+        for text in (
+            "asked for everything records 22 first 2026-03-01T10:00:00Z last 2026-03-09T10:00:00Z", "deny 20 allow 2",
+            "Rules that were not met, most often first CONN-001 20", "app0 7", "=evil() 1",
+            "Record 0, 2026-03-01T10:00:00Z, app0: =1+1",
+            "python verify.py THIS_PACKAGE --key", everything[1][:40],
+        ):  # fmt: skip
+            assert text in said, (text, said)
+
+    def test_the_same_records_give_the_same_report(self, everything, tmp_path):
+        records = [Record(b"", json.loads(line), {}) for line in lines_of(everything[0] / "records.jsonl")]
+        context = Context(everything[1], CREATED, {"app": "<b>x</b>"}, 22, lambda _: b"", {})
+        for name in ("one", "two"):
+            write_pdf(lambda: iter(records), tmp_path / name, context)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+        assert "asked for app < b > x < /b > records 22" in pdf_text((tmp_path / "one").read_bytes())
 
     def test_ocsf_events_are_of_their_classes(self, everything):
         events = lines(everything[0] / "ocsf.jsonl")
@@ -254,15 +289,15 @@ class TestInterrupted:
 
 @pytest.mark.slow
 def test_a_large_export_and_its_verification_need_little_memory(tmp_path):
-    from tests.benchmarks import exports as bench
+    from tests.benchmarks import evidence as bench
 
-    me = str(bench.ROOT / "tests" / "benchmarks" / "exports.py")
-    bench.step(me, "--write", str(tmp_path / "home"), "150000")
-    records, *_, memory = bench.step(me, "--export", str(tmp_path / "home"), str(tmp_path / "out"), "csv", "parquet")
-    assert (int(records), memory < 80) == (147_000, True)
-    told, *_, memory = bench.step(str(tmp_path / "out" / "verify.py"), str(tmp_path / "out"))
-    assert "VERIFIED: 147000 records" in told
-    assert memory < 64
+    me, home, out = bench.__file__, tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    bench.step(me, "--step", "write", str(home), "20000")
+    exported = bench.step(me, "--step", "export", str(home), str(out), "csv")
+    assert (exported.said, exported.mib < 80) == ("19600", True)
+    verified = bench.step(str(out / "verify.py"), str(out))
+    assert ("VERIFIED: 19600 records" in verified.said, verified.mib < 64) == (True, True)
 
 
 class Nodes:

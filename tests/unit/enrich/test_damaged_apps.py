@@ -9,6 +9,7 @@ import pytest
 
 from governance.enrich.apps import AppDirectory
 from governance.entrypoints.cli import events
+from governance.errors import Damaged
 from governance.state.files import FileState
 
 
@@ -21,11 +22,13 @@ def test_a_damaged_app_gets_nothing_and_the_others_go_on(tmp_path, monkeypatch, 
     (folder / "menu.json").write_text(text, encoding="utf-8")
     directory = AppDirectory(FileState(tmp_path))
     assert directory.specs() == [("lunch", {"tenant": "t"})]
-    assert directory.damaged() == ["apps/menu.json"]
+    assert directory.damaged() == {"apps/menu.json": False}
+    with pytest.raises(Damaged, match=r"apps/menu\.json"):
+        directory.subscribers()
     monkeypatch.setenv("GOVERNANCE_HOME", str(tmp_path))
     said = io.StringIO()
     assert events.run(["status"], io.StringIO(), said, io.StringIO()) == 1
-    assert "apps/menu.json is damaged" in said.getvalue()
+    assert "apps/menu.json is damaged: its app may do nothing, NOBODY CAN PUBLISH" in said.getvalue()
     (folder / "menu.json").write_text(json.dumps(whole), encoding="utf-8")
-    assert directory.damaged() == []
+    assert directory.damaged() == {}
     assert len(directory.specs()) == 2

@@ -96,7 +96,7 @@ class World:
         self.directory: AppDirectory = directory_of(self.settings)
         made = exchange_of(self.settings, self.line, self.directory)
         clock = lambda: self.now  # noqa: E731
-        self.publisher = Publisher(self.line, made.outbox, self.directory.specs, clock)
+        self.publisher = Publisher(self.line, made.outbox, self.directory.subscribers, clock)
         parts = made.deliverer._parts._replace(clock=clock, chance=lambda: 1.0)
         self.exchange = made._replace(
             publisher=self.publisher,

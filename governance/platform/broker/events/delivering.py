@@ -143,6 +143,7 @@ class Deliverer:
     async def fetch(self, app: str, subscription: str, most: int) -> list[Handed]:
         """What waits for a subscription, decided and masked; each is the caller's until its lease ends, or `settle`."""
         parts = self._parts
+        row = named(parts.spec_of(app), "subscribes", subscription) or {}
         claimed = await asyncio.to_thread(
             parts.outbox.claim,
             parts.clock(),
@@ -153,7 +154,6 @@ class Deliverer:
         )
         handed = []
         for one in claimed:
-            row = named(parts.spec_of(app), "subscribes", subscription) or {}
             if "deliver" in row:
                 await asyncio.to_thread(parts.outbox.turned, one.number, one.lease, is_pushed=True)
                 continue
@@ -175,7 +175,11 @@ class Deliverer:
         return await self._failed((int(number), lease), of, reason)
 
     async def _pushed(self, one: Delivery) -> None:
-        row = named(self._parts.spec_of(one.app), "subscribes", one.subscription) or {}
+        try:
+            row = named(self._parts.spec_of(one.app), "subscribes", one.subscription) or {}
+        except GovernanceError as error:
+            await self._retried(one, error)
+            return
         if row and "deliver" not in row:
             await asyncio.to_thread(self._parts.outbox.turned, one.number, one.lease, is_pushed=False)
             return
@@ -236,6 +240,8 @@ class Deliverer:
         row = named(spec, "subscribes", one.subscription) or {}
         source = _source(event, f"subscription:{one.app}/{one.subscription}")
         publisher = event.source.split("/")[2]
+        # Where either app cannot be read, a decision would be a no for good; this comes again.
+        self._parts.spec_of(publisher)
         destination = {"app": one.app, "subscription": one.subscription}
         tenant = str(event.extensions.get("tenantid", ""))
         request = flows.to_subscriber(publisher, tenant, event, destination, str(row.get("purpose", "")), source)

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import NotFound
+from governance.platform.broker.events.outbox_rows import Ended, Kept, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,19 +79,6 @@ class Delivery(NamedTuple):
     id: str
     body: str
     accepted: float
-
-
-class Ended(NamedTuple):
-    """A delivery that age ends, whoever it was for."""
-
-    change: str
-    """`given_up`: it becomes a dead letter; `deleted`: a dead letter is forgotten."""
-    delivery: int
-    app: str
-    subscription: str
-    source: str
-    id: str
-    reason: str
 
 
 class Outbox:
@@ -312,6 +300,33 @@ class Outbox:
                         "WHERE number = ? AND state = 'waiting' AND leased_until <= ?",
                         (_UNFETCHED, now, number, now),
                     )
+
+    def kept(self, after: int, most: int) -> list[Kept]:
+        """Events behind `after` (their `seq`) with what is left of their deliveries, oldest first."""
+        with self._store.transaction(is_reading=True) as execute:
+            rows = execute("SELECT seq, source, id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, most))
+            found = {seq: Kept(seq, source, event_id, body, []) for seq, source, event_id, body in rows}
+            if found:
+                for seq, *left in execute(
+                    "SELECT seq, number, app, subscription, reason FROM deliveries WHERE seq BETWEEN ? AND ?",
+                    (min(found), max(found)),
+                ):
+                    found[seq].deliveries.append(Left(*left))
+        return list(found.values())
+
+    def forget(self, seq: int, *, is_named: bool) -> None:
+        """End every delivery of an event and keep nothing of what it said; `is_named`: nor its id, so that it may come anew."""
+        with self._store.transaction() as execute:
+            for place in execute("DELETE FROM deliveries WHERE seq = ? RETURNING app, subscription, ordering", (seq,)):
+                self._promote(execute, (place[0], place[1], place[2]))
+            if is_named:
+                execute("DELETE FROM events WHERE seq = ?", (seq,))
+            else:
+                execute("UPDATE events SET body = '' WHERE seq = ?", (seq,))
+
+    def scrub(self) -> None:
+        """Leave no copy of what was taken away, as far as the database lets us."""
+        self._store.scrub()
 
     def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
         """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""

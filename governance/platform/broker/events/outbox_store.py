@@ -58,6 +58,9 @@ class Store(Protocol):
     def hold(self, execute: Execute, place: tuple[str, str, str]) -> None:
         """Until the end of the transaction nobody else changes who is the head of a key."""
 
+    def scrub(self) -> None:
+        """Leave no copy of what was taken away, as far as the database lets us. Raises DependencyError."""
+
     def close(self) -> None:
         """Let go."""
 
@@ -90,6 +93,23 @@ class SqliteStore:
 
     def hold(self, execute: Execute, place: tuple[str, str, str]) -> None:
         """Nothing to do: there is one writer."""
+
+    def scrub(self) -> None:
+        """Make the file anew, since pages keep shreds of rows that moved, and empty the write-ahead log."""
+        with self._lock:
+            try:
+                database = self._open()
+                database.execute("VACUUM")
+                is_read, *_ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise _unusable(error, str(self._path)) from error
+            if is_read:
+                raise DependencyError(
+                    "a reader keeps the write-ahead log from being emptied",
+                    where=str(self._path),
+                    hint="run this again",
+                )
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,6 +165,20 @@ class PostgresStore:
         """An advisory lock on the key; deliveries of one event take theirs in one order, so none wait for each other."""
         if place[2]:
             execute("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", ("\x1f".join(place),))
+
+    def scrub(self) -> None:
+        """Have the server write the tables anew. Its write-ahead log keeps copies until it reuses the segments."""
+        from audit.postgres import failing
+
+        with self._lock:
+            try:
+                with failing("does not free what was taken away"):
+                    connection = self._open()
+                    for table in ("events", "deliveries"):
+                        connection.execute(f"VACUUM FULL {table}".encode())
+            except AuditError as error:
+                self._drop()
+                raise _unusable(error, "GOVERNANCE_DATABASE") from error
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enforce import masked_payload
 from governance.enrich.events.declared import published, subscriptions
-from governance.errors import CallerError
+from governance.errors import CallerError, Damaged, DependencyError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.platform.broker.events.flows import to_exchange
@@ -38,6 +38,12 @@ class Conflict(CallerError):
 
     code = "conflict"
     status = 409
+
+
+class SubscribersUnknown(DependencyError):
+    """What some app subscribed to can be read nowhere any more, so an event would miss it for good."""
+
+    code = "subscribers_unknown"
 
 
 class Published(NamedTuple):
@@ -72,7 +78,7 @@ class Publisher:
         specs: Callable[[], Sequence[tuple[str, Json]]],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`specs`: (name, spec of the last allowed deploy) of every app."""
+        """`specs`: (name, spec of the last allowed deploy) of every app. Raises Damaged where one cannot be known."""
         self._line = line
         self._outbox = outbox
         self._specs = specs
@@ -88,7 +94,7 @@ class Publisher:
         known = await asyncio.to_thread(self._outbox.known, event.source, event.id)
         if known is not None:
             return _again(known, digest)
-        specs = dict(self._specs())
+        specs = await self._known(source, digest)
         spec = specs.get(app, {})
         request = to_exchange(app, str(spec.get("tenant", "")), event, _purpose(spec, event.type), source)
         decision = await self._line.adecide(request)
@@ -112,6 +118,17 @@ class Publisher:
             if known is not None:
                 return _again(known, digest)
         return Published(decision, decision.decision_id, len(targets))
+
+    async def _known(self, source: Source, digest: str) -> dict[str, Json]:
+        """Specs of all apps. Where one is lost the publisher keeps its event, and tries again: nothing misses a subscriber."""
+        try:
+            return dict(self._specs())
+        except Damaged as error:
+            unknown = SubscribersUnknown(
+                "what this app subscribed to cannot be read", where=error.where, hint=error.hint
+            )
+            await self._line.arefuse(source, unknown, digest)
+            raise unknown from error
 
 
 def source_of(app: str) -> str:
