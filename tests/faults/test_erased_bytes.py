@@ -37,7 +37,6 @@ ORIGIN = "log.example/erased"
 NOW = "2026-06-01T00:00:00Z"
 NAME, VALUE = "Canary-Trillian-5150", "Canary-Heart-of-Gold-2718"
 
-pytestmark = needs_postgres
 TARGETS = [Target("canteen", "on-lunch", is_pushed=False), Target("lunch", "own", is_pushed=False)]
 
 
