@@ -44,6 +44,4 @@ _named := {account |
 	not account in {"", null}
 }
 
-_accounts := _named if count(_named) > 0
-
-_accounts := {"default"} if count(_named) == 0
+_accounts := _named | {"default" | count(_named) == 0}

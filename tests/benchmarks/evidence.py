@@ -155,13 +155,15 @@ def do_copy(package: Path, place: Path) -> None:
 
 
 def step(*argv: str) -> Step:
+    # Not `ru_maxrss`: it begins with the memory of the process that this one was forked from.
     started = time.perf_counter()
     code = (
         "import resource, runpy, sys; sys.argv = sys.argv[1:]\n"
         "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "finally:\n"
         "  u = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "  sys.stderr.write(f'\\n{u.ru_utime + u.ru_stime} {u.ru_maxrss / 1024}')"
+        "  kib = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
+        "  sys.stderr.write(f'\\n{u.ru_utime + u.ru_stime} {int(kib) / 1024}')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *argv], capture_output=True, text=True, cwd=ROOT,
