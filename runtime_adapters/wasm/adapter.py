@@ -131,6 +131,7 @@ class WasmInstance:
         self._usage = Usage(
             used.calls + 1, used.fuel + run.fuel_used, used.cpu_ms + run.cpu_ms, max(used.memory_peak_mib, run.memory_mib),
             used.egress_calls + run.egress_calls, used.egress_bytes + run.egress_bytes,
+            used.memory_mib_s + run.memory_mib * run.wall_s,
         )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Run:
         self.stopped_by: BaseException | None = None
         """What a host function ended the guest with."""
         self.fuel_used = self.egress_calls = self.egress_bytes = 0
-        self.cpu_ms = self.memory_mib = 0.0
+        self.cpu_ms = self.memory_mib = self.wall_s = 0.0
 
     def enter(self, store: Any, code: Any) -> bytes:
         """Instantiate, call, and say what was answered."""
@@ -59,7 +59,7 @@ class Run:
         fuel = store.get_fuel()
         inside = host().inside
         outer, inside.run = inside.run, self
-        started = time.thread_time()
+        begun, started = time.monotonic(), time.thread_time()
         try:
             output = self.enter(store, code)
             status, detail = "done", ""
@@ -71,6 +71,7 @@ class Run:
             status, detail = "broker", type(error).__name__
         finally:
             inside.run = outer
+        self.wall_s = time.monotonic() - begun
         self.cpu_ms = (time.thread_time() - started) * 1000
         self.fuel_used = fuel - store.get_fuel()
         if isinstance(self.stopped_by, (KeyboardInterrupt, SystemExit)):
