@@ -42,6 +42,8 @@ def plan_of(request: Request, decision: Decision) -> RuntimePlan:
         runtime_class=classes[0],
         caps=_tightest(caps),
         egress_allow=tuple(sorted(hosts)),
+        clock=_one(decision, "clock"),
+        randomness=_one(decision, "randomness"),
     )
 
 
@@ -72,6 +74,14 @@ def _must_be_allowed(decision: Decision) -> None:
         raise InternalError(
             f"decision {decision.decision_id} is {decision.effect}: there is nothing to enforce but the no"
         )
+
+
+def _one(decision: Decision, kind: str) -> str:
+    """What the policy says of a clock or of randomness; of several the one that shows less of this host."""
+    found = {str(o.value) for o in decision.obligations if o.type == kind}
+    if not found:
+        raise InternalError(f"decision {decision.decision_id} says nothing of the {kind}", hint=f"obligation {kind}")
+    return max(found, key=lambda value: (value != "real", value != "coarse", value))
 
 
 def _tightest(caps: Iterable[Json]) -> Caps:

@@ -29,3 +29,7 @@ class RuntimePlan(NamedTuple):
     caps: Caps
     egress_allow: tuple[str, ...]
     """Host names the instance may reach through the broker; empty means no network at all."""
+    clock: str = "real"
+    """real | coarse | the one instant (RFC 3339) that a guest sees"""
+    randomness: str = "real"
+    """real | seeded"""

@@ -72,6 +72,8 @@ class Usage(NamedTuple):
     memory_peak_mib: float
     egress_calls: int
     egress_bytes: int
+    memory_mib_s: float = 0.0
+    """MiB times seconds, where the adapter can tell them."""
 
 
 class Outcome(NamedTuple):

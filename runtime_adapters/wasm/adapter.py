@@ -21,10 +21,11 @@ from runtime_adapters.port import (
     Usage,
 )
 from runtime_adapters.wasm.compiling import LARGEST_MODULE, CodeCache, is_component
-from runtime_adapters.wasm.component import ComponentRun, check_component, linked
-from runtime_adapters.wasm.engine import LARGEST_MEMORY_MIB, component_from, host, module_from, put_request, version
-from runtime_adapters.wasm.imports import Calls, check_imports, linker_for
-from runtime_adapters.wasm.run import LONGEST_OUTPUT, Run
+from runtime_adapters.wasm.component import ComponentRun, check_component, linked_component
+from runtime_adapters.wasm.engine import LARGEST_MEMORY_MIB, component_from, host, module_from, version
+from runtime_adapters.wasm.imports import check_imports, linked_module
+from runtime_adapters.wasm.run import Run
+from runtime_adapters.wasm.senses import check_senses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from runtime_adapters.plan import RuntimePlan
     from runtime_adapters.port import Broker
+
+    _Run = Callable[[RuntimePlan, Broker, bytes], Run]
 
 _PROBE = b"\0asm\1\0\0\0"
 
@@ -60,33 +63,30 @@ class WasmAdapter:
             raise RuntimeRefusal(f"memory of {plan.caps.memory_mib} MiB; this host gives 1 to {LARGEST_MEMORY_MIB}")
         if plan.caps.timeout_ms <= 0 or plan.caps.cpu <= 0:
             raise RuntimeRefusal("the caps timeoutMs and cpu have to be above zero")
+        check_senses(plan)
         raw = _read(artifact)
         code = self._cache.compiled(raw)
         if is_component(raw):
             component = component_from(code)
             check_component(component)
-            return PreparedModule(plan, artifact, component, is_component=True)
+            return PreparedModule(plan, artifact, linked_component(component), ComponentRun)
         module = module_from(code)
         check_imports(module)
-        return PreparedModule(plan, artifact, module, is_component=False)
+        return PreparedModule(plan, artifact, linked_module(module), _ModuleRun)
 
 
 class PreparedModule:
     """One checked module or component under one plan."""
 
-    def __init__(self, plan: RuntimePlan, artifact: Artifact, code: Any, *, is_component: bool) -> None:
+    def __init__(self, plan: RuntimePlan, artifact: Artifact, code: Any, run: _Run) -> None:
         self._plan = plan
         self._artifact = artifact
         self._code = code
-        self._is_component = is_component
+        self._run = run
 
     def start(self, broker: Broker) -> WasmInstance:
         """An instance; memory is taken only while a call runs."""
-        calls = Calls()
-        if self._is_component:
-            return WasmInstance(self._plan, broker, calls, linked(self._code, calls), ComponentRun)
-        prepared = linker_for(host().engine, calls).instantiate_pre(self._code)
-        return WasmInstance(self._plan, broker, calls, prepared, _ModuleRun)
+        return WasmInstance(self._plan, broker, self._code, self._run)
 
     def attest(self) -> Attestation:
         """The module's digest as it was compared before compiling."""
@@ -100,18 +100,10 @@ class PreparedModule:
 class WasmInstance:
     """Calls of one app, one after the other."""
 
-    def __init__(
-        self,
-        plan: RuntimePlan,
-        broker: Broker,
-        calls: Calls,
-        prepared: Any,
-        run: Callable[[RuntimePlan, Broker, bytes], Run],
-    ) -> None:
+    def __init__(self, plan: RuntimePlan, broker: Broker, code: Any, run: _Run) -> None:
         self._plan = plan
         self._broker = broker
-        self._calls = calls
-        self._prepared = prepared
+        self._code = code
         self._run = run
         self._usage = Usage(0, 0, 0.0, 0.0, 0, 0)
         self._is_stopped = False
@@ -121,12 +113,8 @@ class WasmInstance:
         if self._is_stopped:
             return Outcome("exit", b"", "", "the instance was stopped")
         run = self._run(self._plan, self._broker, request)
-        self._calls.current = run
-        try:
-            with host().ticker:
-                outcome = run.outcome(self._prepared)
-        finally:
-            self._calls.current = None
+        with host().ticker:
+            outcome = run.outcome(self._code)
         self._add(run)
         return outcome
 
@@ -143,6 +131,7 @@ class WasmInstance:
         self._usage = Usage(
             used.calls + 1, used.fuel + run.fuel_used, used.cpu_ms + run.cpu_ms, max(used.memory_peak_mib, run.memory_mib),
             used.egress_calls + run.egress_calls, used.egress_bytes + run.egress_bytes,
+            used.memory_mib_s + run.memory_mib * run.wall_s,
         )  # fmt: skip
 
 
@@ -151,35 +140,27 @@ class _ModuleRun(Run):
 
     def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
         super().__init__(plan, broker)
-        self._request = request
-        self._out = bytearray()
+        self._request = memoryview(request)
 
-    def enter(self, store: Any, prepared: Any) -> bytes:
+    def enter(self, store: Any, code: Any) -> bytes:
         """An exit with code 0 is an end like any other."""
         import wasmtime
 
-        wasi = wasmtime.WasiConfig()
-        put_request(wasi, self._request)
-        wasi.stdout_custom = self._write_out
-        wasi.stderr_custom = self.write_log
-        store.set_wasi(wasi)
-        exports = prepared.instantiate(store).exports(store)
+        exports = code.instantiate(store).exports(store)
         try:
             exports["_start"](store)
-        except wasmtime.ExitTrap as exit_:
-            if exit_.code != 0:
+        except (wasmtime.Trap, wasmtime.WasmtimeError):
+            if self.exit_code != 0:
                 raise
         finally:
             memory = exports.get("memory")
             self.memory_mib = memory.data_len(store) / (1 << 20) if isinstance(memory, wasmtime.Memory) else 0.0
-        return bytes(self._out)
+        return bytes(self._output)
 
-    def _write_out(self, data: bytes) -> int | None:
-        if len(self._out) + len(data) > LONGEST_OUTPUT:
-            self._is_output_too_large = True
-            return -1
-        self._out += data
-        return None
+    def take_input(self, most: int) -> memoryview:
+        """The next piece of the request; nothing at its end."""
+        taken, self._request = self._request[:most], self._request[most:]
+        return taken
 
 
 def _read(artifact: Artifact) -> bytes:

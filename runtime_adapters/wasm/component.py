@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from runtime_adapters.plan import RuntimePlan
     from runtime_adapters.port import Broker
-    from runtime_adapters.wasm.imports import Calls
+    from runtime_adapters.wasm.doors import Inside
 
 PACKAGE, VERSION = "microapp:host", "1.0.0"
 _TYPES = "types"
@@ -86,10 +86,11 @@ def _is_answer(kind: Any) -> bool:
     )
 
 
-def linked(component: Any, calls: Calls) -> tuple[Any, Any]:
-    """The component, and a linker that leads what it imports to `calls`."""
+def linked_component(component: Any) -> tuple[Any, Any]:
+    """The component, and a linker that leads what it imports to the run that its thread is inside of."""
     import wasmtime.component as parts
 
+    inside = host().inside
     linker = parts.Linker(host().engine)
     doors: dict[str, dict[str, Callable[..., bytes | None]]] = {
         "connector": {"call": _connector_call},
@@ -100,25 +101,23 @@ def linked(component: Any, calls: Calls) -> tuple[Any, Any]:
         },
     }
     with linker.root() as root:
-        root.add_func("log", lambda _store, text: calls.current.write_log(text.encode() + b"\n"))
+        root.add_func("log", lambda _store, text: inside.run.write_log(text.encode() + b"\n"))
         with root.add_instance(f"{PACKAGE}/{_TYPES}@{VERSION}"):
             pass
         for interface, functions in doors.items():
             with root.add_instance(f"{PACKAGE}/{interface}@{VERSION}") as instance:
                 for name, request in functions.items():
-                    instance.add_func(name, _asking(calls, request))
+                    instance.add_func(name, _asking(inside, request))
     return linker, component
 
 
-def _asking(calls: Calls, request: Callable[..., bytes | None]) -> Callable[..., Any]:
+def _asking(inside: Inside, request: Callable[..., bytes | None]) -> Callable[..., Any]:
     """The host's end of one function: texts in, the broker's answer or its refusal out."""
 
     def ask(_store: Any, *texts: str) -> Any:
         try:
             raw = request(*texts)
-            answer = (
-                abi.refusal("bad_request", "not JSON as it is asked for") if raw is None else calls.current.ask(raw)
-            )
+            answer = abi.refusal("bad_request", "not JSON as it is asked for") if raw is None else inside.run.ask(raw)
             return _heard(json.loads(answer))
         except Exception as error:  # noqa: BLE001  an exception here may surface in another app's call
             return _refused("broker_failed", type(error).__name__)
@@ -180,9 +179,9 @@ class ComponentRun(Run):
         super().__init__(plan, broker)
         self._request = request
 
-    def enter(self, store: Any, prepared: Any) -> bytes:
+    def enter(self, store: Any, code: Any) -> bytes:
         """The request has to be UTF-8."""
-        linker, component = prepared
+        linker, component = code
         request = self._request.decode()
         self.memory_mib = float(self._plan.caps.memory_mib)
         instance = linker.instantiate(store, component)

@@ -1,38 +1,27 @@
-"""What a module may import, and what it finds there.
-
-WASI preview 1 as wasmtime has it, with no folder opened, no variable set and no argument given, so that files, sockets and
-environment are empty; and `microapp_v1.call`, the only way out. A module that imports anything else is not started.
+"""What a module may import: preview 1 as `preview1` has it, and `microapp_v1.call`, the only way out.
 
     call(request: i32, length: i32, answer: i32, capacity: i32) -> i32
 
 hands over `length` bytes of JSON (see `abi`) and has the answer's bytes put at `answer`; the result is the answer's
-length, also where `capacity` is less, and then nothing was put there. Waiting (`poll_oneoff`) is not possible: the engine
-cannot interrupt a host that sleeps for its guest.
+length, also where `capacity` is less, and then nothing was put there. A module that imports anything else is not started.
 """
 
 from __future__ import annotations
 
+import atexit
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from runtime_adapters import abi
 from runtime_adapters.port import BadArtifact
+from runtime_adapters.wasm.doors import Doors, part
+from runtime_adapters.wasm.engine import host
+from runtime_adapters.wasm.preview1 import NAMES, WASI, add_preview1
 
 if TYPE_CHECKING:
-    import wasmtime
+    from runtime_adapters.wasm.doors import Guest
 
-WASI, OURS = "wasi_snapshot_preview1", "microapp_v1"
-_ENOSYS = 52
-# Preview 1 without sockets; `poll_oneoff` is there and says that it is not.
-_WASI_CALLS = frozenset(
-    """
-    args_get args_sizes_get environ_get environ_sizes_get clock_res_get clock_time_get fd_advise fd_allocate fd_close
-    fd_datasync fd_fdstat_get fd_fdstat_set_flags fd_fdstat_set_rights fd_filestat_get fd_filestat_set_size
-    fd_filestat_set_times fd_pread fd_prestat_get fd_prestat_dir_name fd_pwrite fd_read fd_readdir fd_renumber fd_seek
-    fd_sync fd_tell fd_write path_create_directory path_filestat_get path_filestat_set_times path_link path_open
-    path_readlink path_remove_directory path_rename path_symlink path_unlink_file poll_oneoff proc_exit random_get
-    sched_yield
-    """.split()  # noqa: SIM905  a list of forty quoted names says less
-)
+OURS = "microapp_v1"
 
 
 def check_imports(module: Any) -> None:
@@ -41,7 +30,7 @@ def check_imports(module: Any) -> None:
 
     for wanted in module.imports:
         name = f"{wanted.module}.{wanted.name}"
-        is_known = (wanted.module == WASI and wanted.name in _WASI_CALLS) or name == f"{OURS}.call"
+        is_known = (wanted.module == WASI and wanted.name in NAMES) or name == f"{OURS}.call"
         if not is_known or not isinstance(wanted.type, wasmtime.FuncType):
             raise BadArtifact(f"the module imports {name[:80]}, which nothing here provides")
     exported = {export.name: export.type for export in module.exports}
@@ -49,40 +38,33 @@ def check_imports(module: Any) -> None:
         raise BadArtifact("the module exports no function `_start`; build it as a WASI command")
 
 
-def linker_for(engine: wasmtime.Engine, calls: Calls) -> wasmtime.Linker:
-    """Everything in `check_imports`, with the way out going to `calls`."""
+@cache
+def doors() -> Doors:
+    """Everything in `check_imports`, once a process: whose call it is stands with the thread."""
+    made = Doors(host().engine, host().inside)
+    add_preview1(made)
+    made.add(OURS, "call", "iiii", _call)
+    atexit.register(made.linker.close)  # at the very end the binding has lost what it would close it with
+    return made
+
+
+def linked_module(module: Any) -> Any:
+    """The module with what it imports. Raises BadArtifact where it imports a function in another form."""
     import wasmtime
 
-    i32 = wasmtime.ValType.i32()
-    linker = wasmtime.Linker(engine)
-    linker.allow_shadowing = True
-    linker.define_wasi()
-    linker.define_func(WASI, "poll_oneoff", wasmtime.FuncType([i32] * 4, [i32]), lambda *_: _ENOSYS)
-    linker.define_func(OURS, "call", wasmtime.FuncType([i32] * 4, [i32]), calls.take, access_caller=True)
-    return linker
+    try:
+        return doors().linker.instantiate_pre(module)
+    except wasmtime.WasmtimeError as error:
+        raise BadArtifact(f"the module does not link: {' '.join(str(error).split())[:300]}") from error
 
 
-class Calls:
-    """The host's end of `microapp_v1.call`. One guest at a time is inside: `current` is whose call it is."""
-
-    def __init__(self) -> None:
-        self.current: Any = None
-
-    def take(self, caller: Any, start: int, length: int, answer: int, capacity: int) -> int:
-        """Read the guest's memory, ask, write back. Places outside its memory end the guest."""
-        memory = caller.get("memory")
-        size = memory.data_len(caller) if memory is not None else 0
-        start, length, answer, capacity = (number & 0xFFFFFFFF for number in (start, length, answer, capacity))
-        if start + length > size or answer + capacity > size:
-            raise OutOfBounds("a host call points outside the module's memory")
-        if length > abi.LONGEST_REQUEST:
-            raw = abi.refusal("too_large", f"a request of {length} bytes; at most {abi.LONGEST_REQUEST}")
-        else:
-            raw = self.current.ask(bytes(memory.read(caller, start, start + length)))
-        if len(raw) <= capacity:
-            memory.write(caller, raw, answer)
-        return len(raw)
-
-
-class OutOfBounds(Exception):
-    """Raised through the guest, which ends with it."""
+def _call(guest: Guest, start: int, length: int, answer: int, capacity: int) -> int:
+    """Read the guest's memory, ask, write back. Places outside its memory end the guest."""
+    asked, place = part(guest.memory, start, length), part(guest.memory, answer, capacity)
+    if length > abi.LONGEST_REQUEST:
+        raw = abi.refusal("too_large", f"a request of {length} bytes; at most {abi.LONGEST_REQUEST}")
+    else:
+        raw = guest.run.ask(bytes(asked))
+    if len(raw) <= capacity:
+        place[: len(raw)] = raw
+    return len(raw)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import abi
 from runtime_adapters.port import Outcome
+from runtime_adapters.wasm.doors import Stopped
 from runtime_adapters.wasm.engine import TICK_MS, host
+from runtime_adapters.wasm.senses import Senses
 
 if TYPE_CHECKING:
     from runtime_adapters.plan import RuntimePlan
@@ -36,38 +38,44 @@ class Run:
         self._broker = broker
         self._deadline = time.monotonic() + plan.caps.timeout_ms / 1000
         self._log = bytearray()
+        self._output = bytearray()
         self._is_output_too_large = False
+        self.senses = Senses(plan)
+        self.exit_code: int | None = None
+        self.stopped_by: BaseException | None = None
+        """What a host function ended the guest with."""
         self.fuel_used = self.egress_calls = self.egress_bytes = 0
-        self.cpu_ms = self.memory_mib = 0.0
+        self.cpu_ms = self.memory_mib = self.wall_s = 0.0
 
-    def enter(self, store: Any, prepared: Any) -> bytes:
+    def enter(self, store: Any, code: Any) -> bytes:
         """Instantiate, call, and say what was answered."""
         raise NotImplementedError
 
-    def outcome(self, prepared: Any) -> Outcome:
+    def outcome(self, code: Any) -> Outcome:
         """Run to its end, or to the first limit."""
         import wasmtime
 
-        from runtime_adapters.wasm.imports import OutOfBounds
-
         store, output = self._store(), b""
         fuel = store.get_fuel()
-        started = time.thread_time()
+        inside = host().inside
+        outer, inside.run = inside.run, self
+        begun, started = time.monotonic(), time.thread_time()
         try:
-            output = self.enter(store, prepared)
+            output = self.enter(store, code)
             status, detail = "done", ""
-        except wasmtime.ExitTrap as exit_:
-            status, detail = "exit", f"the app ended with code {exit_.code}"
-        except wasmtime.Trap as trap:
-            status, detail = self._trapped(trap)
-        except (wasmtime.WasmtimeError, OutOfBounds) as error:
-            status, detail = self._failed(error)
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            status, detail = self._ended(error)
         except UnicodeDecodeError:
             status, detail = "trap", "the request is not UTF-8, and a component takes text"
         except Exception as error:  # noqa: BLE001  our own end of a host call broke: the guest ends, the host does not
             status, detail = "broker", type(error).__name__
+        finally:
+            inside.run = outer
+        self.wall_s = time.monotonic() - begun
         self.cpu_ms = (time.thread_time() - started) * 1000
         self.fuel_used = fuel - store.get_fuel()
+        if isinstance(self.stopped_by, (KeyboardInterrupt, SystemExit)):
+            raise self.stopped_by
         if self._is_output_too_large or len(output) > LONGEST_OUTPUT:
             status, detail = "output", f"more than {LONGEST_OUTPUT} bytes of answer"
         return Outcome(status, output if status == "done" else b"", self._logged(), detail)
@@ -93,9 +101,16 @@ class Run:
             return abi.refusal("too_large", "the answer is larger than an app may receive")
         return answer
 
-    def write_log(self, data: bytes) -> None:
+    def write_log(self, data: bytes | memoryview) -> None:
         """Keep what there is room for."""
         self._log += data[: max(0, LONGEST_LOG - len(self._log))]
+
+    def write_output(self, data: bytes | memoryview) -> None:
+        """A piece of the answer. Raises Stopped at its cap."""
+        if len(self._output) + len(data) > LONGEST_OUTPUT:
+            self._is_output_too_large = True
+            raise Stopped("the answer is too long")
+        self._output += data
 
     def _store(self) -> Any:
         import wasmtime
@@ -112,6 +127,16 @@ class Run:
 
     def _logged(self) -> str:
         return self._log.decode("utf-8", "replace")
+
+    def _ended(self, error: Exception) -> tuple[str, str]:
+        import wasmtime
+
+        if self.exit_code is not None:
+            return "exit", f"the app ended with code {self.exit_code}"
+        if self.stopped_by is not None:
+            is_ours = isinstance(self.stopped_by, Stopped)
+            return ("trap", str(self.stopped_by)) if is_ours else ("broker", type(self.stopped_by).__name__)
+        return self._trapped(error) if isinstance(error, wasmtime.Trap) else self._failed(error)
 
     def _trapped(self, trap: Any) -> tuple[str, str]:
         import wasmtime

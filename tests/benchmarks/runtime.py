@@ -5,7 +5,11 @@
 Plain is what one writes with wasmtime-py and no limits: a store, WASI with the request in a file and the answer caught,
 instantiate, call. Governed is `WasmInstance.call`: the same with fuel, epochs, caps and memory given back. Both sides run the
 same module on the same request by turns; a row is the median of the rounds' ratios, with the smallest and the largest. The
-decision and its record are not in these rows: they are made once a start.
+decision is in none of these rows, since it is made once a start. "With the audit" each call has a durable record of its own,
+and as many wait for one at a time as do in a busy service.
+
+The last row is a tenant that calls once at a time while another keeps every place of its queue full, against the same without
+the other, by turns: the wait from asking to the answer.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import hashlib
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,20 +29,31 @@ sys.path.insert(0, str(ROOT))
 
 import wasmtime  # noqa: E402
 
+from audit.log import AuditLog  # noqa: E402
+from runtime_adapters.fair_share import Busy, Share  # noqa: E402
 from runtime_adapters.plan import Caps, RuntimePlan  # noqa: E402
+from runtime_adapters.pool import Pool  # noqa: E402
 from runtime_adapters.port import Artifact  # noqa: E402
 from runtime_adapters.wasm.adapter import WasmAdapter  # noqa: E402
 from runtime_adapters.wasm.engine import host  # noqa: E402
+from tests.benchmarks.audit_cost import entry  # noqa: E402
 from tests.contract import component_guests, guests  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime_adapters.port import Instance
     from runtime_adapters.wasm.adapter import PreparedModule
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
 BODY = b'{"team": "campaigns"}'
 LIVE = 1000
+RECORDS_AT_ONCE = 100
+QUIET_CALLS = 300
+# About ten milliseconds of a core: long beside a switch between threads, and less than a deadline.
+SPIN = """(loop $on (local.set $n (i32.add (local.get $n) (i32.const 1)))
+  (br_if $on (i32.lt_u (local.get $n) (i32.const 6000000))))"""
+ANSWER = "(call $say (i32.const 0) (i32.const 1))"
 
 
 def main() -> None:
@@ -59,15 +75,20 @@ def measure(folder: Path, calls: int, rounds: int) -> None:
     ratios = sorted(ours / theirs for (ours, _), (theirs, _) in pairs)
     waits = sorted(ours / theirs for (_, ours), (_, theirs) in pairs)
     print(f"cold call, governed / plain wasmtime-py: CPU {told(ratios)}; p50 of the wall {told(waits)}")
-    cpu = statistics.median(ours for (ours, _), _ in pairs)
+    bare = cpu = statistics.median(ours for (ours, _), _ in pairs)
     print(f"governed cold calls per core-second: {calls / cpu:.0f} ({1e6 * cpu / calls:.0f} us of CPU each)")
     component = prepared(folder, component_guests.ECHO).start(lambda _raw, _left: b"")
     run = timed(lambda: component.call(BODY).output, calls)
     run()
     cpu = statistics.median(run()[0] for _ in range(3))
     print(f"the same for a component: {calls / cpu:.0f}")
+    audited = statistics.median(with_audit(folder / f"log{number}", instance, calls) for number in range(3))
+    print(
+        f"governed cold calls with a durable record each: {calls / audited:.0f}, {audited / bare:.2f} of the CPU without"
+    )
     print(f"memory of {LIVE} started apps: {growth_mib(lambda: module.start(lambda *_: b'')):.1f} MiB")
     print(f"memory of {LIVE} live guests, each within a call: {growth_mib(within(guests.ECHO)):.1f} MiB")
+    print(f"p99 of a quiet tenant, beside a flood / without: {told(flooded(folder, rounds))}")
 
 
 def told(ratios: list[float]) -> str:
@@ -117,6 +138,61 @@ def plainly(folder: Path) -> Callable[[], bytes]:
         return bytes(out)
 
     return call
+
+
+def with_audit(folder: Path, instance: Instance, calls: int) -> float:
+    """CPU seconds of calls that each leave a record, all threads."""
+    with AuditLog(folder, origin="bench/runtime") as log:
+        begun, waiting = time.process_time(), []
+        for number in range(calls):
+            if instance.call(BODY).output != BODY:
+                raise SystemExit("a call did not answer")
+            waiting.append(log.submit(entry(number)))
+            if len(waiting) == RECORDS_AT_ONCE:
+                for future in waiting:
+                    future.result(60)
+                waiting.clear()
+        for future in waiting:
+            future.result(60)
+        return time.process_time() - begun
+
+
+def flooded(folder: Path, rounds: int) -> list[float]:
+    """p99 of a quiet tenant beside a flood, over the same without, one ratio a round."""
+    ready = prepared(folder, guests.module(f"(local $n i32) {SPIN}" + ANSWER))
+
+    def p99(*, is_flooded: bool) -> float:
+        pool = Pool(2, Share(most_running=2, most_waiting=64))
+        over = threading.Event()
+
+        def start() -> Instance:
+            return ready.start(lambda *_: b"")
+
+        def flood() -> None:
+            while not over.is_set():
+                try:
+                    pool.call("loud", "app", "d1", start, b"")
+                except Busy:
+                    over.wait(0.001)
+
+        thread = threading.Thread(target=flood)
+        if is_flooded:
+            thread.start()
+            time.sleep(0.1)
+        waits = []
+        for _ in range(QUIET_CALLS):
+            before = time.perf_counter()
+            if pool.call("quiet", "app", "d1", start, b"").result(60).status != "done":
+                raise SystemExit("a call did not answer")
+            waits.append(time.perf_counter() - before)
+            time.sleep(0.002)
+        over.set()
+        if is_flooded:
+            thread.join()
+        pool.close()
+        return statistics.quantiles(waits, n=100)[98]
+
+    return sorted(p99(is_flooded=True) / p99(is_flooded=False) for _ in range(rounds))
 
 
 def within(raw: bytes) -> Callable[[], object]:

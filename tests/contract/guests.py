@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import wasmtime
 
+
+def wat(text: str) -> bytes:
+    """A module as it stands."""
+    return bytes(wasmtime.wat2wasm(text))
+
+
 # At 0 what is said, at 4096 the two words of an iovec, at 8192 what is heard.
 _IMPORTS = """
 (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -22,7 +28,7 @@ def module(body: str, *, data: str = "", extra: str = "", memory: str = "2", imp
     escaped = data.replace("\\", "\\\\").replace('"', '\\"')
     text = f"""(module {_IMPORTS} {imports} (memory (export "memory") {memory}) (data (i32.const 0) "{escaped}")
       {_SAY} {extra} (func (export "_start") {body}))"""
-    return bytes(wasmtime.wat2wasm(text))
+    return wat(text)
 
 
 ECHO = module("""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 
 import pytest
@@ -21,6 +22,19 @@ KV_GET = '{"op":"kv.get","key":"a"}'
 
 def words(*numbers: int) -> str:
     return " ".join(f"(i32.const {number})" for number in numbers)
+
+
+def sized(raw: bytes) -> bytes:
+    """Bytes behind their number, as a module has them (LEB128)."""
+    number, left = bytearray(), len(raw)
+    while left > 0x7F:
+        number.append(left & 0x7F | 0x80)
+        left >>= 7
+    return bytes([*number, left]) + raw
+
+
+def section(kind: int, raw: bytes) -> bytes:
+    return bytes([kind]) + sized(raw)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +101,48 @@ def test_memory_grows_to_its_cap_and_no_further(started):
         f"{grow} {grow} {grow} (i32.store8 (i32.const 8192) (memory.size)) (call $say (i32.const 8192) (i32.const 1))"
     )
     assert started(guests.module(body)).call(b"").output[0] * 65536 <= CAPS.memory_mib << 20
+
+
+def test_a_table_grows_to_its_cap_and_no_further(started):
+    grown = "(i32.eq (table.grow $t (ref.null func) (i32.const {})) (i32.const -1))"
+    table = "(table $t 1 funcref)"
+    for more, refused in ((9_999, b"\0"), (10_000, b"\1")):
+        body = f"(i32.store8 (i32.const 8192) {grown.format(more)}) (call $say (i32.const 8192) (i32.const 1))"
+        assert started(guests.module(body, extra=table)).call(b"").output == refused
+    outcome = started(guests.module("", extra="(table 10001 funcref)")).call(b"")
+    assert (outcome.status, outcome.output) == ("trap", b"")
+
+
+def test_a_table_larger_than_the_pool_s_is_refused_before_it_starts(started):
+    with pytest.raises(BadArtifact, match="does not load"):
+        started(guests.module("", extra="(table 100000 funcref)"))
+
+
+def test_two_guests_at_once_each_hear_of_their_own_end(started):
+    """One leaves while the other is inside its broker; the binding's own host functions would mix their ends up."""
+    inside, over = threading.Event(), threading.Event()
+
+    def broker(_raw, _left):
+        inside.set()
+        over.wait(30)
+        return b'{"ok":1}'
+
+    waiting = started(guests.asking(KV_GET), broker)
+    told = []
+    other = threading.Thread(target=lambda: told.append(waiting.call(b"")))
+    other.start()
+    inside.wait(30)
+    assert started(guests.module("(call $say (i32.const 131000) (i32.const 100))")).call(b"").status == "trap"
+    over.set()
+    other.join()
+    assert (told[0].status, told[0].output) == ("done", b'{"ok":1}')
+
+
+def test_nesting_deeper_than_any_program_s_does_not_end_the_compiler(started):
+    deep = 50_000
+    body = b"\0" + b"\x02\x40" * deep + b"\x0b" * deep + b"\x0b"
+    module = b"\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\7\x0a\1\6_start\0\0" + section(10, b"\1" + sized(body))
+    assert started(module).call(b"").status == "done"
 
 
 def test_nothing_stays_from_one_call_to_the_next(started):
@@ -212,7 +268,16 @@ def test_a_call_out_reaches_the_broker_with_the_time_that_is_left(started):
     assert instance.call(b"").output == b'{"ok":"from outside"}'
     assert heard[0][0] == {"op": "kv.get", "key": "a"}
     assert 0 < heard[0][1] <= 2
-    assert instance.observe()[4:] == (1, len(KV_GET))
+    used = instance.observe()
+    assert (used.egress_calls, used.egress_bytes) == (1, len(KV_GET))
+
+
+def test_memory_is_metered_by_how_long_it_was_held(started):
+    """The broker takes its time meanwhile: what waits holds its memory all the same."""
+    instance = started(guests.asking(KV_GET), lambda _raw, _left: time.sleep(0.05) or b'{"ok":1}')
+    instance.call(b"")
+    used = instance.observe()
+    assert used.memory_mib_s >= used.memory_peak_mib * 0.05
 
 
 @pytest.mark.parametrize("request_", ["[]", "not json", '{"op":"system"}', '{"op":["kv.get"]}', "{}", '"' + "[" * 3000])

@@ -10,6 +10,9 @@ from governance.model.request import Request, Source
 CAPS = {"cpu": 0.5, "memoryMiB": 64, "timeoutMs": 1000, "storageMiB": 16}
 
 
+SENSES = (Obligation("clock", "k", "real"), Obligation("randomness", "n", "real"))
+
+
 def decision(effect=ALLOW, obligations=(), error=None):
     return Decision("id-1", "deploy", effect, (), tuple(obligations), "", error, "r", "i", "f", "rvm", "t", None, "")
 
@@ -29,6 +32,7 @@ def test_a_plan_takes_the_tightest_of_several_caps_and_all_hosts():
                 Obligation("caps", "b", wide),
                 Obligation("egress_allow", "e", "b.example"),
                 Obligation("egress_allow", "e", "a.example"),
+                *SENSES,
             ]
         ),
     )
@@ -53,6 +57,29 @@ def test_a_plan_takes_the_tightest_of_several_caps_and_all_hosts():
 def test_an_adapter_never_gets_a_plan_without_one_class_and_caps(obligations):
     with pytest.raises(InternalError, match="runtime class"):
         plan_of(request(), decision(obligations=obligations))
+
+
+@pytest.mark.parametrize(
+    ("clocks", "seen"),
+    [
+        (["real"], "real"),
+        (["real", "coarse"], "coarse"),
+        (["coarse", "2000-01-01T00:00:00Z", "real"], "2000-01-01T00:00:00Z"),
+    ],
+)
+def test_of_several_clocks_the_one_that_shows_least_counts(clocks, seen):
+    asked = [Obligation("clock", "k", clock) for clock in clocks]
+    randomness = [Obligation("randomness", "n", source) for source in ("seeded", "real")]
+    obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *asked, *randomness]
+    plan = plan_of(request(), decision(obligations=obliged))
+    assert (plan.clock, plan.randomness) == (seen, "seeded")
+
+
+@pytest.mark.parametrize("missing", ["clock", "randomness"])
+def test_a_clock_and_randomness_are_the_policy_s_to_name(missing):
+    obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *SENSES]
+    with pytest.raises(InternalError, match=missing):
+        plan_of(request(), decision(obligations=[one for one in obliged if one.type != missing]))
 
 
 @pytest.mark.parametrize("effect", [DENY, REQUIRE_APPROVAL])
