@@ -39,10 +39,10 @@ async def read(server: NatsServer, subject: str) -> list:
         found = []
         try:
             while True:
-                for message in await reader.fetch(50, timeout=0.5):
+                for message in await reader.fetch(50, timeout=1):
                     found.append(message)
                     await message.ack()
-        except nats.errors.TimeoutError:
+        except TimeoutError:  # the client has two of them
             return found
     finally:
         await client.close()
