@@ -50,7 +50,7 @@ _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
 _ROT13 = str.maketrans(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM"
 )
-# The same tables for bytes. What `\\s` takes for a blank and bytes do not, the unit separators, becomes one.
+# The same tables for bytes. What `\s` takes for a blank and bytes do not, the unit separators, becomes one.
 _ROT13_BYTES = bytes(_ROT13.get(code, code) for code in range(256))
 _LOWER = bytes(
     ord(" ") if 0x1C <= code <= 0x1F else ord(chr(code).lower()) if code < 0x80 else code for code in range(256)

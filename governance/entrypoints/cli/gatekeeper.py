@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError
 from governance.model.facts import Facts
 from governance.model.moment import utc_now
@@ -87,7 +88,7 @@ def _documents(paths: Sequence[str], stdin: TextIO, broken: list[str]) -> Iterat
             yield from _sources(stdin.buffer.read(), "<stdin>")
             continue
         for file in _walk(path):
-            raw = _raw(file)
+            raw = read_whole(file)
             # In a folder there is more than Gatekeeper's; a file that was named itself is read whatever it holds.
             if path != file and not any(group in raw for group in _GROUPS):
                 continue
@@ -98,21 +99,13 @@ def _documents(paths: Sequence[str], stdin: TextIO, broken: list[str]) -> Iterat
 
 
 def _read(file: str) -> list[Source]:
-    return _sources(_raw(file), file)
+    return _sources(read_whole(file), file)
 
 
 def _sources(raw: bytes, file: str) -> list[Source]:
     documents = read_documents(raw, file, max_bytes=64 << 20)
     is_many = len(documents) > 1
     return [Source(d.value, f"{file} (document {d.index + 1})" if is_many else file) for d in documents]
-
-
-def _raw(file: str) -> bytes:
-    try:
-        with open(file, "rb") as stream:
-            return stream.read()
-    except OSError as error:
-        raise CallerError(f"cannot be read: {error.strerror}", where=file) from error
 
 
 def _walk(path: str) -> Iterator[str]:
@@ -133,7 +126,7 @@ def _run_suite(file: str) -> list[Outcome]:
 
     try:
         # `yes` and `no` are words of the format, which the strict reader would refuse.
-        suite = load_data(_raw(file))
+        suite = load_data(read_whole(file))
     except yaml.YAMLError as error:
         raise CallerError(f"not YAML: {' '.join(str(error).split())[:160]}", where=file) from error
     folder = os.path.dirname(file)
