@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import wasmtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def wat(text: str) -> bytes:
     """A module as it stands."""
     return bytes(wasmtime.wat2wasm(text))
+
+
+def remembering() -> Callable[[bytes, float], bytes]:
+    """A broker that keeps what a guest puts and gives it back."""
+    kept: dict[str, object] = {}
+
+    def broker(raw: bytes, _left: float) -> bytes:
+        asked = json.loads(raw)
+        if asked["op"] == "kv.put":
+            kept[asked["key"]] = asked["value"]
+            return b'{"ok":null}'
+        return json.dumps({"ok": kept.get(asked["key"])}).encode()
+
+    return broker
 
 
 # At 0 what is said, at 4096 the two words of an iovec, at 8192 what is heard.

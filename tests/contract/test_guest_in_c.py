@@ -16,6 +16,7 @@ import pytest
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact
 from runtime_adapters.wasm.adapter import WasmAdapter
+from tests.contract.guests import remembering
 
 SOURCE = Path(__file__).parents[2] / "runtime_adapters" / "guests" / "c" / "remembers.c"
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
@@ -49,18 +50,9 @@ def test_an_app_in_c_remembers_what_it_was_told(tmp_path):
         str(SOURCE),
     ]
     subprocess.run(command, check=True)
-    kept = {}
-
-    def broker(raw: bytes, _left: float) -> bytes:
-        asked = json.loads(raw)
-        if asked["op"] == "kv.put":
-            kept[asked["key"]] = asked["value"]
-            return b'{"ok":null}'
-        return json.dumps({"ok": kept.get(asked["key"])}).encode()
-
     plan = RuntimePlan("lunch", "marketing", "id-1", "wasm", CAPS, ())
     artifact = Artifact(str(module), hashlib.sha256(module.read_bytes()).hexdigest())
-    instance = WasmAdapter(tmp_path / "code").prepare(plan, artifact).start(broker)
+    instance = WasmAdapter(tmp_path / "code").prepare(plan, artifact).start(remembering())
     answers = [instance.call(text.encode()) for text in (told, "x" * 5000, "other")]
     assert [answer.status for answer in answers] == ["done", "exit", "done"], answers
     assert [json.loads(answers[at].output) for at in (0, 2)] == [{"ok": None}, {"ok": told}]

@@ -14,6 +14,7 @@ import pytest
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact
 from runtime_adapters.wasm.adapter import WasmAdapter
+from tests.contract.guests import remembering
 
 ROOM = Path(__file__).parents[2] / "runtime_adapters"
 CAPS = Caps(cpu=1, memory_mib=128, timeout_ms=10_000, storage_mib=8)
@@ -37,16 +38,7 @@ def made(folder: Path, *options: str) -> tuple[RuntimePlan, Artifact]:
 
 def test_an_app_in_python_remembers_what_it_was_told(tmp_path):
     told = 'with "quotes" and \\, grün,\n\x01'
-    kept: dict[str, object] = {}
-
-    def broker(raw: bytes, _left: float) -> bytes:
-        asked = json.loads(raw)
-        if asked["op"] == "kv.put":
-            kept[asked["key"]] = asked["value"]
-            return b'{"ok":null}'
-        return json.dumps({"ok": kept.get(asked["key"])}).encode()
-
-    instance = WasmAdapter(tmp_path / "code").prepare(*made(tmp_path, "--stub-wasi")).start(broker)
+    instance = WasmAdapter(tmp_path / "code").prepare(*made(tmp_path, "--stub-wasi")).start(remembering())
     answers = [instance.call(text.encode()) for text in (told, "other")]
     assert [answer.status for answer in answers] == ["done", "done"], answers
     assert [json.loads(answer.output) for answer in answers] == [None, told]
