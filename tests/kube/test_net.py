@@ -79,6 +79,12 @@ POD_CHANGES = [
     step(f"{POD}/volumes", [{"name": "v", "hostPath": {"path": "/"}}]),
     step(f"{POD}/volumes", [{"name": "v", "emptyDir": {}}]),
     step(f"{POD}/volumes", [{"name": "v", "nfs": {"server": "nfs.example.com", "path": "/"}}]),
+    step(f"{POD}/volumes", [{"name": "v", "image": {"reference": "docker.io/library/tools:1"}}]),
+    step(f"{POD}/volumes", [{"name": "v", "image": {"reference": f"docker.io/tools@sha256:{'a' * 64}"}}]),
+    step(f"{POD}/volumes", [{"name": "v", "image": {"reference": f"registry.example.com/tools@sha256:{'a' * 64}"}}]),
+    step(f"{POD}/automountServiceAccountToken", value=True),
+    step(f"{POD}/volumes", [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]),
+    step(f"{POD}/volumes", [{"name": "v", "projected": {"sources": [{"configMap": {"name": "c"}}]}}]),
 ]
 
 

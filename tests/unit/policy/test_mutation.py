@@ -86,6 +86,9 @@ def test_only_the_rules_that_were_asked_for_are_changed(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_our_own_pack_notices_nine_of_ten():
-    assert score(mutate(str(RULES), jobs=os.cpu_count() or 1)) >= 90.0
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("domain", sorted({file.parent.name for file in RULES.glob("*/*.rego")} - {"lib"}))
+def test_our_own_rules_notice_nine_of_ten(domain):
+    mutants = mutate(str(RULES), only=f"{domain}/", jobs=os.cpu_count() or 1)
+    assert mutants
+    assert score(mutants) >= 90.0, [mutant for mutant in mutants if mutant.status == "survived"]
