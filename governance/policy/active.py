@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from governance.errors import BadBundle
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from governance.model.request import Json
 
+_KEPT = 32
 _POLICY_FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -197,6 +199,9 @@ def _read_cache(folder: str, key: str) -> bytes | None:
             if not is_private(os.fstat(file.fileno())):
                 return None
             digest, _, raw = file.read().partition(b"\n")
+            # When it was used last, for whoever tidies up; a cache that came with an image may be read-only.
+            with suppress(OSError):
+                os.utime(file.fileno())
     except OSError:
         return None
     # Over all of it: metadata and modes decide as much as the rules do.
@@ -215,8 +220,17 @@ def _write_cache(folder: str, key: str, raw: bytes) -> None:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw)
         os.replace(temporary, os.path.join(folder, key))
+        _prune(folder)
     except OSError:
         return
+
+
+def _prune(folder: str) -> None:
+    """Let go of what was used longest ago: every edit of a rule leaves a compiled pack behind, of a megabyte and more."""
+    with os.scandir(folder) as entries:
+        by_use = sorted(entries, key=lambda entry: entry.stat().st_mtime_ns)
+    for entry in by_use[:-_KEPT]:
+        os.unlink(entry.path)
 
 
 def is_private(status: os.stat_result) -> bool:

@@ -352,6 +352,24 @@ def test_a_changed_rule_is_not_served_from_the_cache(folder, tmp_path):
     assert len(serves(load_active(source, cache=cache), GREEN)["violations"]) == 1
 
 
+def test_what_was_used_longest_ago_goes_when_something_is_added(cached, folder):
+    load, file = cached
+    for number in range(40):
+        older = file.parent / f"{number:064x}"
+        older.write_bytes(b"compiled")
+        os.utime(older, (number, number))
+    os.utime(file, (1, 1))
+    load()
+    assert len(list(file.parent.iterdir())) == 41, "nothing was added"
+    changed = Path(folder())
+    (changed / "data/platform/colours.yaml").write_text("allowed: [green]\n")
+    load_active(str(changed), cache=str(file.parent))
+    kept = {found.name for found in file.parent.iterdir()}
+    assert len(kept) == 32
+    assert file.name in kept
+    assert f"{9:064x}" not in kept
+
+
 def test_a_copy_elsewhere_is_the_same_bundle(folder, tmp_path):
     cache = tmp_path / "cache"
     first = load_active(folder(), cache=str(cache))
