@@ -45,6 +45,9 @@ def test_giving_up_and_forgetting_are_records_that_hold_no_personal_data_in_clea
 
 
 def test_where_the_log_takes_nothing_the_delivery_stays(settings, outbox):
-    with AuditLog(settings.home, origin="log.example/held"), pytest.raises(DependencyError, match="nothing old"):
+    with (
+        AuditLog(settings.home, origin=settings.text("log_origin")),
+        pytest.raises(DependencyError, match="nothing old"),
+    ):
         tidy(settings, outbox, NOW + MONTH)
     assert outbox.counts() == {"waiting": 1, "dead": 0}
