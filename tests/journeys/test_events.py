@@ -253,7 +253,7 @@ def publish_keyed(service, keys: int, each: int, mark: str) -> None:
 
 
 def held(receiver, keys: int, each: int, mark: str) -> None:
-    """Every event of every key came, and for the first time in its order."""
+    """Asserts that every event of every key came, and for the first time in its order."""
     for key in range(keys):
         assert list(dict.fromkeys(receiver.seen[f"{mark}{key}"])) == list(range(each)), receiver.seen
 
@@ -300,6 +300,9 @@ def test_workers_that_are_killed_again_and_again_lose_nothing_and_keep_the_order
         service.wait_until(lambda: sum(len(set(receiver.seen[f"s{key}"])) for key in range(keys)) == keys * each)
         held(receiver, keys, each, "s")
         service.wait_until(lambda: not waiting(service))
+        assert receiver.total - before >= keys * each
+        with service.client("platform") as platform:
+            assert platform.get("/v1/events/dead").json() == {"dead": []}
     finally:
         for worker in workers:
             worker.kill()
