@@ -59,6 +59,18 @@ def left_outboxes(settings: Settings) -> list[Outbox]:
     return [_sealed(settings, SqliteStore(settings.home))]
 
 
+def move_events(there: Settings) -> int:
+    """How many deliveries of this home wait, or are dead letters, where replicas share them now. Raises DependencyError."""
+    shared, moved = outbox_of(there), 0
+    try:
+        for outbox in left_outboxes(there):
+            moved += shared.take_over(outbox)
+            outbox.close()
+    finally:
+        shared.close()
+    return moved
+
+
 def wrap_outboxes(settings: Settings, *, is_alone: bool) -> None:
     """While the log's key is changed: let the new one open what waits too; with `is_alone` only that one. DependencyError."""
     for outbox in (outbox_of(settings), *left_outboxes(settings)):

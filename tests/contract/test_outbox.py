@@ -9,8 +9,8 @@ from collections import defaultdict
 import pytest
 
 from governance.errors import DependencyError, NotFound
-from governance.platform.broker.events.outbox import Accepted, Outbox, Target
-from governance.platform.broker.events.outbox_rows import UNBOUND, Ended
+from governance.platform.broker.events.outbox import Outbox
+from governance.platform.broker.events.outbox_rows import UNBOUND, Accepted, Ended, Target
 from governance.platform.broker.events.outbox_seal import Keys
 from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 from tests.postgres import needs_postgres

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from governance.errors import Damaged, DependencyError
-from governance.platform.broker.events.outbox import Accepted, Outbox, Target
-from governance.platform.broker.events.outbox_rows import UNBOUND
+from governance.platform.broker.events.outbox import Outbox
+from governance.platform.broker.events.outbox_rows import UNBOUND, Accepted, Target
 from governance.platform.broker.events.outbox_seal import Keys
 from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 from tests.postgres import needs_postgres
@@ -206,3 +206,64 @@ def test_keys_follow_each_other_while_others_publish_and_deliver(place):
     [generations] = [{row[0] for row in place.run("SELECT generation FROM sealing")}]
     assert 0 in generations
     assert max(generations) > 1
+
+
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
+def test_an_outbox_moves_into_the_database_whole_and_again_what_came_later(tmp_path, postgres):
+    home, shared = Place(tmp_path, None), Place(tmp_path, postgres.database())
+    home.earlier()
+    with contextlib.closing(home.outbox()) as before, contextlib.closing(shared.outbox()) as after:
+        key = f'{{"partitionkey":"{SECRET}"}}'
+        for name in ("late", "later"):
+            assert before.add(event(name, key, ordering=SECRET), [CANTEEN], NOW)
+        assert after.add(event("theirs", key, ordering=SECRET), [CANTEEN], NOW)
+        [letter], kept = before.dead(10), before.kept(UNBOUND, 10)
+        assert after.take_over(before) == 5
+        assert after.dead(10) == [letter._replace(number=after.dead(1)[0].number, ordering=after.dead(1)[0].ordering)]
+        assert [(one.id, one.body) for one in after.kept(UNBOUND, 10)][1:] == [(one.id, one.body) for one in kept]
+        assert (before.kept(UNBOUND, 10), before.counts()) == ([], {"waiting": 0, "dead": 0})
+        assert not after.add(event(f"{SECRET} 4"), [CANTEEN], NOW)
+        assert after.fires("a", "s", 1, NOW, 60) == "done"
+        assert before.add(event("another"), [CANTEEN], NOW)
+        assert (after.take_over(before), after.take_over(before)) == (1, 0)
+        seen = []
+        while found := after.claim(NOW, 60, 10, PLACE, is_pushed=True):
+            seen += [one.id for one in found]
+            for one in found:
+                assert after.done(one.number, one.lease)
+        ordered = [one for one in seen if one in {"theirs", "late", "later"}]
+        assert ordered == ["theirs", "late", "later"]
+        assert sorted(seen) == sorted(["theirs", "late", "later", "another", f"{SECRET} 2", f"{SECRET} 3"])
+    assert not [path for path in tmp_path.iterdir() if SECRET.encode() in path.read_bytes()]
+
+
+@needs_postgres
+@pytest.mark.xdist_group("postgres")
+def test_a_move_that_was_killed_after_it_was_copied_goes_on(tmp_path, postgres):
+    home, shared = Place(tmp_path, None), Place(tmp_path, postgres.database())
+
+    class Killed(SqliteStore):
+        @contextlib.contextmanager
+        def transaction(self, *, is_reading: bool = False):
+            with super().transaction(is_reading=is_reading) as execute:
+
+                def dying(statement, values):
+                    if statement.startswith("DELETE"):
+                        raise KeyboardInterrupt
+                    return execute(statement, values)
+
+                yield dying
+
+    with (
+        contextlib.closing(Outbox(Killed(tmp_path), Keys(lambda: home.seeds))) as dying,
+        contextlib.closing(shared.outbox()) as after,
+    ):
+        dying.add(event("1"), [CANTEEN], NOW)
+        with pytest.raises(KeyboardInterrupt):
+            after.take_over(dying)
+        assert (after.counts(), dying.counts()) == ({"waiting": 1, "dead": 0},) * 2
+        with contextlib.closing(home.outbox()) as again:
+            assert after.take_over(again) == 0
+            assert again.counts() == {"waiting": 0, "dead": 0}
+        assert claimed(after) == [("1", "{}")]

@@ -27,8 +27,7 @@ from governance.entrypoints.cli.main import run
 from governance.erasure_wiring import opened_beside
 from governance.events_wiring import outbox_of
 from governance.log_wiring import open_reader, open_recorder, seeds_of
-from governance.platform.broker.events.outbox import Accepted, Target
-from governance.platform.broker.events.outbox_rows import UNBOUND
+from governance.platform.broker.events.outbox_rows import UNBOUND, Accepted, Target
 from governance.platform.broker.events.outbox_seal import OUTBOX
 from governance.platform.erasure import erase, look, mention_of
 from governance.platform.oauth.consents import Consent

@@ -9,7 +9,7 @@ from audit.store import Filter
 from governance.errors import DependencyError
 from governance.events_wiring import outbox_of, tidy
 from governance.log_wiring import open_reader
-from governance.platform.broker.events.outbox import Accepted, Target
+from governance.platform.broker.events.outbox_rows import Accepted, Target
 from governance.settings import from_environment
 
 NOW, MONTH = 1_700_000_000.0, 31 * 86_400.0

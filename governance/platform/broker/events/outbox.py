@@ -11,21 +11,21 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from governance.errors import NotFound
-from governance.platform.broker.events.outbox_rows import COLUMNS, Ended, Kept, Left, delivery_of
+from governance.platform.broker.events.outbox_move import Place, move
+from governance.platform.broker.events.outbox_rows import COLUMNS, DEAD, WAITING, Ended, Kept, Known, Left, delivery_of
 from governance.platform.broker.events.outbox_seal import About, sealed_anew
 from governance.platform.broker.events.outbox_tables import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from governance.platform.broker.events.outbox_rows import Delivery
+    from governance.platform.broker.events.outbox_rows import Accepted, Delivery, Target
     from governance.platform.broker.events.outbox_seal import Keys, Seal
     from governance.platform.broker.events.outbox_store import Execute, Store
 
-WAITING, DEAD = "waiting", "dead"
 _LONGEST_REASON = 500
 _UNFETCHED = "nobody fetched it"
 _MOST_ENDED = 500
@@ -33,35 +33,6 @@ _FROM = "FROM deliveries d JOIN events e ON e.seq = d.seq"
 _JOINED = f"SELECT {COLUMNS} {_FROM}"
 _OF_AGE = """(d.state = 'dead' AND d.due < ?)
 OR (d.state = 'waiting' AND d.pushed = 0 AND d.leased_until <= ? AND e.accepted < ?)"""
-
-
-class Target(NamedTuple):
-    """A subscription that an event has to reach."""
-
-    app: str
-    subscription: str
-    is_pushed: bool
-    """Sent to an address by a worker; else fetched by the app."""
-
-
-class Accepted(NamedTuple):
-    """An event on its way into the outbox."""
-
-    source: str
-    id: str
-    digest: str
-    """Of the event as it was handed in: who sends the same again says nothing new."""
-    decision_id: str
-    ordering: str
-    body: str
-    """What subscribers may get, as structured JSON."""
-
-
-class Known(NamedTuple):
-    """What is remembered of an event for as long as somebody might send it again."""
-
-    digest: str
-    decision_id: str
 
 
 class Outbox:
@@ -271,13 +242,16 @@ class Outbox:
                 "DELETE FROM firings WHERE at < ?",
                 (before,),
             )
-            for place in execute(
-                "SELECT DISTINCT app, subscription, ordering FROM deliveries d WHERE state = 'waiting' AND head = 0 AND "
-                "NOT EXISTS (SELECT 1 FROM deliveries h WHERE h.app = d.app AND h.subscription = d.subscription "
-                "AND h.ordering = d.ordering AND h.state = 'waiting' AND h.head = 1)",
-                (),
-            ):
-                self._promote(execute, (place[0], place[1], place[2]))
+            self._find_heads(execute)
+
+    def _find_heads(self, execute: Execute) -> None:
+        for place in execute(
+            "SELECT DISTINCT app, subscription, ordering FROM deliveries d WHERE state = 'waiting' AND head = 0 AND "
+            "NOT EXISTS (SELECT 1 FROM deliveries h WHERE h.app = d.app AND h.subscription = d.subscription "
+            "AND h.ordering = d.ordering AND h.state = 'waiting' AND h.head = 1)",
+            (),
+        ):
+            self._promote(execute, (place[0], place[1], place[2]))
 
     def _end_deliveries(self, now: float, before: float, record: Callable[[Ended], object]) -> None:
         with self._sealing(is_reading=True) as (execute, seal):
@@ -341,6 +315,14 @@ class Outbox:
         with self._store.transaction() as execute:
             self._store.share(execute, alone=True)
             self._keys.wrap(execute, is_alone=is_alone)
+
+    def take_over(self, other: Outbox) -> int:
+        """Everything that another one holds comes here, and is there no more; gives how many deliveries there were."""
+        count = move(Place(other._store, other._keys), Place(self._store, self._keys))
+        with self._store.transaction() as execute:
+            self._find_heads(execute)
+        other.scrub()
+        return count
 
     def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
         """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from governance.platform.broker.events.outbox_seal import Seal
 
+WAITING, DEAD = "waiting", "dead"
 UNBOUND = -1
 """Before the first event."""
 
@@ -22,6 +23,35 @@ COLUMNS = (
 )
 """Of a delivery `d` and its event `e`, as `delivery_of` takes them."""
 _UNREADABLE = About("", "", "", "")
+
+
+class Target(NamedTuple):
+    """A subscription that an event has to reach."""
+
+    app: str
+    subscription: str
+    is_pushed: bool
+    """Sent to an address by a worker; else fetched by the app."""
+
+
+class Accepted(NamedTuple):
+    """An event on its way into the outbox."""
+
+    source: str
+    id: str
+    digest: str
+    """Of the event as it was handed in: who sends the same again says nothing new."""
+    decision_id: str
+    ordering: str
+    body: str
+    """What subscribers may get, as structured JSON."""
+
+
+class Known(NamedTuple):
+    """What is remembered of an event for as long as somebody might send it again."""
+
+    digest: str
+    decision_id: str
 
 
 class Delivery(NamedTuple):
