@@ -228,7 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (listing, exporting):
         for name, meaning in _FILTERS.items():
             verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
-        verb.add_argument("--control", default="", help="of a rule that names this control, such as SOC2:CC9.2")
+        verb.add_argument(
+            "--control", default="", help="of a rule that names this control or one within it: SOC2:CC9.2, SOC2"
+        )
         verb.add_argument("--since", default="", help="RFC 3339, included")
         verb.add_argument("--until", default="", help="RFC 3339, not included")
     asking = verbs.add_parser("ask", help="who-allowed, data-of").add_subparsers(dest="question", required=True)
