@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import NotDurable, RecordTooLarge
+from audit.errors import AuditError, NotDurable, RecordTooLarge, refusal
 from audit.flight import FlightSlot
 from audit.record import Receipt, text_of
 from audit.writer import LONGEST_LINE, SOCKET
@@ -54,6 +54,10 @@ class Client:
             raise NotDurable(f"the audit writer did not answer within {self._timeout_s:g} s") from error
         except ConnectionError as error:
             raise NotDurable(f"the audit writer went away: {error}") from error
+        except NotDurable:
+            raise
+        except AuditError as error:  # whatever it was: to whoever asked, the record is not there
+            raise NotDurable(f"{error.code}: {error}") from error
 
     async def act(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Have the writer carry out a verb of `audit.custody`; raises AuditError with what it said against it."""
@@ -140,7 +144,7 @@ class Client:
         if future is None or future.done():
             return
         if isinstance(answer[1], str):
-            future.set_exception(NotDurable(f"{answer[1]}: {answer[2]}"))
+            future.set_exception(refusal(answer[1], answer[2]))
         else:
             future.set_result(answer[1] if isinstance(answer[1], dict) else answer[1:])
 

@@ -79,3 +79,12 @@ class BadPackage(AuditError):
     """An export that does not verify; the text names what is wrong."""
 
     code = "bad_package"
+
+
+def refusal(code: str, text: str) -> AuditError:
+    """The error that another process said, of the class that has its code."""
+    found = next((each for each in AuditError.__subclasses__() if each.code == code), None)
+    # Where somebody else's log cannot be used, this process's may well be: to its caller the record is not there.
+    if found is None or found is LogUnusable:
+        return NotDurable(f"{code}: {text}")
+    return found(text)

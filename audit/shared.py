@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from audit import inbox
-from audit.errors import AuditError, LogRolledBack, LogTorn, LogUnusable, NotDurable
+from audit.errors import AuditError, LogRolledBack, LogTorn, NotDurable, refusal
 from audit.head import HeadFile
 from audit.keys import load_or_make
 from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
@@ -256,7 +256,7 @@ class SharedLog:
             if isinstance(said, dict):
                 sent.done.set_result(said)
             else:
-                sent.done.set_exception(_refusal(*said))
+                sent.done.set_exception(refusal(*said))
 
     def _look(self, index: int) -> Checkpoint:
         """The signed checkpoint over a record, after it went into this replica's head file; raises where it does not fit."""
@@ -303,10 +303,3 @@ def check_continues(store: LogStore, seen: Checkpoint | None, newest: Checkpoint
         raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
     if root != seen.root:
         raise LogTorn(f"the first {seen.size} records are not those that this replica saw signed: restore the database")
-
-
-def _refusal(code: str, text: str) -> AuditError:
-    """The error that the sequencer said, of the class that has its code."""
-    known: list[type[AuditError]] = AuditError.__subclasses__()
-    found = next((each for each in known if each.code == code), NotDurable)
-    return found(text) if found is not LogUnusable else NotDurable(text)

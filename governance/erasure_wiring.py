@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from governance.broker_wiring import consents_of, grants_of, secrets_of, sender_of
 from governance.errors import GovernanceError
-from governance.events_wiring import outbox_of
+from governance.events_wiring import left_outboxes, outbox_of
 from governance.log_wiring import database_of
 from governance.wiring import registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from governance.platform.broker.events.outbox import Outbox
     from governance.platform.erasure import Erased, Parts
     from governance.platform.oauth.consents import Consent, Consents
     from governance.settings import Settings
 
 _DELIVERED = "events that were delivered before: what their subscribers made of them"
 _DATABASE = (
-    "the database's write-ahead log, standbys and backups: consents in them are sealed under the replicas' key, events that "
-    "went stand there in clear until they are reused or removed"
+    "the database's write-ahead log, standbys and backups: consents and events that went are sealed in them under keys that "
+    "are wrapped under the log's; those of the events open for nobody once the log's key was changed and destroyed. What a "
+    "version before this one wrote of events stands there in clear until it is reused or removed"
 )
 
 
@@ -35,10 +35,9 @@ def opened_beside(settings: Settings) -> Iterator[Parts]:
     def take_back(consent: Consent) -> bool | None:
         return asyncio.run(_taken_back(settings, consent))
 
-    consents, outboxes = [consents_of(settings)], [outbox_of(settings)]
+    consents, outboxes = [consents_of(settings)], [outbox_of(settings), *left_outboxes(settings)]
     if database_of(settings) is not None:
         consents += _left_consents(settings)
-        outboxes += _left_outboxes(settings)
     try:
         yield Parts(consents, outboxes, take_back)
     finally:
@@ -81,10 +80,3 @@ def _left_consents(settings: Settings) -> list[Consents]:
     from governance.platform.oauth.consents import SqliteConsents
 
     return [SqliteConsents(settings.home)] if (settings.home / "consents.db").exists() else []
-
-
-def _left_outboxes(settings: Settings) -> list[Outbox]:
-    from governance.platform.broker.events.outbox import Outbox
-    from governance.platform.broker.events.outbox_store import SqliteStore
-
-    return [Outbox(SqliteStore(settings.home))] if (settings.home / "events.db").exists() else []

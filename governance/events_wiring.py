@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.broker_wiring import secrets_of, sender_of
-from governance.log_wiring import database_of
+from governance.log_wiring import database_of, seeds_of
 
 if TYPE_CHECKING:
     from governance.enrich.apps import AppDirectory
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from governance.platform.broker.events.hooks import Hooks
     from governance.platform.broker.events.outbox import Outbox
     from governance.platform.broker.events.outbox_rows import Ended
+    from governance.platform.broker.events.outbox_store import Store
     from governance.platform.broker.events.publishing import Publisher
     from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.sending import Sender
@@ -42,11 +44,47 @@ class Exchange(NamedTuple):
 
 def outbox_of(settings: Settings) -> Outbox:
     """The outbox of this home, or of the database that replicas share."""
-    from governance.platform.broker.events.outbox import Outbox
     from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 
     database = database_of(settings)
-    return Outbox(SqliteStore(settings.home) if database is None else PostgresStore(database))
+    return _sealed(settings, SqliteStore(settings.home) if database is None else PostgresStore(database))
+
+
+def left_outboxes(settings: Settings) -> list[Outbox]:
+    """What a move into a database left in the home."""
+    from governance.platform.broker.events.outbox_store import SqliteStore
+
+    if database_of(settings) is None or not (settings.home / "events.db").exists():
+        return []
+    return [_sealed(settings, SqliteStore(settings.home))]
+
+
+def move_events(there: Settings) -> int:
+    """How many deliveries of this home wait, or are dead letters, where replicas share them now. Raises DependencyError."""
+    shared, moved = outbox_of(there), 0
+    try:
+        for outbox in left_outboxes(there):
+            moved += shared.take_over(outbox)
+            outbox.close()
+    finally:
+        shared.close()
+    return moved
+
+
+def wrap_outboxes(settings: Settings, *, is_alone: bool) -> None:
+    """While the log's key is changed: let the new one open what waits too; with `is_alone` only that one. DependencyError."""
+    for outbox in (outbox_of(settings), *left_outboxes(settings)):
+        try:
+            outbox.wrap(is_alone=is_alone)
+        finally:
+            outbox.close()
+
+
+def _sealed(settings: Settings, store: Store) -> Outbox:
+    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox_seal import Keys
+
+    return Outbox(store, Keys(partial(seeds_of, settings)))
 
 
 def keep_s(settings: Settings) -> float:

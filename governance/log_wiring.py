@@ -101,11 +101,26 @@ def state_of(settings: Settings) -> State:
     database = database_of(settings)
     if database is None:
         return FileState(settings.text("home"))
-    home = settings.home.absolute()
-    if not (home / "audit" / "key").exists():
+    return _shared_state(database, _key_file(settings), settings.text("log_origin"))
+
+
+def seeds_of(settings: Settings) -> tuple[bytes, ...]:
+    """The secrets of the log's signing keys, for deriving others from them; the newest first. Raises DependencyError."""
+    from audit.errors import AuditError
+    from audit.keys import load_or_make
+
+    try:
+        return load_or_make(_key_file(settings), settings.text("log_origin"), may_make=False).seeds
+    except (AuditError, OSError) as error:
+        raise DependencyError(f"the log's key cannot be had: {error}") from error
+
+
+def _key_file(settings: Settings) -> Path:
+    key = settings.home.absolute() / "audit" / "key"
+    if not key.exists():
         with open_recorder(settings):  # makes the log's key, where the database holds no log of another
             pass
-    return _shared_state(database, home / "audit" / "key", settings.text("log_origin"))
+    return key
 
 
 @cache

@@ -86,7 +86,7 @@ def _finding(context: Context, control: str, total: ControlTotals) -> dict[str, 
     rules = ", ".join(f"{rule} ({count})" for rule, count in total.rules.most_common())
     return {
         "uuid": _uuid(context, f"finding {control}"),
-        "title": control,
+        "title": " ".join(control.split()) or "a control without a name",
         "description": f"Rules not met: {rules}." if rules else "Every decision met the rules that serve this control.",
         "target": {
             "type": "objective-id",
@@ -106,8 +106,9 @@ def _plan(context: Context) -> dict[str, Any]:
 
 
 def control_id(control: str) -> str:
-    """A control's name as an OSCAL token."""
-    return _NO_TOKEN.sub("_", control).lower()
+    """A control's name as an OSCAL token, which begins with a letter or an underscore."""
+    token = _NO_TOKEN.sub("_", control).lower()
+    return token if token[:1].isalpha() else f"_{token}"
 
 
 def _uuid(context: Context, what: str) -> str:

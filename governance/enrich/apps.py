@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from governance.errors import Damaged
@@ -85,6 +86,22 @@ class AppDirectory:
                 found[f"{_APPS}/{name}.json"] = self._is_kept(name)
         return found
 
+    def keep(self) -> list[str]:
+        """Make the second copy of each app that has none, such as one that an older version deployed; gives their names.
+
+        Raises OSError or DependencyError.
+        """
+        made = []
+        for name in self._names():
+            if self._is_kept(name):
+                continue
+            with contextlib.suppress(Damaged):  # nothing to make it from
+                app = self.app(name)
+                if app is not None:
+                    self._state.change(f"{_KEPT}/{name}.json", partial(_unless_whole, json.dumps(app).encode()))
+                    made.append(name)
+        return made
+
     def stamp(self) -> object:
         """Changes whenever an app does."""
         return self._state.stamp(_APPS)
@@ -130,7 +147,7 @@ class AppDirectory:
             app = self._read(document)
         except (ValueError, RecursionError, OSError) as error:
             raise _damaged(document) from error
-        if app is not None and not (isinstance(app, dict) and isinstance(app.get("spec"), dict)):
+        if app is not None and not _is_app(app):
             raise _damaged(document)
         return app
 
@@ -186,6 +203,18 @@ class AppFacts:
         if found is None:
             return {"known": False}
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
+
+
+def _is_app(value: Json) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("spec"), dict)
+
+
+def _unless_whole(copy: bytes, held: bytes | None) -> bytes:
+    """A deploy may have come in between, and its copy is newer."""
+    try:
+        return held if held is not None and _is_app(json.loads(held)) else copy
+    except (ValueError, RecursionError):
+        return copy
 
 
 def _damaged(document: str) -> Damaged:

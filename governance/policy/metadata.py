@@ -166,9 +166,17 @@ def _kinds(custom: dict[str, Json], where: str) -> tuple[str, ...]:
     return kinds
 
 
+def _is_within(control: str, wanted: str) -> bool:
+    """Whether a control is the one that is wanted or below it: `GDPR:Art.5.1` is within `GDPR:Art.5`, `GDPR:Art.52` is not."""
+    return control.startswith(wanted) and not control[len(wanted) : len(wanted) + 1].isalnum()
+
+
 def rules_of_control(rules: Iterable[RuleMeta], control: str) -> tuple[str, ...]:
-    """Ids of the rules that name a control (`SOC2:CC9.2`); raises CallerError where none does, which no filter can express."""
-    found = tuple(sorted(rule.id for rule in rules if control in rule.controls))
+    """Ids of the rules that name a control, or one within it: `SOC2:CC9.2`, `SOC2:CC9`, `SOC2`.
+
+    Raises CallerError where none does, which no filter can express.
+    """
+    found = tuple(sorted(rule.id for rule in rules if any(_is_within(each, control) for each in rule.controls)))
     if not found:
         raise CallerError(f"no rule names the control {control[:60]!r}", hint="`governance rules list` shows them")
     return found

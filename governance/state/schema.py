@@ -1,22 +1,20 @@
 """The tables of the shared state, beside those of the audit log in the same schema, and the key that seals its documents.
 
 The documents are API keys' hashes, waivers, apps, and the private keys of app tokens. Whoever can write the database must
-not be able to make one up, so each is sealed under a key that only the replicas can open: it stands in a table, wrapped under
-a secret that is derived from the log's signing key (RFC 5869), once for each key that the replicas' file holds.
+not be able to make one up, so each is sealed under a key that only the replicas can open: it stands in a table, wrapped for
+each key of the log that the replicas' file holds (`wrapping`).
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from audit.postgres import SCHEMA
 from governance.errors import Damaged, DependencyError
+from governance.state.wrapping import Wrapping, opened_with, sealed_with
 
 if TYPE_CHECKING:
     from audit.keys import SigningKey
@@ -39,7 +37,6 @@ CREATE TABLE usage_costs (
 """
 MIGRATIONS = (_FIRST,)
 _LOCK = 0x73746174
-_NONCE = 12
 _INFO = b"microapp-governance/state/v1"
 
 
@@ -76,12 +73,12 @@ class Seal:
 
     def sealed(self, content: bytes, name: str, version: int) -> bytes:
         """What stands in the table."""
-        return _sealed(self._cipher, content, f"{name}\n{version}".encode())
+        return sealed_with(self._cipher, content, f"{name}\n{version}".encode())
 
     def opened(self, body: bytes, name: str, version: int) -> bytes:
         """The inverse; raises Damaged for what somebody else wrote."""
         try:
-            return self._cipher.decrypt(body[:_NONCE], body[_NONCE:], f"{name}\n{version}".encode())
+            return opened_with(self._cipher, body, f"{name}\n{version}".encode())
         except (InvalidTag, ValueError) as error:
             raise Damaged("was not written by a replica of this installation", where=name) from error
 
@@ -91,39 +88,18 @@ def seal_of(connection: Connection, key: SigningKey) -> Seal:
 
     Raises DependencyError for a replica whose file holds none of the keys that it was wrapped for.
     """
-    wraps = {_derived(seed, b"/id")[:16]: AESGCM(_derived(seed, b"/wrap")) for seed in key.seeds}
+    wrapping = Wrapping(key.seeds, _INFO)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         rows = connection.execute("SELECT id, wrapped FROM state_keys").fetchall()
         held = {bytes(row[0]): bytes(row[1]) for row in rows}
-        secret = _unwrapped(wraps, held)
+        secret = wrapping.opened(held)
         if secret is None and held:
             raise DependencyError(
                 "this replica's key opens nothing of the others' state", hint="all need the same <home>/audit/key"
             )
         secret = secret or AESGCM.generate_key(256)
-        for key_id, cipher in wraps.items():
+        for key_id, wrapped in wrapping.wrapped(secret).items():
             if key_id not in held:
-                row = key_id, _sealed(cipher, secret, key_id)
-                connection.execute("INSERT INTO state_keys VALUES (%s, %s)", row)
+                connection.execute("INSERT INTO state_keys VALUES (%s, %s)", (key_id, wrapped))
     return Seal(secret)
-
-
-def _unwrapped(wraps: dict[bytes, AESGCM], held: dict[bytes, bytes]) -> bytes | None:
-    for key_id, cipher in wraps.items():
-        wrapped = held.get(key_id)
-        if wrapped is not None:
-            try:
-                return cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], key_id)
-            except InvalidTag as error:
-                raise DependencyError("the key of the replicas' state was changed in the database") from error
-    return None
-
-
-def _derived(seed: bytes, what: bytes) -> bytes:
-    return HKDF(SHA256(), 32, None, _INFO + what).derive(seed)
-
-
-def _sealed(cipher: AESGCM, content: bytes, bound: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + cipher.encrypt(nonce, content, bound)

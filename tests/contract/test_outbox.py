@@ -9,14 +9,16 @@ from collections import defaultdict
 import pytest
 
 from governance.errors import DependencyError, NotFound
-from governance.platform.broker.events.outbox import Accepted, Outbox, Target
-from governance.platform.broker.events.outbox_rows import UNBOUND, Ended
+from governance.platform.broker.events.outbox import Outbox
+from governance.platform.broker.events.outbox_rows import UNBOUND, Accepted, Ended, Target
+from governance.platform.broker.events.outbox_seal import Keys
 from governance.platform.broker.events.outbox_store import PostgresStore, SqliteStore
 from tests.postgres import needs_postgres
 from tests.unit.events.conftest import engines_stay_in_their_thread
 
 # Engines of earlier tests must not be collected in the threads below.
 __all__ = ["engines_stay_in_their_thread"]
+SEEDS = (b"s" * 32,)
 NOW = 1_700_000_000.0
 CANTEEN = Target("canteen", "on-lunch", is_pushed=True)
 
@@ -28,7 +30,7 @@ def another(request, tmp_path):
     database = request.getfixturevalue("postgres").database() if request.param == "postgres" else None
 
     def make() -> Outbox:
-        made.append(Outbox(SqliteStore(tmp_path) if database is None else PostgresStore(database)))
+        made.append(Outbox(SqliteStore(tmp_path) if database is None else PostgresStore(database), Keys(lambda: SEEDS)))
         return made[-1]
 
     yield make
@@ -183,7 +185,8 @@ def test_several_publishers_and_workers_lose_nothing_and_keep_each_key_s_order(a
                 if (turns + mark) % 5 == 0:
                     continue
                 with lock:
-                    seen[one.ordering].append(int(one.id.partition("-")[2]))
+                    key, _, number = one.id.partition("-")
+                    seen[f"k{key}"].append(int(number))
                 outbox.done(one.number, one.lease)
 
     workers = [threading.Thread(target=guarded, args=(works, n)) for n in range(3)]
@@ -206,7 +209,7 @@ def test_several_publishers_and_workers_lose_nothing_and_keep_each_key_s_order(a
 
 def test_an_outbox_that_cannot_be_written_says_so_and_takes_nothing(tmp_path):
     (tmp_path / "events.db").write_bytes(b"this is no database, but it is long enough to be looked at" * 20)
-    outbox = Outbox(SqliteStore(tmp_path))
+    outbox = Outbox(SqliteStore(tmp_path), Keys(lambda: SEEDS))
     with pytest.raises(DependencyError, match="outbox"):
         outbox.add(accepted("1"), [CANTEEN], NOW)
 

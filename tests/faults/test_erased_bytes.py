@@ -26,11 +26,13 @@ from governance.broker_wiring import consents_of, secrets_of
 from governance.entrypoints.cli.main import run
 from governance.erasure_wiring import opened_beside
 from governance.events_wiring import outbox_of
-from governance.log_wiring import open_reader, open_recorder
-from governance.platform.broker.events.outbox import Accepted, Target
+from governance.log_wiring import open_reader, open_recorder, seeds_of
+from governance.platform.broker.events.outbox_rows import UNBOUND, Accepted, Target
+from governance.platform.broker.events.outbox_seal import OUTBOX
 from governance.platform.erasure import erase, look, mention_of
 from governance.platform.oauth.consents import Consent
 from governance.settings import from_environment
+from governance.state.wrapping import Wrapping
 from tests.postgres import needs_postgres
 
 ORIGIN = "log.example/erased"
@@ -126,20 +128,23 @@ def test_the_certificate_names_exports_that_were_handed_out_before(tmp_path, pos
 @needs_postgres
 @pytest.mark.xdist_group("postgres")
 def test_rows_that_an_earlier_version_left_in_clear_are_wrapped_by_whoever_is_elected(tmp_path, postgres):
-    database = postgres.database()
+    database, name = (
+        postgres.database(),
+        "Canary-Marvin-1978",
+    )  # in clear here: other tests of this server search for NAME
     with SharedLog(tmp_path, origin=ORIGIN, database=database, complain=lambda _: None) as log:
-        log.append(entry(0, NAME))
-        key = log.reader._store.subject_key(NAME).key
+        log.append(entry(0, name))
+        key = log.reader._store.subject_key(name).key
     with contextlib.closing(database.connect()) as connection:
-        connection.execute("UPDATE subjects SET subject = %s, key = %s", (NAME, key))
+        connection.execute("UPDATE subjects SET subject = %s, key = %s", (name, key))
     with SharedLog(tmp_path, origin=ORIGIN, database=database, complain=lambda _: None) as log:
-        log.append(entry(1, NAME))
-        assert log.reader.search(Filter(subject=NAME)) == [1, 0]
-        assert log.reader.record(0)["opened"] == {"input": VALUE}
+        log.append(entry(1, name))
+        assert log.reader.search(Filter(subject=name)) == [1, 0]
+        assert log.reader.record(0)["opened"] == {"input": "0"}
         assert log.reader.verify_self() == 2
         with contextlib.closing(database.connect()) as connection:
             rows = connection.execute("SELECT subject, length(key) FROM subjects").fetchall()
-    assert [(NAME in subject, length > 32) for subject, length in rows] == [(False, True)]
+    assert [(name in subject, length > 32) for subject, length in rows] == [(False, True)]
 
 
 class Home:
@@ -201,15 +206,31 @@ def in_any_case(name: str) -> tuple[bytes, ...]:
     return name.encode(), name.upper().encode()
 
 
+def wrapped_keys(home: Home) -> list[bytes]:
+    """What seals the events, as it stands in the outbox; the key of the tags stays."""
+    with home.outbox._store.transaction() as execute:
+        return [bytes(raw) for (raw,) in execute("SELECT wrapped FROM sealing WHERE generation > 0", ())]
+
+
+def said_to(home: Home) -> dict[str, str]:
+    """Every event with its body."""
+    return {one.id: one.body for one in home.outbox.kept(UNBOUND, 1000)}
+
+
 def test_erasing_reaches_consents_event_bodies_and_dead_letters_and_leaves_everybody_else(home, tmp_path):
     home.publish_all()
-    assert {Path(name).name for name in files_with(home.home, *in_any_case(NAME))} >= {"consents.db", "events.db-wal"}
+    # What is searched for can be found, and what waits is sealed from the beginning: also the reasons of dead letters.
+    assert {Path(name).name for name in files_with(home.home, *in_any_case(NAME), VALUE.encode())} == {"consents.db"}
+    [letter, *_] = home.outbox.dead(1)
+    assert (NAME in letter.reason, VALUE in letter.body) == (True, True)
+    wrapped = wrapped_keys(home)
+    assert files_with(home.home, *wrapped)
     with contextlib.closing(sqlite3.connect(home.home / "events.db")) as looking:  # as a running service's processes do
         assert looking.execute("SELECT count(*) FROM deliveries").fetchone() == (126,)
         code, said = home.audit("erase", NAME, "--reason", "request 17", "--out", str(tmp_path / "certificate"))
     assert (code, said.partition("\n")[0]) == (0, "1 consents, and 44 events with 88 deliveries, are gone")
     consents_of(home.settings).remove("0190-b")  # somebody else, whose name begins alike
-    assert files_with(home.home, *in_any_case(NAME), b"0190-a0190-a") == []
+    assert files_with(home.home, *in_any_case(NAME), b"0190-a0190-a", *wrapped) == []
     assert [one.id for one in consents_of(home.settings).all()] == ["0190-c"]
     assert secrets_of(home.settings).all() == []
     left = home.outbox.claim(home.now, 60, 100, ("canteen", "on-lunch"), is_pushed=False)
@@ -287,19 +308,67 @@ def test_in_a_shared_database_and_in_what_a_move_left_in_the_home_as_well(tmp_pa
     left.publish("left behind", {"who": NAME})
     left.outbox.close()
     left.home.rename(tmp_path / "before")
-    database = postgres.database()
+    (left.home / "audit").mkdir(parents=True)
+    for name in ("audit/key", "consents.db", "events.db"):
+        (tmp_path / "before" / name).rename(left.home / name)
+    database, data = postgres.database(), Path(postgres._data)
     home = Home(tmp_path / "home", monkeypatch, GOVERNANCE_DATABASE=database.url)
-    for name in ("consents.db", "events.db"):
-        (tmp_path / "before" / name).rename(home.home / name)
     home.publish_all()
-    tables = Path(postgres._data) / "base"
     with contextlib.closing(database.connect()) as connection:
         connection.execute("CHECKPOINT")
-        assert files_with(tables, *in_any_case(NAME))  # what is searched for can be found
+        # No file of the server, its write-ahead log included, ever holds what was said; what it is sealed under is there.
+        assert files_with(data, *in_any_case(NAME), VALUE.encode()) == []
+        wrapped = wrapped_keys(home)
+        assert files_with(data / "base", *wrapped)
+        assert files_with(data / "pg_wal", *wrapped)
         code, said = home.audit("erase", NAME, "--reason", "request 17")
         connection.execute("CHECKPOINT")
     assert (code, "1 consents, and 45 events with 90 deliveries" in said) == (0, True), said
     assert "outside the database's write-ahead log" in said
-    assert files_with(tables, *in_any_case(NAME)) == []
+    assert files_with(data, *in_any_case(NAME), VALUE.encode()) == []
+    assert files_with(data / "base", *wrapped) == []
+    assert files_with(home.home, *in_any_case(NAME)) == [
+        str(home.home / "consents.db")
+    ]  # somebody's whose name begins so
     assert [one.person for one in consents_of(home.settings).all()] == ["person-2", f"{NAME}-the-second"]
     home.outbox.close()
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=[needs_postgres, pytest.mark.xdist_group("postgres")])]
+)
+def either(request, tmp_path, monkeypatch):
+    """A home with its outbox in a file, or in a server."""
+    database = request.getfixturevalue("postgres").database() if request.param == "postgres" else None
+    made = Home(tmp_path / "home", monkeypatch, **({} if database is None else {"GOVERNANCE_DATABASE": database.url}))
+    yield made
+    made.outbox.close()
+
+
+def test_what_was_sealed_before_an_erasure_opens_for_nobody_once_the_log_s_key_was_changed(either):
+    either.publish("1", {"who": NAME})
+    either.publish("2", {"who": "person-2"})
+    before = dict(zip(("tags", "seals"), _sealing(either), strict=True))
+    assert either.audit("erase", NAME, "--reason", "request 17")[0] == 0
+    assert _sealing(either)[0] == before["tags"], "an event that is known is known by the same tag"
+    assert set(said_to(either)) == {"1", "2"}
+    assert said_to(either)["1"] == ""
+    for step in ([], ["--finish"]):
+        assert either.audit("rotate-key", *step)[0] == 0
+        assert "person-2" in said_to(either)["2"]
+    either.outbox.close()
+    either.outbox = outbox_of(either.settings)
+    assert "person-2" in said_to(either)["2"]
+    assert not either.outbox.add(Accepted("/apps/lunch", "1", "sha256:1", "d", "", "{}"), TARGETS, either.now)
+    wrapping = Wrapping(seeds_of(either.settings), OUTBOX)
+    assert [each.keys() for each in _sealing(either)] == [set(wrapping.ids)] * 2, "for the new key, and no other"
+    assert wrapping.opened(before["seals"], b"generation 1") is None
+
+
+def _sealing(home: Home) -> list[dict[bytes, bytes]]:
+    """The wrapped keys of each generation: of the tags first."""
+    found: dict[int, dict[bytes, bytes]] = {}
+    with home.outbox._store.transaction() as execute:
+        for generation, key_id, wrapped in execute("SELECT generation, id, wrapped FROM sealing", ()):
+            found.setdefault(generation, {})[bytes(key_id)] = bytes(wrapped)
+    return [found[generation] for generation in sorted(found)]

@@ -160,6 +160,24 @@ class TestSignIn:
                 answer = client.request(method, path, json={"requests": []} if method == "POST" else None)
                 assert (answer.status_code != 403) == (role in roles), (method, path)
 
+    def test_what_a_role_may_not_do_is_a_record_that_names_who_tried(self, service):
+        with service.client("citizen") as citizen, service.client("auditor") as auditor:
+            before = {row["index"] for row in service.records(kind="refused")}
+            assert citizen.get("/v1/audit/records").status_code == 403
+            assert auditor.post("/v1/decisions", json=CALL).status_code == 403
+            assert citizen.get("/v1/audit/nothing-here").status_code == 404
+            rows = [row for row in service.records(kind="refused") if row["index"] not in before]
+            said = [
+                (row["public"]["entry_point"], row["public"]["error"], row["opened"]["answer"]["reason"])
+                for row in rows
+            ]
+            assert said == [
+                ("http.decisions", "forbidden", "/v1/decisions: the role 'auditor' may not do this"),
+                ("http", "forbidden", "/v1/audit/records: the role 'citizen' may not do this"),
+            ]
+            keys = [client.headers["authorization"].split("_")[1] for client in (auditor, citizen)]
+            assert [row["public"]["actor"] for row in rows] == [f"key:{key}" for key in keys]
+
     @pytest.mark.parametrize("path", [path for _, path in MAY])
     @pytest.mark.parametrize("value", ["", "Bearer gk_none_none", "Basic Z2s6Z2s=", "Bearer", "Bearer gk__"])
     def test_without_a_key_that_is_known_nothing_is_answered(self, service, path, value):

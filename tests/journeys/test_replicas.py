@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,9 @@ import time
 
 import pytest
 
+from governance.events_wiring import outbox_of
+from governance.platform.broker.events.outbox_rows import Accepted, Target
+from governance.settings import from_environment
 from tests.journeys.service import EXAMPLES, Service, governance
 from tests.postgres import Server, needs_postgres
 
@@ -107,9 +111,13 @@ def test_the_move_and_the_settings_as_a_user_types_them(tmp_path, postgres):
     key = governance("key", "create", "--role", "auditor", home=home).stdout.decode().strip()
     before = governance("audit", "checkpoint", home=home)
     assert before.returncode == 0, made.stderr
+    with contextlib.closing(outbox_of(from_environment({"GOVERNANCE_HOME": str(home)}))) as outbox:
+        outbox.add(Accepted("/apps/a", "1", "d", "d", "", "{}"), [Target("canteen", "s", is_pushed=False)], time.time())
     moved = governance("audit", "migrate", "--to", url, home=home)
     assert moved.returncode == 0, moved.stderr
     assert b"the root is the same" in moved.stdout
+    assert b"1 deliveries of events" in moved.stdout
+    assert b"1 deliveries wait" in governance("events", "status", home=home, GOVERNANCE_DATABASE=url).stdout
     assert key.split("_")[1].encode() in governance("key", "list", home=home, GOVERNANCE_DATABASE=url).stdout
     assert governance("audit", "checkpoint", home=home, GOVERNANCE_DATABASE=url).stdout == before.stdout
     assert governance("decide", "-", home=home, stdin=asked, GOVERNANCE_DATABASE=url).returncode == made.returncode

@@ -47,6 +47,10 @@ def test_a_waiver_counts_when_somebody_else_approved_it_and_until_it_is_revoked(
     proposed = ann.post("/v1/waivers", json=document("by-hand"))
     assert (proposed.status_code, proposed.json()["state"]) == (201, "proposed")
     assert ann.post("/v1/waivers/by-hand/approval").status_code == 403, "nobody approves their own"
+    [tried] = [
+        row for row in service.records(kind="refused") if "their own waiver" in row["opened"]["answer"]["reason"]
+    ]
+    assert (tried["public"]["error"], tried["public"]["actor"]) == ("forbidden", proposed.json()["author"])
     assert waived(asks) is None
     approved = bob.post("/v1/waivers/by-hand/approval")
     assert approved.status_code == 200, approved.text

@@ -167,6 +167,7 @@ def _row(record: dict[str, Any]) -> str:
 
 def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
     from governance.broker_wiring import move_people
+    from governance.events_wiring import move_events
     from governance.log_wiring import database_of, move_state, open_log
     from governance.settings import Settings as Changed
 
@@ -190,9 +191,10 @@ def _migrate(url: str, settings: Settings, stdout: TextIO) -> None:
         stdout.write(f"{head.size} records moved, the root is the same ({head.root.hex()})\n")
     documents = move_state(settings, moved)
     consents, credentials = move_people(settings, moved)
+    deliveries = move_events(moved)
     stdout.write(
-        f"{documents} keys, apps, waivers and the like are there as well, {consents} consents and {credentials} credentials; "
-        "counts of calls and sign-in sessions begin anew. From now on set "
+        f"{documents} keys, apps, waivers and the like are there as well, {consents} consents and {credentials} credentials, "
+        f"{deliveries} deliveries of events; counts of calls and sign-in sessions begin anew. From now on set "
         f"GOVERNANCE_DATABASE; give further replicas this home's audit/key. The old file is {folder}/log.db.moved\n"
     )
 
@@ -226,7 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     for verb in (listing, exporting):
         for name, meaning in _FILTERS.items():
             verb.add_argument(f"--{name.replace('_', '-')}", default="", help=meaning)
-        verb.add_argument("--control", default="", help="of a rule that names this control, such as SOC2:CC9.2")
+        verb.add_argument(
+            "--control", default="", help="of a rule that names this control or one within it: SOC2:CC9.2, SOC2"
+        )
         verb.add_argument("--since", default="", help="RFC 3339, included")
         verb.add_argument("--until", default="", help="RFC 3339, not included")
     asking = verbs.add_parser("ask", help="who-allowed, data-of").add_subparsers(dest="question", required=True)

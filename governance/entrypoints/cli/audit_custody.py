@@ -192,12 +192,15 @@ def _retention(settings: Settings) -> Any:
 
 def _rotate(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     if options.finish:
+        from governance.events_wiring import wrap_outboxes
         from governance.log_wiring import state_of
 
         # Who reads the replicas' state wraps it for the new key; without that the old key would take it along.
         state_of(settings).stamp("keys.json", newest=True)
+        wrap_outboxes(settings, is_alone=False)
         done = act("finish_rotation", _asked(""))
         stdout.write(f"only this key signs now:\n{done['new_key']}\n")
+        wrap_outboxes(settings, is_alone=True)
         return
     done = act("rotate_key", _asked(""))
     stdout.write(f"both keys sign until `rotate-key --finish`. Give auditors the new one:\n{done['new_key']}\n")

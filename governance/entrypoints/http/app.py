@@ -31,7 +31,7 @@ from governance.entrypoints.http import (
 )
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
 from governance.entrypoints.http.problems import MethodNotAllowed, opa_error, problem
-from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, developer, signed_in
+from governance.entrypoints.http.signin import ANONYMOUS, API_SERVER, check_role, developer, signed_in
 from governance.entrypoints.http.worker import Worker, prepare_process
 from governance.errors import (
     CallerError,
@@ -325,6 +325,7 @@ class Application:
         try:
             route = self._find(call)
             identity = _identity(worker, route, call)
+            check_role(identity, route.roles, call)
             return await route.handler(worker, call, identity)
         except GovernanceError as error:
             return await _refused(worker, route, call, identity, error)
@@ -356,10 +357,12 @@ async def _refused(
     worker: Worker, route: Route | None, call: Call, identity: Identity, error: GovernanceError
 ) -> Answer:
     """What the caller hears; where a decision was asked for, a deny, with the id of its record where one was written."""
-    if route is not None and route.is_opa and not route.entry_point:
-        return opa_error(error, is_decision=False)
     if route is None or not route.entry_point:
-        return problem(error, call.path)
+        if isinstance(error, Forbidden) and identity is not ANONYMOUS:
+            # Nothing was to be decided, but somebody with a key reached for what they may not have: that is evidence.
+            with contextlib.suppress(RecordNotDurable):
+                await worker.line.arefuse(decisions.source_of(call, identity, "http"), error)
+        return opa_error(error, is_decision=False) if route is not None and route.is_opa else problem(error, call.path)
     decision_id = ""
     if _is_to_record(error):
         source = decisions.source_of(call, identity, route.entry_point)
@@ -389,10 +392,7 @@ def _identity(worker: Worker, route: Route, call: Call) -> Identity:
     if route.roles is _FOLLOWS and worker.tiles_without_key:
         return ANONYMOUS
     # A gateway hands over the call of somebody else, whose `authorization` is not its own.
-    identity = signed_in(worker.keys, call, is_gateway=route.entry_point == ext_authz.ENTRY_POINT)
-    if identity.role not in route.roles:
-        raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
-    return identity
+    return signed_in(worker.keys, call, is_gateway=route.entry_point == ext_authz.ENTRY_POINT)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.request import Json
-    from governance.platform.broker.events.outbox import Delivery
+    from governance.platform.broker.events.outbox_rows import Delivery
     from governance.platform.broker.events.publishing import Published
     from governance.platform.keys import Identity
 

@@ -1,7 +1,8 @@
 """The exchange's worker as a process of its own: `python -m governance.entrypoints.http.events_main`, started by `serve`.
 
-Sends what is due, fires schedules, tidies up. Several may run, on one machine or on many: they share the outbox. One that dies
-in the middle leaves leases that end, and another carries on. The policy engine is loaded once there is something to do.
+Sends what is due, fires schedules, tidies up, and sees to it that every app's document has its second copy. Several may run, on
+one machine or on many: they share the outbox. One that dies in the middle leaves leases that end, and another carries on. The
+policy engine is loaded once there is something to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from governance.enrich.apps import AppDirectory
     from governance.entrypoints.http.companion import Work
+    from governance.platform.broker.events.outbox import Outbox
     from governance.settings import Settings
 
 _MOST_AT_ONCE = 16
@@ -50,8 +53,8 @@ def _wait_for_work(settings: Settings, say: Callable[[str], None], stopped: thre
             if time.monotonic() - tidied > _TIDY_S:
                 tidied = time.monotonic()
                 try:
-                    tidy(settings, outbox, time.time())
-                except GovernanceError as error:
+                    _look_after(settings, outbox, directory)
+                except (GovernanceError, OSError) as error:
                     say(str(error))
             has_schedules = any(rows(spec, "schedules") for _, spec in directory.specs())
             if has_schedules or outbox.due(time.time(), 1):
@@ -59,6 +62,12 @@ def _wait_for_work(settings: Settings, say: Callable[[str], None], stopped: thre
     finally:
         outbox.close()
     return False
+
+
+def _look_after(settings: Settings, outbox: Outbox, directory: AppDirectory) -> None:
+    """What subscribed is known even where an app's document is damaged later; what is old goes."""
+    directory.keep()
+    tidy(settings, outbox, time.time())
 
 
 async def _work(settings: Settings, say: Callable[[str], None], stopped: threading.Event) -> None:
@@ -80,8 +89,8 @@ async def _work(settings: Settings, say: Callable[[str], None], stopped: threadi
                     pause = 0.0
                 if time.monotonic() - tidied > _TIDY_S:
                     tidied = time.monotonic()
-                    await asyncio.to_thread(tidy, settings, exchange.outbox, time.time())
-            except GovernanceError as error:
+                    await asyncio.to_thread(_look_after, settings, exchange.outbox, worker.directory)
+            except (GovernanceError, OSError) as error:
                 say(str(error))
                 pause = _TROUBLED_S
             await asyncio.sleep(pause)

@@ -34,6 +34,12 @@ def signed_in(keys: KeyStore, call: Call, *, is_gateway: bool = False) -> Identi
     return keys.identify(key.strip())
 
 
+def check_role(identity: Identity, roles: frozenset[str], call: Call) -> None:
+    """Raise Forbidden unless a key's role is one of these; none: nobody has to sign in."""
+    if roles and identity not in {ANONYMOUS, API_SERVER, DEVELOPER} and identity.role not in roles:
+        raise Forbidden(f"the role {identity.role!r} may not do this", where=call.path)
+
+
 def developer(call: Call) -> Identity:
     """Without sign-in, only for a program on this machine: a page in a browser here must not ask in its user's name.
 

@@ -66,6 +66,7 @@ def verified(package: Path, *more: str) -> tuple[int, str]:
 
 
 def refused(package: Path, *words: str, more: tuple[str, ...] = ()) -> str:
+    """Asserts that the verifier says no with exit code 1 and names what is wrong; gives what it said."""
     code, said = verified(package, *more)
     assert code == 1, said
     assert said.startswith("NOT VERIFIED: ")

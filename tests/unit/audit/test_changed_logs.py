@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import NamedTuple
 
 import pytest
@@ -12,6 +13,8 @@ from audit.custody import Custody
 from audit.exports.package import Wanted, export
 from audit.keys import SigningKey
 from audit.log import AuditLog
+from audit.pruned import statement_lines
+from audit.record import Entry
 from audit.store import Filter
 from tests.unit.audit.packages_made import CREATED, ORIGIN, copied, entry, refused, signed_again, verified
 
@@ -72,6 +75,8 @@ class TestKeys:
     def test_a_missing_step_breaks_the_chain_for_key_and_checkpoint(self, changed, package, tmp_path):
         (tmp_path / "checkpoint").write_text(changed.kept)
         steps = (package / "keys.jsonl").read_text().splitlines(keepends=True)
+        signed_again(package, changed.key)
+        assert verified(package, "--key", changed.first)[0] == 0, "with every step, whoever signed it again"
         (package / "keys.jsonl").write_text(steps[0])
         signed_again(package, changed.key)
         for key in (changed.first, changed.second):
@@ -83,6 +88,8 @@ class TestKeys:
     def test_a_step_that_one_side_did_not_sign_is_named(self, changed, package, member):
         """Who holds the newest key cannot make themselves the heir of another."""
         lines = [json.loads(line) for line in (package / "keys.jsonl").read_text().splitlines()]
+        signed_again(package, changed.key)
+        assert verified(package, "--key", changed.first)[0] == 0, "as both signed it"
         lines[1][member] = lines[0][member]
         (package / "keys.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         signed_again(package, changed.key)
@@ -182,18 +189,21 @@ class TestPruned:
         signed_again(package, pruned.key)
         refused(package, words)
 
-    def test_another_record_of_the_log_says_nothing_about_pruning(self, pruned, tmp_path):
-        package = copied(pruned.folder / "one", tmp_path / "package")
-        with AuditLog(pruned.folder / "home", origin=ORIGIN) as log:
-            checkpoint = json.loads((package / "manifest.json").read_text())
-            size = log.reader.size_of((package / "checkpoint").read_text())
-            found = [(size - 1, log.reader.leaf(size - 1))]
-            from audit.pruned import statement_lines
-
+    @pytest.mark.parametrize("kind", ["deploy", "erasure"])
+    def test_another_record_of_the_log_says_nothing_about_pruning(self, pruned, tmp_path, kind):
+        """Not even one that holds the same members: a caller may have chosen them."""
+        copytree(pruned.folder / "home", tmp_path / "home")
+        package = tmp_path / "package"
+        with AuditLog(tmp_path / "home", origin=ORIGIN) as log:
+            gone = json.loads((pruned.folder / "one" / "manifest.json").read_text())["pruned"]
+            public = {"decision_id": "d", "app": "", "effect": "allow", "rules": [], "sequences": gone}
+            index = log.append(Entry(kind, NOW, public, {})).index
+            export(log.reader, Wanted(Filter(app="app1")), package, created=CREATED)
+            assert verified(package, "--key", pruned.first)[0] == 0
+            found, size = [(index, log.reader.leaf(index))], log.reader.size_of((package / "checkpoint").read_text())
             (package / "pruned.jsonl").write_bytes(statement_lines(found, lambda index: log.reader.proof(index, size)))
-        assert checkpoint["pruned"]
-        signed_again(package, pruned.key)
-        refused(package, "pruned.jsonl:1")
+        signed_again(package, log.key)
+        refused(package, f"pruned.jsonl:1: record {index} does not say what was pruned")
 
 
 def test_many_apps_are_said_in_several_records(tmp_path):

@@ -135,6 +135,7 @@ def test_what_a_record_says_is_not_obeyed_by_the_terminal(tmp_path):
 
 def test_the_key_one_was_given_decides(made, package, tmp_path):
     other = str(SigningKey(ORIGIN, bytes(32)).verifier)
+    assert verified(package, "--key", made.key)[0] == 0
     refused(package, "not by the key you trust", more=("--key", other))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from governance.enrich.apps import AppDirectory
 from governance.errors import Damaged
 from governance.platform.broker.events.publishing import SubscribersUnknown
+from governance.state.files import FileState
 from tests.unit.events.conftest import PUSHED, publisher, subscriber
 
 BROKEN = '{"spec": {"tena'
@@ -66,3 +68,35 @@ def test_a_damaged_app_may_do_nothing_else(world):
     said = world.publish("1")
     assert not said.is_accepted
     assert "REQ-007" in {violation.rule for violation in said.decision.violations}
+
+
+def test_an_app_that_an_older_version_deployed_gets_its_second_copy_and_no_newer_one_is_replaced(world):
+    world.deployed(publisher())
+    world.deployed(subscriber())
+    kept = world.settings.home / "apps" / "kept"
+    deployed = (kept / "canteen.json").read_bytes()
+    (kept / "canteen.json").unlink()
+    (kept / "where2eat.json").write_text(BROKEN, encoding="utf-8")
+    assert world.directory.keep() == ["canteen", "where2eat"]
+    assert world.directory.keep() == []
+    assert (kept / "canteen.json").read_bytes() == deployed
+    damage(world, "apps/canteen.json", "apps/where2eat.json")
+    assert world.directory.damaged() == {"apps/canteen.json": True, "apps/where2eat.json": True}
+    (kept / "canteen.json").unlink()
+    assert world.directory.keep() == [], "of what is damaged there is nothing to copy"
+    assert world.directory.damaged()["apps/canteen.json"] is False
+
+
+def test_a_copy_that_a_deploy_wrote_meanwhile_stays(world):
+    world.deployed(publisher())
+    path = world.settings.home / "apps" / "kept" / "where2eat.json"
+    path.unlink()
+    newer = b'{"spec": {"of": "the deploy that came in between"}}'
+
+    class Slow(FileState):
+        def change(self, name, edit) -> None:
+            path.write_bytes(newer)
+            super().change(name, edit)
+
+    AppDirectory(Slow(str(world.settings.home))).keep()
+    assert path.read_bytes() == newer

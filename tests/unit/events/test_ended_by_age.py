@@ -9,7 +9,7 @@ from audit.store import Filter
 from governance.errors import DependencyError
 from governance.events_wiring import outbox_of, tidy
 from governance.log_wiring import open_reader
-from governance.platform.broker.events.outbox import Accepted, Target
+from governance.platform.broker.events.outbox_rows import Accepted, Target
 from governance.settings import from_environment
 
 NOW, MONTH = 1_700_000_000.0, 31 * 86_400.0
@@ -45,6 +45,9 @@ def test_giving_up_and_forgetting_are_records_that_hold_no_personal_data_in_clea
 
 
 def test_where_the_log_takes_nothing_the_delivery_stays(settings, outbox):
-    with AuditLog(settings.home, origin="log.example/held"), pytest.raises(DependencyError, match="nothing old"):
+    with (
+        AuditLog(settings.home, origin=settings.text("log_origin")),
+        pytest.raises(DependencyError, match="nothing old"),
+    ):
         tidy(settings, outbox, NOW + MONTH)
     assert outbox.counts() == {"waiting": 1, "dead": 0}

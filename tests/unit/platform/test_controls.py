@@ -7,10 +7,11 @@ import pytest
 from audit.log import AuditLog
 from audit.record import Entry
 from audit.store import Filter
-from governance.errors import RuleError
+from governance.errors import CallerError, RuleError
 from governance.platform.controls import coverage, evidence, load_catalogue, title_of
 from governance.policy.active import load_active
 from governance.policy.locations import data_folder
+from governance.policy.metadata import rules_of_control
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,25 @@ def decision(index: int, *, kind: str = "deploy", violations=(), **public) -> En
 
 def violation(rule: str, *, waived_by=None, mode: str = "enforce") -> dict:
     return {"rule": rule, "mode": mode, "effect": "deny", "waived_by": waived_by, "controls": []}
+
+
+class TestFilter:
+    def test_a_framework_and_a_part_of_it_stand_for_the_controls_within(self, rules):
+        named = {rule.id: rule.controls for rule in rules}
+        for wanted in ("SOC2", "ISO-27001:A.5", "NIST-SP-800-53:AC", "SOC2:CC6"):
+            found = rules_of_control(rules, wanted)
+            expected = {
+                rule
+                for rule, controls in named.items()
+                for c in controls
+                if c == wanted or c.startswith((f"{wanted}:", f"{wanted}.", f"{wanted}-"))
+            }
+            assert set(found) == expected != set()
+
+    @pytest.mark.parametrize("wanted", ["", "SOC", "SOC2:CC6.", "ISO-27001:A.5.1x", "S", ":", "soc2"])
+    def test_what_only_begins_like_one_is_none(self, rules, wanted):
+        with pytest.raises(CallerError, match="no rule names the control"):
+            rules_of_control(rules, wanted)
 
 
 class TestCatalogue:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from governance.model.decision import Decision
     from governance.model.request import Json
     from governance.pipeline import Pipeline
-    from governance.platform.broker.events.outbox import Delivery, Outbox
+    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox_rows import Delivery
     from governance.platform.broker.events.stream import Stream
     from governance.platform.broker.secrets import Secrets
     from governance.platform.broker.sending import Received, Sender

@@ -3,133 +3,98 @@
 An event and all its deliveries are written in one transaction, before whoever published it hears yes; a delivery goes only
 when its subscriber has it, or somebody gave it up. Work is leased: a worker that dies lets go when its lease ends, and so a
 delivery may come twice, never not at all. Of the deliveries of one key to one subscription only the oldest can be leased (its
-`head`), so their order holds whatever fails. SQLite or PostgreSQL underneath: `outbox_store`.
+`head`), so their order holds whatever fails. SQLite or PostgreSQL underneath: `outbox_store`; sealed there: `outbox_seal`.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from governance.errors import NotFound
-from governance.platform.broker.events.outbox_rows import Ended, Kept, Left
+from governance.platform.broker.events.outbox_move import Place, move
+from governance.platform.broker.events.outbox_rows import COLUMNS, DEAD, WAITING, Ended, Kept, Known, Left, delivery_of
+from governance.platform.broker.events.outbox_seal import About, sealed_anew
+from governance.platform.broker.events.outbox_tables import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from governance.platform.broker.events.outbox_rows import Accepted, Delivery, Target
+    from governance.platform.broker.events.outbox_seal import Keys, Seal
     from governance.platform.broker.events.outbox_store import Execute, Store
 
-WAITING, DEAD = "waiting", "dead"
 _LONGEST_REASON = 500
 _UNFETCHED = "nobody fetched it"
 _MOST_ENDED = 500
-_ENDING = (
-    "SELECT d.number, d.state, d.app, d.subscription, e.source, e.id, d.reason "
-    "FROM deliveries d JOIN events e ON e.seq = d.seq WHERE (d.state = 'dead' AND d.due < ?) "
-    "OR (d.state = 'waiting' AND d.pushed = 0 AND d.leased_until <= ? AND e.accepted < ?) ORDER BY d.number LIMIT ?"
-)
-_COLUMNS = (
-    "d.number, d.app, d.subscription, d.ordering, d.attempts, d.lease, d.reason, d.due, "
-    "e.source, e.id, e.body, e.accepted"
-)
-
-
-class Target(NamedTuple):
-    """A subscription that an event has to reach."""
-
-    app: str
-    subscription: str
-    is_pushed: bool
-    """Sent to an address by a worker; else fetched by the app."""
-
-
-class Accepted(NamedTuple):
-    """An event on its way into the outbox."""
-
-    source: str
-    id: str
-    digest: str
-    """Of the event as it was handed in: who sends the same again says nothing new."""
-    decision_id: str
-    ordering: str
-    body: str
-    """What subscribers may get, as structured JSON."""
-
-
-class Known(NamedTuple):
-    """What is remembered of an event for as long as somebody might send it again."""
-
-    digest: str
-    decision_id: str
-
-
-class Delivery(NamedTuple):
-    """One event for one subscription."""
-
-    number: int
-    app: str
-    subscription: str
-    ordering: str
-    attempts: int
-    """Those that were begun; of a delivery that was just leased, this one included."""
-    lease: str
-    reason: str
-    due: float
-    source: str
-    id: str
-    body: str
-    accepted: float
+_FROM = "FROM deliveries d JOIN events e ON e.seq = d.seq"
+_JOINED = f"SELECT {COLUMNS} {_FROM}"
+_OF_AGE = """(d.state = 'dead' AND d.due < ?)
+OR (d.state = 'waiting' AND d.pushed = 0 AND d.leased_until <= ? AND e.accepted < ?)"""
 
 
 class Outbox:
     """All calls may block on the disk or the database; they raise DependencyError where it fails."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store, self._keys = store, keys
+        store.prepare = partial(prepare, store, keys)
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
 
+    @contextmanager
+    def _sealing(self, *, is_reading: bool = False) -> Iterator[tuple[Execute, Seal]]:
+        """A transaction during which the keys stay as they are."""
+        with self._store.transaction(is_reading=is_reading) as execute:
+            self._store.share(execute)
+            yield execute, self._keys.seal(execute, is_reading=is_reading)
+
     def known(self, source: str, event_id: str) -> Known | None:
         """Whether an event was accepted, and as what."""
-        with self._store.transaction() as execute:
-            rows = execute("SELECT digest, decision_id FROM events WHERE source = ? AND id = ?", (source, event_id))
-        return Known(*rows[0]) if rows else None
+        with self._sealing(is_reading=True) as (execute, seal):
+            tag = seal.tag(source, event_id)
+            rows = execute("SELECT about, generation FROM events WHERE tag = ?", (tag,))
+            found = [seal.known(about, generation, tag) for about, generation in rows]
+        return Known(found[0].digest, found[0].decision_id) if found else None
 
     def add(self, event: Accepted, targets: Sequence[Target], now: float) -> bool:
         """Accept an event with everything that follows from it; False where it was accepted before."""
-        with self._store.transaction() as execute:
+        with self._sealing() as (execute, seal):
+            tag, ordering = seal.tag(event.source, event.id), seal.tag(event.ordering)
+            about = seal.about(About(event.source, event.id, event.digest, event.decision_id), tag)
             rows = execute(
-                "INSERT INTO events (source, id, digest, decision_id, body, accepted) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (source, id) DO NOTHING RETURNING seq",
-                (event.source, event.id, event.digest, event.decision_id, event.body if targets else "", now),
+                "INSERT INTO events (tag, generation, about, body, accepted) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (tag) DO NOTHING RETURNING seq",
+                (tag, seal.generation, about, seal.body(event.body if targets else "", tag), now),
             )
             if not rows:
                 return False
             seq = rows[0][0]
             for target in sorted(targets):
-                place = (target.app, target.subscription, event.ordering)
+                place = (target.app, target.subscription, ordering)
                 self._store.hold(execute, place)
-                is_head = not event.ordering or not _waiting(execute, place)
+                is_head = not ordering or not _waiting(execute, place)
                 execute(
                     "INSERT INTO deliveries (seq, app, subscription, ordering, state, head, pushed, attempts, due, "
-                    "lease, leased_until, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', 0, '')",
-                    (seq, *place, WAITING, int(is_head), int(target.is_pushed), now),
+                    "lease, leased_until, generation, reason) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', 0, ?, ?)",
+                    (seq, *place, WAITING, int(is_head), int(target.is_pushed), now, seal.generation, b""),
                 )
         return True
 
     def claim(self, now: float, lease_s: float, most: int, of: tuple[str, str], *, is_pushed: bool) -> list[Delivery]:
         """Lease deliveries of one subscription (app, name) that are due, oldest first: those to be sent, or to be fetched."""
         lease = os.urandom(12).hex()
-        with self._store.transaction() as execute:
+        with self._sealing() as (execute, seal):
             rows = execute(
-                f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
-                "WHERE d.state = 'waiting' AND d.head = 1 AND d.pushed = ? AND d.app = ? AND d.subscription = ? "
+                f"{_JOINED} WHERE d.state = 'waiting' AND d.head = 1 AND d.pushed = ? AND d.app = ? AND d.subscription = ? "
                 f"AND d.due <= ? AND d.leased_until <= ? ORDER BY d.seq LIMIT ? {self._store.skip_locked}",
                 (int(is_pushed), *of, now, now, most),
             )
-            found = [Delivery(*row) for row in rows]
+            found = [delivery_of(seal, row) for row in rows]
             found = [one._replace(lease=lease, attempts=one.attempts + 1) for one in found]
             for one in found:
                 # Counted before it is tried: an event that kills whoever tries it is given up in the end.
@@ -164,9 +129,9 @@ class Outbox:
                 self._promote(execute, (place[0], place[1], place[2]))
                 # Nobody needs what it held any more; that it was there is remembered.
                 execute(
-                    "UPDATE events SET body = '' WHERE seq = ? AND NOT EXISTS "
+                    "UPDATE events SET body = ? WHERE seq = ? AND NOT EXISTS "
                     "(SELECT 1 FROM deliveries d WHERE d.seq = events.seq)",
-                    (seq,),
+                    (b"", seq),
                 )
         return bool(rows)
 
@@ -182,7 +147,7 @@ class Outbox:
 
         False where the lease is no longer this one's.
         """  # fmt: skip
-        with self._store.transaction() as execute:
+        with self._sealing() as (execute, seal):
             rows = execute(
                 "SELECT attempts FROM deliveries WHERE number = ? AND lease = ? AND state = 'waiting' "
                 "AND (? = '' OR (app = ? AND subscription = ?))",
@@ -192,23 +157,26 @@ class Outbox:
                 return False
             due = due_after(int(rows[0][0]))
             if due is None:
-                return self._buried(execute, number, lease, reason)
+                return self._buried(execute, seal, (number, lease), reason)
+            said = seal.reason(reason[:_LONGEST_REASON], number)
             execute(
-                "UPDATE deliveries SET due = ?, reason = ?, lease = '', leased_until = 0 WHERE number = ? AND lease = ?",
-                (due, reason[:_LONGEST_REASON], number, lease),
+                "UPDATE deliveries SET due = ?, generation = ?, reason = ?, lease = '', leased_until = 0 "
+                "WHERE number = ? AND lease = ?",
+                (due, seal.generation, said, number, lease),
             )
         return True
 
     def bury(self, number: int, lease: str, reason: str) -> bool:
         """Give a delivery up: it stands among the dead letters, and those behind it go on."""
-        with self._store.transaction() as execute:
-            return self._buried(execute, number, lease, reason)
+        with self._sealing() as (execute, seal):
+            return self._buried(execute, seal, (number, lease), reason)
 
-    def _buried(self, execute: Execute, number: int, lease: str, reason: str) -> bool:
+    def _buried(self, execute: Execute, seal: Seal, leased: tuple[int, str], reason: str) -> bool:
+        said = seal.reason(reason[:_LONGEST_REASON], leased[0])
         rows = execute(
-            "UPDATE deliveries SET state = 'dead', head = 0, reason = ?, lease = '', leased_until = 0 "
+            "UPDATE deliveries SET state = 'dead', head = 0, generation = ?, reason = ?, lease = '', leased_until = 0 "
             "WHERE number = ? AND lease = ? AND state = 'waiting' RETURNING app, subscription, ordering",
-            (reason[:_LONGEST_REASON], number, lease),
+            (seal.generation, said, *leased),
         )
         for app, subscription, ordering in rows:
             self._promote(execute, (app, subscription, ordering))
@@ -225,23 +193,22 @@ class Outbox:
 
     def dead(self, most: int, app: str = "") -> list[Delivery]:
         """Dead letters, oldest first; of one app, or of all."""
-        with self._store.transaction(is_reading=True) as execute:
+        with self._sealing(is_reading=True) as (execute, seal):
             rows = execute(
-                f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
-                "WHERE d.state = 'dead' AND (? = '' OR d.app = ?) ORDER BY d.number LIMIT ?",
+                f"{_JOINED} WHERE d.state = 'dead' AND (? = '' OR d.app = ?) ORDER BY d.number LIMIT ?",
                 (app, app, most),
             )
-        return [Delivery(*row) for row in rows]
+            return [delivery_of(seal, row) for row in rows]
 
     def letter(self, number: int) -> Delivery:
         """One dead letter; raises NotFound."""
-        with self._store.transaction(is_reading=True) as execute:
-            return _letter(execute, number)
+        with self._sealing(is_reading=True) as (execute, seal):
+            return _letter(execute, seal, number)
 
     def retry(self, number: int, now: float) -> Delivery:
         """Let a dead letter try again, with all its attempts; raises NotFound. It comes after those that passed it."""
-        with self._store.transaction() as execute:
-            found = _letter(execute, number)
+        with self._sealing() as (execute, seal):
+            found = _letter(execute, seal, number)
             place = (found.app, found.subscription, found.ordering)
             self._store.hold(execute, place)
             is_head = not found.ordering or not _waiting(execute, place)
@@ -275,43 +242,57 @@ class Outbox:
                 "DELETE FROM firings WHERE at < ?",
                 (before,),
             )
-            for place in execute(
-                "SELECT DISTINCT app, subscription, ordering FROM deliveries d WHERE state = 'waiting' AND head = 0 AND "
-                "NOT EXISTS (SELECT 1 FROM deliveries h WHERE h.app = d.app AND h.subscription = d.subscription "
-                "AND h.ordering = d.ordering AND h.state = 'waiting' AND h.head = 1)",
-                (),
-            ):
-                self._promote(execute, (place[0], place[1], place[2]))
+            self._find_heads(execute)
+
+    def _find_heads(self, execute: Execute) -> None:
+        for place in execute(
+            "SELECT DISTINCT app, subscription, ordering FROM deliveries d WHERE state = 'waiting' AND head = 0 AND "
+            "NOT EXISTS (SELECT 1 FROM deliveries h WHERE h.app = d.app AND h.subscription = d.subscription "
+            "AND h.ordering = d.ordering AND h.state = 'waiting' AND h.head = 1)",
+            (),
+        ):
+            self._promote(execute, (place[0], place[1], place[2]))
 
     def _end_deliveries(self, now: float, before: float, record: Callable[[Ended], object]) -> None:
-        with self._store.transaction(is_reading=True) as execute:
-            rows = execute(_ENDING, (before, now, before, _MOST_ENDED))
-        for number, state, app, subscription, source, event_id, reason in rows:
-            is_dead = state == DEAD
-            said = reason if is_dead else _UNFETCHED
+        with self._sealing(is_reading=True) as (execute, seal):
+            rows = execute(
+                f"SELECT d.state, {COLUMNS} {_FROM} WHERE {_OF_AGE} ORDER BY d.number LIMIT ?",
+                (before, now, before, _MOST_ENDED),
+            )
+            found = [(state == DEAD, delivery_of(seal, row)) for state, *row in rows]
+        for is_dead, one in found:
+            change, said = ("deleted", one.reason) if is_dead else ("given_up", _UNFETCHED)
             # No transaction is open: a record takes as long as the log's disk, and others publish meanwhile.
-            record(Ended("deleted" if is_dead else "given_up", number, app, subscription, source, event_id, said))
-            with self._store.transaction() as execute:
-                if is_dead:
-                    execute("DELETE FROM deliveries WHERE number = ? AND state = 'dead' AND due < ?", (number, before))
-                else:
-                    execute(
-                        "UPDATE deliveries SET state = 'dead', head = 0, reason = ?, due = ? "
-                        "WHERE number = ? AND state = 'waiting' AND leased_until <= ?",
-                        (_UNFETCHED, now, number, now),
-                    )
+            record(Ended(change, one.number, one.app, one.subscription, one.source, one.id, said))
+            self._end(one.number, now, before, is_dead=is_dead)
+
+    def _end(self, number: int, now: float, before: float, *, is_dead: bool) -> None:
+        with self._sealing() as (execute, seal):
+            if is_dead:
+                execute("DELETE FROM deliveries WHERE number = ? AND state = 'dead' AND due < ?", (number, before))
+            else:
+                execute(
+                    "UPDATE deliveries SET state = 'dead', head = 0, generation = ?, reason = ?, due = ? "
+                    "WHERE number = ? AND state = 'waiting' AND leased_until <= ?",
+                    (seal.generation, seal.reason(_UNFETCHED, number), now, number, now),
+                )
 
     def kept(self, after: int, most: int) -> list[Kept]:
         """Events behind `after` (their `seq`) with what is left of their deliveries, oldest first."""
-        with self._store.transaction(is_reading=True) as execute:
-            rows = execute("SELECT seq, source, id, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, most))
-            found = {seq: Kept(seq, source, event_id, body, []) for seq, source, event_id, body in rows}
+        with self._sealing(is_reading=True) as (execute, seal):
+            rows = execute(
+                "SELECT seq, tag, generation, about, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
+            )
+            found = {}
+            for seq, tag, generation, about, body in rows:
+                known = seal.known(about, generation, tag)
+                found[seq] = Kept(seq, known.source, known.id, seal.said(body, generation, tag), [])
             if found:
-                for seq, *left in execute(
-                    "SELECT seq, number, app, subscription, reason FROM deliveries WHERE seq BETWEEN ? AND ?",
+                for seq, number, app, subscription, generation, reason in execute(
+                    "SELECT seq, number, app, subscription, generation, reason FROM deliveries WHERE seq BETWEEN ? AND ?",
                     (min(found), max(found)),
                 ):
-                    found[seq].deliveries.append(Left(*left))
+                    found[seq].deliveries.append(Left(number, app, subscription, seal.why(reason, generation, number)))
         return list(found.values())
 
     def forget(self, seq: int, *, is_named: bool) -> None:
@@ -322,11 +303,26 @@ class Outbox:
             if is_named:
                 execute("DELETE FROM events WHERE seq = ?", (seq,))
             else:
-                execute("UPDATE events SET body = '' WHERE seq = ?", (seq,))
+                execute("UPDATE events SET body = ? WHERE seq = ?", (b"", seq))
 
     def scrub(self) -> None:
-        """Leave no copy of what was taken away, as far as the database lets us."""
+        """Leave no copy of what was taken away, as far as the database lets us; of the rest, the key that sealed it goes."""
+        sealed_anew(self._store, self._keys)
         self._store.scrub()
+
+    def wrap(self, *, is_alone: bool = False) -> None:
+        """While the log's key is changed: let the new one open the outbox too; with `is_alone` only that one."""
+        with self._store.transaction() as execute:
+            self._store.share(execute, alone=True)
+            self._keys.wrap(execute, is_alone=is_alone)
+
+    def take_over(self, other: Outbox) -> int:
+        """Everything that another one holds comes here, and is there no more; gives how many deliveries there were."""
+        count = move(Place(other._store, other._keys), Place(self._store, self._keys))
+        with self._store.transaction() as execute:
+            self._find_heads(execute)
+        other.scrub()
+        return count
 
     def fires(self, app: str, name: str, at: float, now: float, lease_s: float) -> str:
         """Whether this caller fires a schedule's time: `mine`, `taken` by somebody whose lease has not ended, or `done`."""
@@ -368,15 +364,11 @@ def _waiting(execute: Execute, place: tuple[str, str, str]) -> bool:
     )
 
 
-def _letter(execute: Execute, number: int) -> Delivery:
-    rows = execute(
-        f"SELECT {_COLUMNS} FROM deliveries d JOIN events e ON e.seq = d.seq "  # noqa: S608  our own words
-        "WHERE d.number = ? AND d.state = 'dead'",
-        (number,),
-    )
+def _letter(execute: Execute, seal: Seal, number: int) -> Delivery:
+    rows = execute(f"{_JOINED} WHERE d.number = ? AND d.state = 'dead'", (number,))
     if not rows:
         raise NotFound(f"there is no dead letter {number}", hint="governance events dead list")
-    return Delivery(*rows[0])
+    return delivery_of(seal, rows[0])
 
 
 def _place(of: tuple[str, str] | None) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.platform.broker.events.flows import to_exchange
 from governance.platform.broker.events.message import TRACE_PARENT, structured
-from governance.platform.broker.events.outbox import Accepted, Target
+from governance.platform.broker.events.outbox_rows import Accepted, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Source
     from governance.pipeline import Pipeline
     from governance.platform.broker.events.message import Event
-    from governance.platform.broker.events.outbox import Known, Outbox
+    from governance.platform.broker.events.outbox import Outbox
+    from governance.platform.broker.events.outbox_rows import Known
 
 _LONGEST_ID = 300
 
