@@ -41,15 +41,6 @@ deny contains v if {
 	}
 }
 
-deny contains v if {
-	some used in _secrets
-	_is_anothers(used.name)
-	v := {
-		"path": used.path,
-		"message": sprintf("The secret %s is not an app's: it belongs to a connector or to a person's consent.", [json.marshal(used.name)]),
-	}
-}
-
 _secrets contains {"name": name, "path": ["app", "events", "webhooks", i, "signedWith"]} if {
 	some i, hook in lists.at(["app", "events", "webhooks"])
 	name := object.get(lists.as_object(hook), "signedWith", "")
@@ -63,12 +54,6 @@ _secrets contains {"name": name, "path": ["app", "events", "subscribes", i, "del
 _secrets contains {"name": name, "path": ["app", "events", "subscribes", i, "deliver", "certificate"]} if {
 	some [i, deliver] in _sent
 	name := lists.as_object(deliver).certificate
-}
-
-# Under these names lie what connectors and consents of the whole tenant stand on.
-_is_anothers(name) if {
-	is_string(name)
-	strings.any_prefix_match(name, data.platform.events.secrets_of_others)
 }
 
 # [place, deliver] of each subscription that goes to an address: all but those that are fetched, or read from the stream.

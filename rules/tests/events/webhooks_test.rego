@@ -58,7 +58,7 @@ _with_certificate(name) := object.union(
 		"signedWith": "recommender-key",
 		"certificate": name,
 	}),
-	{"app": {"secrets": [{"name": "recommender-key"}, {"name": "recommender-client"}, {"name": "certificate-hris"}]}},
+	{"app": {"secrets": [{"name": "recommender-key"}, {"name": "recommender-client"}]}},
 )
 
 _certificate := ["app", "events", "subscribes", 0, "deliver", "certificate"]
@@ -68,12 +68,6 @@ test_a_client_certificate_is_a_declared_secret if {
 	_places(_with_certificate("somebody-elses")) == {_certificate}
 	_places(_with_certificate("")) == {_certificate}
 	_places(_with_certificate(7)) == {_certificate}
-}
-
-test_a_connectors_certificate_is_no_apps_even_if_it_declares_it if {
-	_places(_with_certificate("certificate-hris")) == {_certificate}
-	signed := requests.changed(_with_certificate("recommender-client"), "/app/events/subscribes/0/deliver/signedWith", "certificate-hris")
-	_places(signed) == {["app", "events", "subscribes", 0, "deliver", "signedWith"]}
 }
 
 test_no_facts_means_no_address_is_known if {
