@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # What a home remembers, for whoever moves it.
-_DOCUMENTS = ("keys.json", "app-tokens.json")
+_DOCUMENTS = ("keys.json", "app-tokens.json", "connector-approvals.json")
 _FOLDERS = ("apps", "apps/kept", "templates", "waivers", "waivers/proposed", "reviews/done", "reviews/spent")
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
+    from governance.platform.connector_approvals import Approvals
     from governance.platform.review_queue import ReviewQueue
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
@@ -191,6 +192,18 @@ def registry_of(settings: Settings) -> Registry:
         raise CallerError(str(error), hint="connectors_registry/README.md says what an entry holds") from error
 
 
+def approvals_of(settings: Settings) -> Approvals:
+    """Who has agreed to which connector."""
+    from governance.platform.connector_approvals import Approvals
+
+    return Approvals(state_of(settings))
+
+
+def shipped_connectors(active: Active) -> Json:
+    """`{name: digest}` of the documents that come with a policy, approved."""
+    return json.loads(active.compiled.data).get("platform", {}).get("connectors", {}).get("shipped", {})
+
+
 def scan_policy_of(active: Callable[[], Active]) -> Callable[[], ScanPolicy]:
     """What the scanner looks for, from the data of the bundle in force; a wrong one raises, which denies."""
     known: tuple[Active, ScanPolicy] | None = None
@@ -234,7 +247,7 @@ def enrichers_of(
     return [
         SchemaFacts(),
         AppFacts(directory),
-        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of),
+        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, approvals_of(settings).held),
         UrlFacts(),
         OperationFacts(registry.connectors),
         ScopeFacts(lambda app: directory.last_good(app) is not None, lambda app: scope_use_of(settings, registry, app)),

@@ -8,6 +8,12 @@ from pathlib import Path
 import yaml
 
 import connectors_registry
+from connectors_registry.digests import digest_of
+from governance.log_wiring import state_of
+from governance.platform.connector_approvals import Approvals, Asked
+from governance.platform.keys import Identity
+from governance.settings import Settings
+from governance.wiring import registry_of
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
@@ -71,6 +77,15 @@ def registry(folder: Path, **changes) -> Path:
     known["connectors"] += ["calendar", "other"]
     tenant.write_text(yaml.safe_dump(known))
     return folder
+
+
+def agreed(settings: Settings) -> None:
+    """Owner and compliance approve every connector of the settings' registry, as it is now."""
+    approvals = Approvals(state_of(settings))
+    for entry in registry_of(settings).connectors.values():
+        people = {"owner": Identity("key:owner", "platform", "", entry["owner"])}
+        for part, who in {**people, "compliance": Identity("key:officer", "compliance", "")}.items():
+            approvals.keep(Asked(entry, approvals, who, part=part, digest=digest_of(entry), reason="read it"))
 
 
 def connectors(*scopes: str) -> list[dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors_registry.digests import digest_of
 from governance.model.facts import Written
 
 if TYPE_CHECKING:
@@ -22,14 +23,21 @@ class RegistryFacts:
         connectors: Mapping[str, Json],
         tenants: Mapping[str, Json],
         spec_of: Callable[[str], Json],
+        approvals: Callable[[], Mapping[str, Mapping[str, Json]]] = dict,
     ) -> None:
-        """`connectors` and `tenants` by name as the registry has them; `spec_of` gives the last allowed deploy's spec."""
-        self._connectors = {name: Written(_shaped(entry)) for name, entry in connectors.items()}
+        """`connectors` and `tenants` by name as the registry has them; `spec_of` gives the last allowed deploy's spec.
+
+        `approvals` gives `{connector: {digest: [approval]}}`, the same object for as long as nothing about them changes.
+        """
+        self._shaped = {name: {**_shaped(entry), "digest": digest_of(entry)} for name, entry in connectors.items()}
+        self._connectors = {name: Written(entry) for name, entry in self._shaped.items()}
         self._tenants = {name: Written({"known": True, **tenant}) for name, tenant in tenants.items()}
-        self._spec_of = spec_of
+        self._spec_of, self._approvals = spec_of, approvals
+        self._agreed: Mapping[str, Mapping[str, Json]] | None = None
 
     def facts(self, request: Request) -> dict[str, Json]:
         """An unknown connector stands in the list with `state: unknown`, an unknown tenant as `known: false`."""
+        self._refresh()
         found = [
             self._connectors.get(name) or {"name": name, "state": "unknown"} for name in sorted(self._named(request))
         ]
@@ -38,6 +46,19 @@ class RegistryFacts:
             "connectors": found,
             "tenant": {"known": False, "name": request.tenant} if tenant is None else tenant,
         }
+
+    def _refresh(self) -> None:
+        """Take up approvals that came since: only entries that have any are written again."""
+        agreed = self._approvals()
+        if agreed is self._agreed:
+            return
+        for name in {*agreed, *(self._agreed or ())} & set(self._shaped):
+            entry = self._shaped[name]
+            documents = agreed.get(name, {})
+            given = documents.get(entry["digest"], [])
+            before = {"approved_before": True} if documents and not given else {}
+            self._connectors[name] = Written({**entry, **({"approvals": given} if given else {}), **before})
+        self._agreed = agreed
 
     def _named(self, request: Request) -> set[str]:
         if request.kind in {"deploy", "template"}:

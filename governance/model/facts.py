@@ -53,7 +53,8 @@ class Facts(NamedTuple):
       `[{pointer: [segments, "*" for any], class, pii}]`, sensitive places in its answers (`pii`: kind, if any).
       `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
       others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
-      RFC 3339, absent when not planned
+      RFC 3339, absent when not planned. `digest`: of the document (`connectors_registry/digests.py`); `approvals`:
+      `[{as, by, role, team, at}]` given for that digest, absent without one; `approved_before`: only earlier documents were
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;
@@ -96,6 +97,8 @@ class Facts(NamedTuple):
       subscriber: `{known, subscribed, published, tenant, state, classes[], shared_with[], subscriber{name, tenant, state,
       classes[], pii[], residency[]}}`: whether its last deploy subscribes and the publisher's still publishes; the four that
       follow are the publisher's
+    - `approval`: where a connector is approved: `{by, role, team, owner, digest, given[{as, by}]}`: who asks, and as what
+      they signed in; the registered document's owner and digest, and who approved that document before
     - `approvals`: `[{by, role, digest, scope, expires_at}]`: those given for this very request digest
     - `unavailable`: `["pii", …]`: stages that could not answer
     """

@@ -29,6 +29,8 @@ class Identity(NamedTuple):
     role: str
     tenant: str
     """Empty: not bound to one."""
+    team: str = ""
+    """What it speaks for as an owner, in the registry's words; empty: for nothing."""
 
 
 class Key(NamedTuple):
@@ -43,6 +45,8 @@ class Key(NamedTuple):
     """RFC 3339, UTC; empty: never."""
     revoked: str
     """When it was revoked; empty: not."""
+    team: str = ""
+    """As in `Identity`."""
 
 
 class KeyStore:
@@ -75,12 +79,12 @@ class KeyStore:
             raise NotSignedIn("the API key is not known", hint="governance key create")
         return _in_force(key)
 
-    def create(self, role: str, tenant: str = "", expires: str = "") -> tuple[Key, str]:
+    def create(self, role: str, tenant: str = "", expires: str = "", team: str = "") -> tuple[Key, str]:
         """A new key and its full text, which is shown once and kept nowhere."""
         if role not in ROLES:
             raise CallerError(f"role {role!r} is not one of {', '.join(ROLES)}")
         key_id, secret = os.urandom(6).hex(), os.urandom(32).hex()
-        key = Key(key_id, hashlib.sha256(secret.encode()).hexdigest(), role, tenant, utc_now(), expires, "")
+        key = Key(key_id, hashlib.sha256(secret.encode()).hexdigest(), role, tenant, utc_now(), expires, "", team)
         self._state.change(_KEYS, lambda held: _text({**_parsed(held), key_id: key}))
         return key, f"gk_{key_id}_{secret}"
 
@@ -127,4 +131,4 @@ def _text(keys: dict[str, Key]) -> bytes:
 def _in_force(key: Key) -> Identity:
     if key.revoked or (key.expires and key.expires <= utc_now()):
         raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
-    return Identity(f"key:{key.id}", key.role, key.tenant)
+    return Identity(f"key:{key.id}", key.role, key.tenant, key.team)

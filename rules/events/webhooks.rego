@@ -1,6 +1,6 @@
 # METADATA
 # title: Webhooks are signed, both ways
-# description: A webhook names a scheme that the platform verifies and a secret of the app; where events are sent out, the address belongs to one of its connectors.
+# description: A webhook names a scheme that the platform verifies and a secret of the app, and so a client certificate; where events are sent out, the address belongs to one of its connectors.
 # custom:
 #   id: EVT-005
 #   severity: high
@@ -49,6 +49,11 @@ _secrets contains {"name": name, "path": ["app", "events", "webhooks", i, "signe
 _secrets contains {"name": name, "path": ["app", "events", "subscribes", i, "deliver", "signedWith"]} if {
 	some [i, deliver] in _sent
 	name := object.get(lists.as_object(deliver), "signedWith", "")
+}
+
+_secrets contains {"name": name, "path": ["app", "events", "subscribes", i, "deliver", "certificate"]} if {
+	some [i, deliver] in _sent
+	name := lists.as_object(deliver).certificate
 }
 
 # [place, deliver] of each subscription that goes to an address: all but those that are fetched, or read from the stream.

@@ -1,6 +1,7 @@
 # What the registry says about the connectors that a request names. No entry, or no facts at all, means not usable.
 package platform.lib.registry
 
+import data.platform.lib.agreement
 import data.platform.lib.answer
 import data.platform.lib.lists
 import data.platform.lib.manifest
@@ -30,13 +31,18 @@ requested contains r if {
 
 _states := {"approved", "deprecated"}
 
+# What an entry calls itself is the lesser half: one that is proposed becomes usable when both have agreed to it.
+_is_usable(state, _) if state in _states
+
+_is_usable("proposed", name) if name in agreement.agreed
+
 # Usable connectors, every member present and of its type, whatever the facts hold.
 entries contains c if {
 	some known in lists.at(["facts", "connectors"])
 	state := lists.text_of(known, "state")
-	state in _states
 	name := lists.text_of(known, "name")
 	name != ""
+	_is_usable(state, name)
 	c := {
 		"name": name,
 		"state": state,

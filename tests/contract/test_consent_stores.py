@@ -153,6 +153,24 @@ def test_lists_are_of_one_tenant_or_person_and_newest_first(place):
     assert there.all("marketing", "key:ada") == [ADA]
 
 
+def test_a_list_that_was_read_before_follows_what_others_change_and_forgets_who_is_erased(place):
+    here, there = place.consents(), place.consents()
+    bob = ADA._replace(id="0190-b", person="key:bob")
+    for row in (ADA, bob):
+        here.ask(row, "")
+    assert there.all("marketing", "key:bob") == [bob]
+    ended = here.withdraw(bob.id, "key:bob", NOW)
+    here.remove(ADA.id)
+    since = time.monotonic()
+    while True:
+        began = time.monotonic()
+        if there.all() == there.all("marketing") == [ended] and there.all(person="key:ada") == []:
+            break
+        assert began - since <= 1.0
+    assert there.all("hr") == []
+    assert there.all("marketing", "key:bob") == here.all("", "key:bob") == [ended]
+
+
 def test_a_person_signed_in_here_is_known_there_until_they_sign_out_or_an_hour_is_over(place):
     keys = KeyStore(place.state())
     _, text = keys.create("citizen", "marketing")

@@ -93,14 +93,14 @@ class Service:
                     found.append(int(folder.name))
         return sorted(found)
 
-    def key(self, role: str, tenant: str = "", expires: str = "") -> str:
-        argv = ["key", "create", "--role", role, "--tenant", tenant, "--expires", expires]
+    def key(self, role: str, tenant: str = "", expires: str = "", team: str = "") -> str:
+        argv = ["key", "create", "--role", role, "--tenant", tenant, "--expires", expires, "--team", team]
         done = governance(*argv, home=self.home, **self.env)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()
 
-    def client(self, role: str = "", tenant: str = "") -> httpx.Client:
-        headers = {"authorization": f"Bearer {self.key(role, tenant)}"} if role else {}
+    def client(self, role: str = "", tenant: str = "", team: str = "") -> httpx.Client:
+        headers = {"authorization": f"Bearer {self.key(role, tenant, team=team)}"} if role else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=not self.is_tls)
 
     def records(self, **filters: str) -> list[dict]:

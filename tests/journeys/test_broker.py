@@ -75,6 +75,56 @@ def test_from_token_to_masked_answer_in_two_records_of_one_trace(service):
     }
 
 
+def waits(service, presented) -> str:
+    """What CONN-017 says of the connector that comes with the package as a pattern, approved by nobody."""
+    headers = {"authorization": f"Bearer {presented}"}
+    asked = {"method": "GET", "url": "https://api.service.example.com/v1/records", "scopes": ["records:read"]}
+    said = httpx.post(f"{service.url}/v1/connectors/openapi/calls", json=asked, headers=headers, timeout=60).json()
+    assert said["effect"] == "deny"
+    return {row["rule"]: row["message"] for row in said["decision"]["violations"]}.get("CONN-017", "")
+
+
+def test_two_people_approve_a_connector_and_every_worker_goes_by_it(service):
+    path, presented = "/v1/connectors/openapi", token(service, "approvals")
+    assert "its owner and compliance" in waits(service, presented)
+    with service.client("platform", team="platform") as owner, service.client("compliance") as officer:
+        shown = owner.get(path).json()
+        assert (shown["approvals"], shown["waits_for"]) == ([], ["owner", "compliance"])
+        asked = {"digest": shown["digest"], "reason": "Read it."}
+        wrong = officer.post(f"{path}/approvals", json={**asked, "as": "owner"})
+        assert (wrong.status_code, wrong.json()["effect"]) == (200, "deny")
+        old = officer.post(f"{path}/approvals", json={**asked, "as": "compliance", "digest": "sha256:0"}).json()
+        assert ["not the document that is registered" in row["message"] for row in old["violations"]] == [True]
+        for broken in ({**asked}, {**asked, "as": 7}, {**asked, "as": "friend"}, {**asked, "as": "owner", "by": "ada"}):
+            assert owner.post(f"{path}/approvals", json=broken).status_code == 400
+        assert owner.post("/v1/connectors/none/approvals", json={**asked, "as": "owner"}).status_code == 404
+        first = owner.post(f"{path}/approvals", json={**asked, "as": "owner"})
+        assert (first.status_code, first.json()["waits_for"]) == (201, ["compliance"])
+        service.wait_until(lambda: all("waits for compliance" in waits(service, presented) for _ in range(8)), 20)
+        assert officer.post(f"{path}/approvals", json={**asked, "as": "compliance"}).json()["waits_for"] == []
+        service.wait_until(lambda: all(waits(service, presented) == "" for _ in range(8)), 20)
+    with service.client("service", "marketing") as bound, service.client("auditor") as auditor:
+        assert bound.post(f"{path}/approvals", json={**asked, "as": "owner"}).status_code == 403
+        assert auditor.post(f"{path}/approvals", json={**asked, "as": "owner"}).status_code == 403
+    assert [row["public"]["as"] for row in service.records(kind="connector_approved")] == ["compliance", "owner"]
+    refused = service.records(kind="registry_entry", effect="deny")
+    assert [row["public"]["rules"] for row in refused] == [["REG-004"], ["REG-004"]]
+
+
+def test_who_says_that_they_are_somebody_approves_nothing(service):
+    """The facts of an approval come from the door alone: a request for a decision brings none."""
+    shown = {"name": "openapi"}
+    asked = {
+        "kind": "registry_entry", "action": "approve",
+        "resource": {"apiVersion": "microapps.internal/v1alpha1", "kind": "Connector", "metadata": shown,
+                     "spec": {"state": "approved", "owner": "platform", "hosts": ["api.service.example.com"], "scopes": {}}},
+        "context": {"as": "compliance", "digest": "sha256:0", "role": "compliance", "approval": {"role": "compliance"}},
+    }  # fmt: skip
+    with service.client("service") as anybody:
+        said = anybody.post("/v1/decisions", json=asked).json()
+    assert (said["effect"], {row["rule"] for row in said["violations"]}) == ("deny", {"REG-004"})
+
+
 def test_an_answer_that_streams_comes_in_lines_and_says_where_it_ends(service, vendor):
     """Each part of it is a decision of its own, on record; a part that is refused is the last."""
     asked = {"method": "GET", "url": f"https://{HOST}/v1/employees/export", "scopes": ["employees:read"]}

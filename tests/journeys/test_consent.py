@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from governance.platform.broker.doubles import write_pins
-from tests.consenting import CALL, HOST, PURPOSE, manifest, registry, template
+from governance.settings import from_environment
+from tests.consenting import CALL, HOST, PURPOSE, agreed, manifest, registry, template
 from tests.journeys.service import Service, governance
 from tests.leaks import Traces, leaked
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
@@ -47,6 +48,7 @@ def service(tmp_path_factory, vendor, traces):
         "GOVERNANCE_CONNECTOR_PINS": str(write_pins(folder / "pins.json", vendor.double)),
         "GOVERNANCE_OTLP_ENDPOINT": traces.endpoint,
     }
+    agreed(from_environment({**env, "GOVERNANCE_HOME": str(home)}))
     for name in ("marketing/calendar", "marketing/other"):
         client = f"{CLIENT_ID}:{CLIENT_SECRET}\n".encode()
         assert governance("secret", "put", name, home=home, stdin=client, **env).returncode == 0

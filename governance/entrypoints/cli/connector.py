@@ -1,4 +1,4 @@
-"""`governance connector list|show|call|import|retire|unused`: the registry from the terminal, and a call through the broker."""
+"""`governance connector list|show|approve|call|import|retire|unused`: the registry, and a call through the broker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
 from governance.settings import from_environment
-from governance.wiring import directory_of, registry_of, scope_use_of
+from governance.wiring import active_of, approvals_of, directory_of, registry_of, scope_use_of, shipped_connectors
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from governance.settings import Settings
+
+
+_LONGEST_KEY = 1024
 
 
 def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -25,8 +28,9 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     if options.verb == "list":
         return _list(settings, options, stdout)
     if options.verb == "show":
-        stdout.write(_yaml(_entry(settings, options.name)))
-        return 0
+        return _show(settings, options, stdout)
+    if options.verb == "approve":
+        return _approve(settings, options, stdin, stdout, stderr)
     if options.verb == "call":
         return _call(settings, options, stdin, stdout)
     if options.verb == "import":
@@ -37,13 +41,62 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
 
 
 def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
-    rows = sorted(registry_of(settings).connectors.values(), key=lambda row: str(row["name"]))
+    entries = sorted(registry_of(settings).connectors.values(), key=lambda row: str(row["name"]))
+    rows = [{**row, **about} for row, about in zip(entries, _standings(settings, entries), strict=True)]
     if options.format == "json":
         stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
     for row in rows:
         ends = f"  retires {row['retires_at'][:10]}" if row.get("retires_at") else ""
-        stdout.write(f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}\n")
+        waits = f"  waits for {' and '.join(row['waits_for'])}" if row["waits_for"] else ""
+        stdout.write(
+            f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n"
+        )
+    return 0
+
+
+def _show(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
+    """The entry, which may be read in again, and as comments who has approved it."""
+    entry = _entry(settings, options.name)
+    (about,) = _standings(settings, [entry])
+    stdout.write(f"# {about['digest']}\n")
+    stdout.writelines(
+        f"# approved as {row['as']} by {row['by']} ({row['role']}), {row['at'][:10]}\n" for row in about["approvals"]
+    )
+    if about["waits_for"]:
+        stdout.write(f"# waits for {' and '.join(about['waits_for'])}: governance connector approve\n")
+    stdout.write(_yaml(entry))
+    return 0
+
+
+def _approve(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """One approval in the name of the key on standard input: decided, recorded, and then a fact."""
+    from connectors_registry.digests import digest_of
+    from governance.log_wiring import open_recorder, state_of
+    from governance.model.request import Source
+    from governance.platform.connector_approvals import Asked
+    from governance.platform.keys import KeyStore
+    from governance.wiring import for_cli
+
+    presented = stdin.readline(_LONGEST_KEY).strip()
+    if not presented:
+        raise CallerError("no key was presented", where="<stdin>", hint="the text of an API key on standard input")
+    identity = KeyStore(state_of(settings)).identify(presented)
+    entry, approvals = _entry(settings, options.name), approvals_of(settings)
+    digest = options.digest or digest_of(entry)
+    asked = Asked(entry, approvals, identity, part=options.part, digest=digest, reason=options.reason)
+    source = Source("cli.connector", identity.actor, (identity.role,))
+    with for_cli(settings) as line:
+        decision = line.knowing(asked).decide(asked.request(source))
+    if not decision.is_allowed:
+        stderr.writelines(f"{v.rule}: {v.message}\n  fix: {v.remediation}\n" for v in decision.violations)
+        return 1
+    with open_recorder(settings) as recorder:
+        recorder.append(asked.entry(source))
+    approvals.keep(asked)
+    waiting = _standings(settings, [entry])[0]["waits_for"]
+    stdout.write(f"{options.name} is approved as {options.part}: {digest}\n")
+    stdout.write(f"It waits for {' and '.join(waiting)}.\n" if waiting else "Apps may use it.\n")
     return 0
 
 
@@ -136,6 +189,13 @@ def _unused(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> 
     return int(is_unused)
 
 
+def _standings(settings: Settings, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    from governance.platform.connector_approvals import standing
+
+    approvals, shipped = approvals_of(settings), shipped_connectors(active_of(settings))
+    return [standing(entry, approvals, shipped) for entry in entries]
+
+
 def _connectors_of(spec: Any) -> set[str]:
     rows = spec.get("connectors", []) if isinstance(spec, dict) else []
     return {str(row.get("name")) for row in rows if isinstance(row, dict)}
@@ -162,6 +222,19 @@ def _parser() -> argparse.ArgumentParser:
     listing = verbs.add_parser("list", help="every registered connector")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     verbs.add_parser("show", help="one entry as it is registered").add_argument("name")
+    approve = verbs.add_parser(
+        "approve",
+        help="approve a connector as its owner or as compliance; two people have to before it has any effect",
+        description="The API key of who approves is read from standard input: of a role of "
+        "rules/data/platform/connectors.yaml, and for its owner made with --team OWNER. A document that changes has "
+        "to be approved again; state, retires_at, replaced_by, documentation and usage_limits may change without.",
+    )
+    approve.add_argument("name")
+    approve.add_argument("--as", dest="part", required=True, choices=("owner", "compliance"))
+    approve.add_argument("--reason", required=True, help="one sentence, kept in the audit log")
+    approve.add_argument(
+        "--digest", default="", help="of the document that was read, as `show` prints it; left out: today's"
+    )
     call = verbs.add_parser("call", help="one call in the name of a deployed app, through the whole broker")
     call.add_argument("name")
     call.add_argument("url")

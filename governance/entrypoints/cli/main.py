@@ -39,7 +39,7 @@ COMMANDS: dict[str, Command] = {
     "controls": Command("controls", "list, coverage, evidence, gaps: SOC 2, ISO 27001, GDPR, NIST 800-53"),
     "score": Command("score", "report: which share of the apps is compliant, and why it changed"),
     "key": Command("key", "create, list and revoke API keys"),
-    "connector": Command("connector", "list, show, call, import and retire what apps may be connected to"),
+    "connector": Command("connector", "list, show, approve, call, import and retire what apps may be connected to"),
     "secret": Command("secret", "put, rotate and list credentials of connectors; values are never printed"),
     "consent": Command("consent", "list, ask, withdraw: what people let apps do for them"),
     "token": Command("token", "reveal what a token stands for, by role and on record"),

@@ -207,14 +207,9 @@ ROUTES: Sequence[Route] = (
     ),
     Route("GET", "/v1/connectors", connectors.listing, _EVERYBODY, "The registered connectors"),
     Route("GET", "/v1/connectors/{name}", connectors.show, _EVERYBODY, "One registered connector"),
+    Route("POST", "/v1/connectors/{name}/approvals", connectors.approve, _DECIDES, "Approve it", "http.connectors"),
     Route("GET", "/v1/apps/{name}/scopes", connectors.scopes, _READS, "Scopes of an app, and when each was last used"),
-    Route(
-        "POST",
-        "/v1/apps/{name}/tokens",
-        connectors.token,
-        _RUNS,
-        "A token for an instance of an app (a runtime asks)",
-    ),
+    Route("POST", "/v1/apps/{name}/tokens", connectors.token, _RUNS, "A token for an app's instance (a runtime asks)"),
     Route(
         "DELETE",
         "/v1/apps/{name}/instances/{id}/tokens",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.errors import AuditError
 from audit.record import Entry
 from governance.entrypoints.http.asgi import Answer, json_answer, json_bytes
-from governance.entrypoints.http.decisions import body_of, recorded_reading
+from governance.entrypoints.http.decisions import body_of, recorded_reading, source_of
 from governance.errors import (
     CallerError,
     Forbidden,
@@ -19,12 +19,14 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.model.answer import decision_json
 from governance.model.moment import new_decision_id, utc_now
 from governance.model.request import Source
 from governance.normalise.requests import is_app_name
 from governance.platform.broker.calls import called_json
 from governance.platform.broker.tokens import LONGEST_S, Caller
-from governance.wiring import registry_of, scope_use_of
+from governance.platform.connector_approvals import Asked, standing
+from governance.wiring import registry_of, scope_use_of, shipped_connectors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -150,16 +152,46 @@ async def jwks(worker: Worker, _call: Call, _: Identity) -> Answer:
 async def listing(worker: Worker, _call: Call, _: Identity) -> Answer:
     """Every connector of the registry, in short."""
     rows = registry_of(worker.settings).connectors.values()
+    shipped = shipped_connectors(worker.active)
     names = ("name", "title", "state", "owner", "hosts", "regions", "data_classes", "retires_at", "replaced_by")
-    return json_answer({"connectors": [{name: row[name] for name in names if name in row} for row in rows]})
+    shown = [
+        {**{name: row[name] for name in names if name in row}, **standing(row, worker.approvals, shipped)}
+        for row in rows
+    ]
+    return json_answer({"connectors": shown})
 
 
 async def show(worker: Worker, call: Call, _: Identity) -> Answer:
-    """One connector as it is registered."""
+    """One connector as it is registered, with its document's digest and who approved that."""
+    found = _registered(worker, call)
+    return json_answer({**found, **standing(found, worker.approvals, shipped_connectors(worker.active))})
+
+
+async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """`{as, digest, reason}`: one approval of the document of that digest; a refusal is a 200 with `effect: "deny"`."""
+    found, said = _registered(worker, call), await body_of(worker, call)
+    if not isinstance(said, dict) or set(said) != {"as", "digest", "reason"}:
+        raise CallerError("`as`, `digest` and `reason` are needed", where="/", hint="GET shows the document's digest")
+    part, digest, reason = (said[name] for name in ("as", "digest", "reason"))
+    if not all(isinstance(text, str) for text in (part, digest, reason)):
+        raise CallerError("`as`, `digest` and `reason` are texts", where="/")
+    asked = Asked(found, worker.approvals, identity, part=part, digest=digest, reason=reason)
+    source = source_of(call, identity, "http.connectors")
+    decision = await worker.line.knowing(asked).adecide(asked.request(source))
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    if not decision.is_allowed:
+        return json_answer(decision_json(decision))
+    await worker.client.aappend(asked.entry(source))
+    worker.approvals.keep(asked)
+    about = standing(found, worker.approvals, shipped_connectors(worker.active))
+    return json_answer({**decision_json(decision), **about}, 201)
+
+
+def _registered(worker: Worker, call: Call) -> Json:
     found = registry_of(worker.settings).connectors.get(call.params[0])
     if found is None:
         raise NotFound("there is no such connector", where=call.path, hint="GET /v1/connectors lists them")
-    return json_answer(found)
+    return found
 
 
 async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:

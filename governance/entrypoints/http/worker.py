@@ -26,7 +26,15 @@ from governance.platform.excuses import Excuses, recorded_waivers
 from governance.platform.keys import KeyStore
 from governance.platform.oauth.sessions import Sessions
 from governance.platform.telemetry import Telemetry, tracer_of
-from governance.wiring import connectors_by_host, directory_of, parts_for, review_queue_of, scan_policy_of, serving_of
+from governance.wiring import (
+    approvals_of,
+    connectors_by_host,
+    directory_of,
+    parts_for,
+    review_queue_of,
+    scan_policy_of,
+    serving_of,
+)
 
 if TYPE_CHECKING:
     from audit.reader import LogReader
@@ -86,6 +94,7 @@ class Worker:
         self._exchange: Exchange | None = None
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
+        self.approvals = approvals_of(settings)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
         self.scanning = asyncio.Lock()
         """One document at a time: scans run in a thread, and decisions share the interpreter with them."""

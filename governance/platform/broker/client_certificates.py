@@ -1,4 +1,4 @@
-"""A client's certificate and key (mutual TLS): in the store of secrets, on connections of its connector, nowhere else.
+"""A client's certificate and key (mutual TLS): in the store of secrets, on connections of whom it is for, nowhere else.
 
 Stored is the base64 of a PEM file, certificate first, so that it is one line like every other secret. A token that a vendor
 binds to the certificate (RFC 8705, section 3) is worth nothing without it. Whether a vendor does bind it, a client cannot see:
@@ -74,7 +74,11 @@ async def certificate_of(secrets: Secrets, tenant: str, connector: Json) -> Clie
     """The certificate of a tenant at a connector; None where the connector takes none. Raises NotFound, DependencyError."""
     if not is_mutual(connector):
         return None
-    name = handle_of(tenant, connector)
+    return await stored_certificate(secrets, handle_of(tenant, connector))
+
+
+async def stored_certificate(secrets: Secrets, name: str) -> ClientCertificate:
+    """The certificate that a secret holds. Raises NotFound, DependencyError."""
     return _read((await asyncio.to_thread(secrets.get, name)).reveal(), name)
 
 

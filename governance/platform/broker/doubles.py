@@ -59,8 +59,16 @@ class _Server(ThreadingHTTPServer):
 class Double:
     """A vendor on this machine, from `start` to `stop`; keeps what it was asked."""
 
-    def __init__(self, host: str, folder: Path, answer: Callable[[Asked], Reply], clients: Sequence[Path] = ()) -> None:
-        """`clients`: PEM files of the certificates that a client may, and need not, present."""
+    def __init__(
+        self,
+        host: str,
+        folder: Path,
+        answer: Callable[[Asked], Reply],
+        clients: Sequence[Path] = (),
+        *,
+        needs_client: bool = False,
+    ) -> None:
+        """`clients`: PEM files of the certificates that a client may present; with `needs_client` it has to."""
         self.host = host
         self.asked: list[Asked] = []
         self._certificate, key = self_signed(folder / host, [host])
@@ -69,7 +77,7 @@ class Double:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, key)
         for known in clients:
-            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_mode = ssl.CERT_REQUIRED if needs_client else ssl.CERT_OPTIONAL
             # These very certificates, not what bears the name of one of them.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             context.load_verify_locations(known)

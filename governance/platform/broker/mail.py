@@ -70,10 +70,12 @@ def message_of(host: str, connector: Json, body: Json, now: datetime) -> Message
         found = [address.addr_spec for address in made["To"].addresses]
         is_whole = found == recipients and not made["To"].defects and all(one.isascii() for one in recipients)
         raw = made.as_bytes()
+        # A last line break is taken by the header, and ends all headers that should follow.
+        is_whole = is_whole and not {"\r", "\n"} & set(body["subject"])
     except (KeyError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise CallerError("is no message {to, subject, text} that can be sent", where="/body") from error
     if not recipients or not is_whole:
-        raise CallerError("a recipient is not one plain address", where="/body/to")
+        raise CallerError("a recipient is not one plain address, or the subject not one line", where="/body")
     return Message(host, sender, tuple(recipients), raw, made_id)
 
 

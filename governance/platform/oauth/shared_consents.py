@@ -7,6 +7,7 @@ documents, so that those which nobody answers go with the next one that is asked
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class SharedConsents:
 
     def __init__(self, state: State, clock: Callable[[], float] = time.time) -> None:
         self._state, self._clock = state, clock
+        self._index = _Index(state)
 
     def ask(self, consent: Consent, state_digest: str) -> None:
         """As the port says."""
@@ -91,10 +93,8 @@ class SharedConsents:
         self._state.change(_place(consent_id), lambda _: None)
 
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
-        """As the port says."""
-        found = [self._known(name.rpartition("/")[2].removesuffix(".json")) for name in self._state.names(_FOLDER)]
-        rows = [row for row in found if row and tenant in {"", row.tenant} and person in {"", row.person}]
-        return sorted(rows, key=lambda row: row.id, reverse=True)
+        """As the port says, without looking at those of others."""
+        return self._index.of(tenant, person)
 
     def lease(self, consent_id: str, seconds: float) -> bool:
         """As the port says. Whoever has it knows what the one before left behind, or DependencyError is raised."""
@@ -117,11 +117,7 @@ class SharedConsents:
 
     def _known(self, consent_id: str) -> Consent | None:
         raw = self._state.read(_place(consent_id))
-        if raw is None:
-            return None
-        row = _read(raw)
-        row.pop(_LEASED, None)
-        return Consent(**{**row, "scopes": tuple(row["scopes"])})
+        return None if raw is None else _consent(raw)
 
     def _changed(self, consent_id: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> bool:
         """Whether there was such a consent, and `change` had something to change in it."""
@@ -135,6 +131,63 @@ class SharedConsents:
 
         self._state.change(_place(consent_id), edit)
         return done
+
+
+class _Index:
+    """Whose consents are whose, in this process: read again is what changed, and looked through what is asked for.
+
+    What the documents hold is sealed in the database, so that nothing there could find them by a person.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._stamp: object = None
+        self._held: dict[str, tuple[bytes, Consent]] = {}
+        self._names: dict[tuple[str, str], set[str]] = {}
+        self._alone = threading.Lock()
+
+    def of(self, tenant: str, person: str) -> list[Consent]:
+        """Newest first; empty stands for everybody."""
+        with self._alone:
+            self._refresh()
+            found = [self._held[name][1] for name in self._names.get((tenant, person), ())]
+        return sorted(found, key=lambda row: row.id, reverse=True)
+
+    def _refresh(self) -> None:
+        stamp = self._state.stamp(_FOLDER)
+        if stamp is not None and stamp == self._stamp:
+            return
+        names = set(self._state.names(_FOLDER))
+        for name in names | set(self._held):
+            self._take_up(name, self._state.read(name) if name in names else None)
+        # Last: where the state went away in between, all of it is done again.
+        self._stamp = stamp
+
+    def _take_up(self, name: str, raw: bytes | None) -> None:
+        known = self._held.get(name)
+        if known is not None and known[0] == raw:
+            return
+        if known is not None:
+            del self._held[name]
+            for place in _places(known[1]):
+                self._names[place].discard(name)
+                if not self._names[place]:  # the name of who was erased must not stay
+                    del self._names[place]
+        if raw is not None:
+            consent = _consent(raw)
+            self._held[name] = raw, consent
+            for place in _places(consent):
+                self._names.setdefault(place, set()).add(name)
+
+
+def _places(consent: Consent) -> tuple[tuple[str, str], ...]:
+    return ("", ""), (consent.tenant, ""), ("", consent.person), (consent.tenant, consent.person)
+
+
+def _consent(raw: bytes) -> Consent:
+    row = _read(raw)
+    row.pop(_LEASED, None)
+    return Consent(**{**row, "scopes": tuple(row["scopes"])})
 
 
 def _place(consent_id: str) -> str:

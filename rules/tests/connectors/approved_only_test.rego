@@ -13,7 +13,15 @@ test_approved_connectors_pass if {
 
 test_an_unapproved_connector_is_named_with_its_path if {
 	request := requests.changed(requests.deploy, "/facts/connectors/0/state", "proposed")
-	_places(request) == {["app", "connectors", 0, "name"]}
+	_places(requests.without(request, "/facts/connectors/0/approvals")) == {["app", "connectors", 0, "name"]}
+}
+
+test_a_proposed_connector_that_both_have_agreed_to_passes if {
+	_places(requests.changed(requests.deploy, "/facts/connectors/0/state", "proposed")) == set()
+}
+
+test_no_approval_brings_back_a_retired_connector if {
+	_places(requests.changed(requests.deploy, "/facts/connectors/0/state", "retired")) == {["app", "connectors", 0, "name"]}
 }
 
 test_a_template_may_not_name_an_unapproved_connector_either if {

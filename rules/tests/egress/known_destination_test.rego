@@ -47,7 +47,7 @@ test_an_answer_of_a_connector_that_was_not_deployed_is_refused if {
 }
 
 test_an_answer_of_a_connector_that_is_not_approved_is_refused if {
-	_places(requests.changed(requests.answer, "/facts/connectors/0/state", "proposed")) == {["resource", "destination"]}
+	_places(requests.without(requests.changed(requests.answer, "/facts/connectors/0/state", "proposed"), "/facts/connectors/0/approvals")) == {["resource", "destination"]}
 }
 
 test_an_answer_goes_to_the_app_alone if {

@@ -52,6 +52,24 @@ test_an_app_that_reads_the_stream_needs_no_address_and_may_not_hide_one_behind_i
 	_places(requests.changed(both, "/facts/events/subscriptions/0/url/host", "evil.example")) == {_url}
 }
 
+_with_certificate(name) := object.union(
+	requests.changed(requests.deploy_with_events, "/app/events/subscribes/0/deliver", {
+		"url": "https://api.recommender.example.com/v2/recommendations/menu",
+		"signedWith": "recommender-key",
+		"certificate": name,
+	}),
+	{"app": {"secrets": [{"name": "recommender-key"}, {"name": "recommender-client"}]}},
+)
+
+_certificate := ["app", "events", "subscribes", 0, "deliver", "certificate"]
+
+test_a_client_certificate_is_a_declared_secret if {
+	_places(_with_certificate("recommender-client")) == set()
+	_places(_with_certificate("somebody-elses")) == {_certificate}
+	_places(_with_certificate("")) == {_certificate}
+	_places(_with_certificate(7)) == {_certificate}
+}
+
 test_no_facts_means_no_address_is_known if {
 	_places(requests.without(requests.deploy_with_events, "/facts")) == {_url}
 }

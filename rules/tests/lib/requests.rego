@@ -73,6 +73,8 @@ _hris := {
 	],
 	"limits": {"marketing": 5000, "*": 1000},
 	"owner": "hr-systems@example.com",
+	"digest": "sha256:of-the-hris-document",
+	"approvals": both_agreed("hr-systems@example.com"),
 	"tenants": ["marketing", "hr"],
 	"acts_for_person": false,
 }
@@ -93,6 +95,8 @@ _recommender := {
 	"fields": [],
 	"limits": {"*": 2000},
 	"owner": "data-science@example.com",
+	"digest": "sha256:of-the-recommender-document",
+	"approvals": both_agreed("data-science@example.com"),
 	"tenants": ["*"],
 	"acts_for_person": false,
 }
@@ -385,6 +389,12 @@ workload := object.union(_request, {
 	},
 	"facts": {"app": {"known": false}},
 })
+
+# What two people gave to a connector of `owner`.
+both_agreed(owner) := [
+	{"as": "owner", "by": "key:owner", "role": "platform", "team": owner},
+	{"as": "compliance", "by": "key:officer", "role": "compliance", "team": ""},
+]
 
 # Approvals of this request by `who` in `role`, good for another month.
 approved_by(request, who, role) := changed(request, "/facts/approvals", [{

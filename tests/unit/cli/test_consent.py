@@ -7,7 +7,8 @@ import json
 import pytest
 
 from governance.platform.broker.doubles import write_pins
-from tests.consenting import CALL, PURPOSE, manifest, registry, template
+from governance.settings import from_environment
+from tests.consenting import CALL, PURPOSE, agreed, manifest, registry, template
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
 from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 
@@ -27,6 +28,8 @@ def ask(cli, tmp_path):
         "GOVERNANCE_REGISTRY": str(registry(tmp_path / "registry")),
         "GOVERNANCE_CONNECTOR_PINS": str(write_pins(tmp_path / "pins.json", vendor.double)),
     }
+
+    agreed(from_environment({**env, "GOVERNANCE_HOME": str(tmp_path / "home")}))
 
     def run(*argv, stdin=b""):
         return cli(*argv, stdin=stdin, **env)

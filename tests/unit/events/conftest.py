@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,10 +74,12 @@ PUSHED = {"deliver": {"url": f"https://{HOST}/v2/recommendations/lunch", "signed
 class World:
     """`receiver` is what the double answers next; `now` is the exchange's clock, and moves only when a test says so."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, clients: Sequence[Path] = (), **settings: str) -> None:
+        """`clients`: certificates of which the receiver demands one."""
         folder.mkdir(exist_ok=True)
         self.receiver = lambda asked: Reply(b"{}")
-        self.double = Double(HOST, folder / "tls", lambda asked: self.receiver(asked)).start()  # noqa: PLW0108  looked up anew each time
+        answer = lambda asked: self.receiver(asked)  # noqa: E731, PLW0108  looked up anew each time
+        self.double = Double(HOST, folder / "tls", answer, clients, needs_client=bool(clients)).start()
         pins = write_pins(folder / "pins.json", self.double)
         self.settings = Settings(
             {

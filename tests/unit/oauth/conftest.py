@@ -19,7 +19,7 @@ from governance.platform.oauth.asking import asked_of
 from governance.platform.oauth.sessions import Session
 from governance.settings import Settings
 from governance.wiring import directory_of, for_cli, registry_of
-from tests.consenting import CALL, manifest, registry, template
+from tests.consenting import CALL, agreed, manifest, registry, template
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
 from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 
@@ -42,6 +42,7 @@ class World:
                 **(settings or {}),
             }
         )
+        agreed(self.settings)
         self.runner = asyncio.Runner()
         self._opened = for_cli(self.settings)
         self.line = self._opened.__enter__()

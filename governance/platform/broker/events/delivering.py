@@ -21,6 +21,7 @@ from governance.enrich.events import schemas, transform
 from governance.enrich.events.declared import named
 from governance.errors import CallerError, DependencyError, GovernanceError, InternalError
 from governance.model.request import Source
+from governance.platform.broker.client_certificates import stored_certificate
 from governance.platform.broker.events import flows, signatures
 from governance.platform.broker.events.message import STRUCTURED, TRACE_PARENT, Event, from_structured, structured
 from governance.platform.broker.sending import SendFailed, Sent
@@ -291,7 +292,11 @@ class Deliverer:
         try:
             event = event._replace(data=masked_payload(event.data, decision, tenant, parts.keys()))
             secret = await asyncio.to_thread(parts.secrets.get, f"{tenant}/{deliver.get('signedWith', '')}")
-            received = await parts.sender.send(_message(one, event, url, secret.reveal(), parts.clock()))
+            message = _message(one, event, url, secret.reveal(), parts.clock())
+            if "certificate" in deliver:
+                shown = await stored_certificate(parts.secrets, f"{tenant}/{deliver['certificate']}")
+                message = message._replace(certificate=shown)
+            received = await parts.sender.send(message)
             _check_answer(received)
         except GovernanceError as error:
             await parts.line.arefuse(source, error, request.digest)

@@ -1,0 +1,42 @@
+# METADATA
+# title: New connectors wait for their owner and compliance
+# description: A connector has no effect until its owner and somebody of compliance, two people, have approved its document as it is registered; a changed document has to be approved again.
+# custom:
+#   id: CONN-017
+#   severity: high
+#   applies_to: [template, deploy, connector_call, data_flow, consent]
+#   controls: ["ISO-27001:A.5.19", "ISO-27001:A.5.3", "SOC2:CC9.2", "GDPR:Art.28", "NIST-SP-800-53:SA-9", "NIST-SP-800-53:AC-5"]
+#   remediation: "Ask them to read the connector and to approve it: governance connector approve NAME --as owner, then --as compliance."
+package platform.rules.connectors.agreed
+
+import data.platform.lib.agreement
+import data.platform.lib.lists
+import data.platform.lib.registry
+
+deny contains v if {
+	some used in registry.requested
+	some known in lists.at(["facts", "connectors"])
+	lists.text_of(known, "name") == used.name
+	lists.text_of(known, "state") != "unknown"
+	not used.name in agreement.agreed
+	v := {
+		"path": used.path,
+		"message": sprintf("The connector %s is registered, but not approved%s: %s.", [json.marshal(used.name), _as_it_was(known), _who(used.name)]),
+		"details": {"digest": lists.text_of(known, "digest")},
+	}
+}
+
+_as_it_was(known) := " in its present form" if object.get(known, "approved_before", false) == true
+
+else := ""
+
+_who(name) := sprintf("it waits for %s", [concat(" and ", missing)]) if {
+	missing := [words | some part in ["owner", "compliance"]; not part in _given(name); words := _words[part]]
+	missing != []
+}
+
+else := "its owner and compliance have to be two people"
+
+_given(name) := {part | some [of, part, _] in agreement.approvers; of == name}
+
+_words := {"owner": "its owner", "compliance": "compliance"}
