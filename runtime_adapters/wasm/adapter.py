@@ -10,6 +10,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from runtime_adapters.guest_log import withheld
 from runtime_adapters.port import (
     Artifact,
     Attestation,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
     _Run = Callable[[RuntimePlan, Broker, bytes], Run]
 
@@ -40,12 +41,16 @@ _PROBE = b"\0asm\1\0\0\0"
 
 
 class WasmAdapter:
-    """Runs core modules and components. `folder` keeps compiled code and belongs to this account alone."""
+    """Runs core modules and components. `folder` keeps compiled code and belongs to this account alone.
+
+    `mask` says what must not be seen of what apps log; without one nothing of it is.
+    """
 
     name = "wasm"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mask: Mask = withheld) -> None:
         self._cache = CodeCache(folder, version())
+        self._mask = mask
 
     def probe(self) -> Probe:
         """Compile and load an empty module."""
@@ -69,10 +74,13 @@ class WasmAdapter:
         if is_component(raw):
             component = component_from(code)
             check_component(component)
-            return PreparedModule(plan, artifact, linked_component(component), ComponentRun)
+            return PreparedModule(plan, artifact, linked_component(component), self._runs(ComponentRun))
         module = module_from(code)
         check_imports(module)
-        return PreparedModule(plan, artifact, linked_module(module), _ModuleRun)
+        return PreparedModule(plan, artifact, linked_module(module), self._runs(_ModuleRun))
+
+    def _runs(self, run: Callable[[RuntimePlan, Broker, Mask, bytes], Run]) -> _Run:
+        return lambda plan, broker, request: run(plan, broker, self._mask, request)
 
 
 class PreparedModule:
@@ -138,8 +146,8 @@ class WasmInstance:
 class _ModuleRun(Run):
     """One run of `_start`, with the request on standard input and the answer on standard output."""
 
-    def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
-        super().__init__(plan, broker)
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask, request: bytes) -> None:
+        super().__init__(plan, broker, mask)
         self._request = memoryview(request)
 
     def enter(self, store: Any, code: Any) -> bytes:

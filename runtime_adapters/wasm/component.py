@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
     from runtime_adapters.wasm.doors import Inside
 
 PACKAGE, VERSION = "microapp:host", "1.0.0"
@@ -175,8 +175,8 @@ class ComponentRun(Run):
 
     parts = Parts(MOST_PARTS, MOST_PARTS)
 
-    def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
-        super().__init__(plan, broker)
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask, request: bytes) -> None:
+        super().__init__(plan, broker, mask)
         self._request = request
 
     def enter(self, store: Any, code: Any) -> bytes:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import abi
+from runtime_adapters.guest_log import GuestLog
 from runtime_adapters.port import Outcome
 from runtime_adapters.wasm.doors import Stopped
 from runtime_adapters.wasm.engine import TICK_MS, host
@@ -13,12 +14,11 @@ from runtime_adapters.wasm.senses import Senses
 
 if TYPE_CHECKING:
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
 # Instructions that a core gets through in a second, roughly; a cap of 0.5 cores for 2 s is a billion of them.
 FUEL_PER_CORE_SECOND = 1_000_000_000
 LONGEST_OUTPUT = 4 << 20
-LONGEST_LOG = 16 << 10
 
 
 class Parts(NamedTuple):
@@ -33,11 +33,11 @@ class Run:
 
     parts = Parts(1, 1)
 
-    def __init__(self, plan: RuntimePlan, broker: Broker) -> None:
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask) -> None:
         self._plan = plan
         self._broker = broker
         self._deadline = time.monotonic() + plan.caps.timeout_ms / 1000
-        self._log = bytearray()
+        self._log = GuestLog(mask)
         self._output = bytearray()
         self._is_output_too_large = False
         self.senses = Senses(plan)
@@ -78,7 +78,7 @@ class Run:
             raise self.stopped_by
         if self._is_output_too_large or len(output) > LONGEST_OUTPUT:
             status, detail = "output", f"more than {LONGEST_OUTPUT} bytes of answer"
-        return Outcome(status, output if status == "done" else b"", self._logged(), detail)
+        return Outcome(status, output if status == "done" else b"", self._log.taken(), detail)
 
     def ask(self, raw: bytes) -> bytes:
         """One call out: to the broker with the time that is left; what is no request of ours does not get there."""
@@ -89,7 +89,7 @@ class Run:
         if asked is None:
             return abi.refusal("bad_request", "not one JSON object with a known op")
         if asked["op"] == "log":
-            self.write_log(str(asked.get("text", "")).encode("utf-8", "replace") + b"\n")
+            self.write_log(abi.logged(asked))
             return b'{"ok":null}'
         self.egress_calls += 1
         self.egress_bytes += len(raw)
@@ -103,7 +103,7 @@ class Run:
 
     def write_log(self, data: bytes | memoryview) -> None:
         """Keep what there is room for."""
-        self._log += data[: max(0, LONGEST_LOG - len(self._log))]
+        self._log.write(data)
 
     def write_output(self, data: bytes | memoryview) -> None:
         """A piece of the answer. Raises Stopped at its cap."""
@@ -124,9 +124,6 @@ class Run:
         store.set_fuel(max(1, int(caps.cpu * caps.timeout_ms / 1000 * FUEL_PER_CORE_SECOND)))
         store.set_epoch_deadline(max(1, caps.timeout_ms // TICK_MS))
         return store
-
-    def _logged(self) -> str:
-        return self._log.decode("utf-8", "replace")
 
     def _ended(self, error: Exception) -> tuple[str, str]:
         import wasmtime

@@ -10,10 +10,11 @@ import pytest
 import wasmtime
 
 from runtime_adapters import abi
+from runtime_adapters.guest_log import LONGEST_LOG
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided
 from runtime_adapters.wasm.adapter import WasmAdapter
-from runtime_adapters.wasm.run import LONGEST_LOG, LONGEST_OUTPUT
+from runtime_adapters.wasm.run import LONGEST_OUTPUT
 from tests.contract import component_guests as guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
@@ -21,7 +22,7 @@ CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code")
+    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code", lambda _text: ())
 
 
 @pytest.fixture

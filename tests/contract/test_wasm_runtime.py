@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from runtime_adapters.guest_log import LONGEST_LOG
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
 from runtime_adapters.wasm.adapter import WasmAdapter
 from runtime_adapters.wasm.compiling import compile_apart
-from runtime_adapters.wasm.run import LONGEST_LOG
 from tests.contract import guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
@@ -39,7 +39,7 @@ def section(kind: int, raw: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code")
+    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code", lambda _text: ())
 
 
 @pytest.fixture

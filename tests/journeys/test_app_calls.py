@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import json
 import stat
 import subprocess
 import sys
@@ -17,7 +18,15 @@ from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 LOOP = module("(loop $again (br $again))")
 WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
-FAILS = module("unreachable")
+MAIL = "ada@example.com"
+# To its log, in two pieces.
+FAILS = module(
+    """(i32.store (i32.const 4096) (i32.const 0)) (i32.store (i32.const 4100) (i32.const 6))
+    (i32.store (i32.const 4108) (i32.const 6)) (i32.store (i32.const 4112) (i32.const 9))
+    (drop (call $fd_write (i32.const 2) (i32.const 4096) (i32.const 1) (i32.const 4104)))
+    (drop (call $fd_write (i32.const 2) (i32.const 4108) (i32.const 1) (i32.const 4104))) unreachable""",
+    data=MAIL,
+)
 WHO = {"x-subject": "ada", "x-role": "citizen", "x-tenant": "marketing", "x-region": "eu"}
 TRACE = "ef" * 16
 
@@ -115,6 +124,17 @@ def test_an_app_that_is_stopped_or_answers_nothing_readable_is_an_error_that_say
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     stopped = [r["public"]["app"] for r in platform.service.records() if r["kind"] == "runtime_stopped"]
     assert (app in stopped) is (app in {"loop", "fails"})
+
+
+def test_what_an_app_logs_is_kept_without_what_nobody_may_see(platform):
+    """Of the host's own output a line a call, and of a call that was stopped on its record."""
+    trace = "ab" * 16
+    assert platform.call("fails", traceparent=f"00-{trace}-{'ab' * 8}-00").status_code == 502
+    lines = [line for line in (platform.root / "host.log").read_text().splitlines() if trace in line]
+    told = json.loads(lines[0])
+    assert (len(lines), told["app"], told["status"], told["log"]) == (1, "fails", "trap", "[EMAIL_ADDRESS]")
+    stopped = next(r for r in platform.service.records(kind="runtime_stopped") if r["public"]["trace_id"] == trace)
+    assert stopped["opened"]["answer"]["log"] == "[EMAIL_ADDRESS]"
 
 
 def test_a_module_that_was_changed_is_not_started_and_the_caller_hears_nothing_of_this_host(platform):

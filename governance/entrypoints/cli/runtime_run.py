@@ -10,7 +10,7 @@ from governance.broker_wiring import broker_of, runtimes_of
 from governance.entrypoints.cli.files import read_whole
 from governance.log_wiring import open_recorder
 from governance.settings import from_environment
-from governance.wiring import active_of, directory_of, parts_for
+from governance.wiring import active_of, directory_of, parts_for, scan_policy_of
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +53,8 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
             parts = parts_for(settings, lambda: active)._replace(recorder=recorder, enforcement=None)
             line = Pipeline(parts)
             broker, pool = broker_of(settings, line), Pool(1, Share())
-            host = Host(line, broker, recorder, runtimes_of(settings), pool, settings.home, root)
+            adapters = runtimes_of(settings, scan_policy_of(lambda: active))
+            host = Host(line, broker, recorder, adapters, pool, settings.home, root)
             try:
                 return await run_app(host, name, directory_of(settings).app(name), body)
             finally:

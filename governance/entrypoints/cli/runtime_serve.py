@@ -14,6 +14,7 @@ from governance.settings import from_environment
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 
 def run(options: argparse.Namespace, stderr: TextIO) -> int:
@@ -38,7 +39,7 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
     path.unlink(missing_ok=True)
     # Whoever may write to it is believed about who calls.
     os.umask(0o077)
-    host = AppHost(worker, runtimes_of(settings), pool, Path(options.root))
+    host = AppHost(worker, runtimes_of(settings, worker.scan_policy), pool, Path(options.root), _line_on(stderr))
     server = Server(host, uds=path, interface=Interfaces.ASGINL, log_enabled=False)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,3 +56,11 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
         await asyncio.to_thread(pool.close)
         await worker.close()
         path.unlink(missing_ok=True)
+
+
+def _line_on(stream: TextIO) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    return write

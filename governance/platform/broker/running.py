@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.record import Entry
 from governance.enforce import plan_of
+from governance.enrich.scan import without_findings
 from governance.errors import DependencyError, NotFound
 from governance.model.moment import utc_now
 from governance.normalise.requests import API_GROUP, normalise_document
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from governance.platform.broker.calls import Broker
     from runtime_adapters.pool import Pool
     from runtime_adapters.port import Adapter, Attestation, Outcome
+
+
+# Of a call that was stopped, the end of what it logged is on record.
+_LONGEST_LOG = 4000
 
 
 class Host(NamedTuple):
@@ -107,4 +112,5 @@ def _stopped(decision_id: str, outcome: Outcome, caller: Caller, trace_id: str) 
         "decision_id": decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "deny",
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id, "status": outcome.status,
     }  # fmt: skip
-    return Entry("runtime_stopped", utc_now(), public, {"answer": {"reason": outcome.detail}})
+    said = {"reason": without_findings(outcome.detail), "log": outcome.log[-_LONGEST_LOG:]}
+    return Entry("runtime_stopped", utc_now(), public, {"answer": said})
