@@ -107,6 +107,11 @@ def _counters_of(settings: Settings) -> Counters:
     return SharedCounters(database)
 
 
+def usage_counters_of(settings: Settings) -> Counters:
+    """Where what running apps used is written down, beside the counts of their calls."""
+    return _counters_of(settings)
+
+
 def sender_of(settings: Settings) -> Sender:
     """The guarded way out, to vendors and their authorization servers; belongs to one event loop."""
     from governance.platform.broker.addresses import Addresses, read_pins

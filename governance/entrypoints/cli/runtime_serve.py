@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from governance.broker_wiring import runtimes_of
+from governance.broker_wiring import runtimes_of, usage_counters_of
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
 
     from governance.entrypoints.http.app_host import AppHost
     from governance.entrypoints.http.worker import Worker
+    from governance.platform.runtime_usage import UsageBook
     from runtime_adapters.fair_share import Share
     from runtime_adapters.pool import Pool
 
     settings = from_environment(os.environ)
     worker = Worker(settings, is_dev=False)
-    pool = Pool(options.threads, Share())
+    book = UsageBook(usage_counters_of(settings), stderr.write)
+    pool = Pool(options.threads, Share(), meter=book.meter)
     path = Path(options.socket) if options.socket else settings.home / "apps.sock"
     path.unlink(missing_ok=True)
     # Whoever may write to it is believed about who calls.
@@ -54,6 +56,7 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await care
         await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(book.close)
         await worker.close()
         path.unlink(missing_ok=True)
 
