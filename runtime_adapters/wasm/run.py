@@ -42,6 +42,7 @@ class Run:
         self._is_output_too_large = False
         self.senses = Senses(plan)
         self.exit_code: int | None = None
+        self.is_out_of_time = False
         self.stopped_by: BaseException | None = None
         """What a host function ended the guest with."""
         self.fuel_used = self.egress_calls = self.egress_bytes = 0
@@ -101,6 +102,14 @@ class Run:
             return abi.refusal("too_large", "the answer is larger than an app may receive")
         return answer
 
+    def rest_until(self, ready_ns: int) -> None:
+        """Wait for a moment of `time.monotonic_ns`. Raises Stopped where the call's time ends before it."""
+        is_too_late = ready_ns / 1e9 >= self._deadline
+        time.sleep(max(0.0, min(ready_ns / 1e9, self._deadline) - time.monotonic()))
+        if is_too_late:
+            self.is_out_of_time = True
+            raise Stopped("its time is over")
+
     def write_log(self, data: bytes | memoryview) -> None:
         """Keep what there is room for."""
         self._log.write(data)
@@ -130,6 +139,8 @@ class Run:
 
         if self.exit_code is not None:
             return "exit", f"the app ended with code {self.exit_code}"
+        if self.is_out_of_time:
+            return "timeout", f"longer than {self._plan.caps.timeout_ms} ms"
         if self.stopped_by is not None:
             is_ours = isinstance(self.stopped_by, Stopped)
             return ("trap", str(self.stopped_by)) if is_ours else ("broker", type(self.stopped_by).__name__)
@@ -153,4 +164,4 @@ class Run:
             return "fuel", "more instructions than its share of processor time"
         if "memory" in text and ("limit" in text or "exceed" in text):
             return "memory", f"more than {self._plan.caps.memory_mib} MiB"
-        return "trap", text[-200:]
+        return "trap", text.rpartition("Caused by: ")[2][:200]
