@@ -135,7 +135,7 @@ class PreparedRoot:
         plan = self._plan
         return Attestation(
             "container", "gvisor", self._probe.engine, plan.decision_id, plan.app, plan.tenant,
-            {"rootfs": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow,
+            {"rootfs": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}, dict(plan.caps._asdict()), plan.egress_allow,
             self._place.control.kind,
         )  # fmt: skip
 

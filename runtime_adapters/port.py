@@ -115,6 +115,9 @@ class Attestation(NamedTuple):
     egress_allow: tuple[str, ...]
     cpu_held_by: str
     """fuel | cgroup-v2 | cgroup-v1 | watchdog: who keeps the cap on processor time."""
+    clock: str = "real"
+    """What the app sees of time, in the plan's words; a machine and a container have clocks of their own."""
+    randomness: str = "real"
 
 
 class Instance(Protocol):

@@ -123,7 +123,8 @@ class PreparedModule:
         plan = self._plan
         return Attestation(
             "wasm", "wasm", version(), plan.decision_id, plan.app, plan.tenant,
-            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow, "fuel",
+            {"module": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}, dict(plan.caps._asdict()),
+            plan.egress_allow, "fuel", plan.clock, plan.randomness,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from governance.normalise.requests import API_GROUP, normalise_document
 from governance.platform.broker.guests import Store, broker_for, new_trace, source_of_runtime
 from governance.platform.broker.tokens import Caller
 from runtime_adapters.port import Artifact, RuntimeRefusal
+from runtime_adapters.statement import check_attested, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,9 @@ async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: st
     try:
         artifact = Artifact(str(host.root / str(module.get("path", ""))), str(module.get("sha256", "")))
         prepared = adapter.prepare(plan, artifact)
-        await host.recorder.aappend(_started(prepared.attest(), caller, trace_id))
+        attestation = prepared.attest()
+        check_attested(plan, artifact, attestation)
+        await host.recorder.aappend(_started(attestation, caller, trace_id))
         waiting = host.pool.call(plan.tenant, name, decision.decision_id, lambda: prepared.start(ask), body)
         outcome = await asyncio.wrap_future(waiting)
     except RuntimeRefusal as error:
@@ -99,9 +102,7 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
     public = {
         "decision_id": attestation.decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "allow",
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
-        "adapter": attestation.adapter, "boundary": attestation.boundary, "engine": attestation.engine,
-        "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
-        "cpu_held_by": attestation.cpu_held_by,
+        "digests": attestation.digests, "statement": statement(attestation),
     }  # fmt: skip
     return Entry("runtime_started", utc_now(), public, {})
 
