@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from governance.enrich.pii.policy import ScanPolicy
     from governance.model.request import Json
     from governance.pipeline import Pipeline
     from governance.platform.app_calls import AppCalls
@@ -106,6 +107,11 @@ def _counters_of(settings: Settings) -> Counters:
     return SharedCounters(database)
 
 
+def usage_counters_of(settings: Settings) -> Counters:
+    """Where what running apps used is written down, beside the counts of their calls."""
+    return _counters_of(settings)
+
+
 def sender_of(settings: Settings) -> Sender:
     """The guarded way out, to vendors and their authorization servers; belongs to one event loop."""
     from governance.platform.broker.addresses import Addresses, read_pins
@@ -182,17 +188,19 @@ def app_calls_of(settings: Settings, line: Pipeline, active: Callable[[], Active
     return AppCalls(Parts(line, directory_of(settings).spec_of, Meter(_counters_of(settings)), policy, inspector))
 
 
-def runtimes_of(settings: Settings) -> dict[str, Adapter]:
-    """Every runtime, by the class that a decision names."""
+def runtimes_of(settings: Settings, policy: Callable[[], ScanPolicy] | None = None) -> dict[str, Adapter]:
+    """Every runtime, by the class that a decision names. `policy`: what is masked in apps' logs, else they are withheld."""
+    from governance.platform.broker.guest_logs import log_mask
     from runtime_adapters.container import ContainerAdapter
+    from runtime_adapters.guest_log import withheld
     from runtime_adapters.microvm import MicrovmAdapter
     from runtime_adapters.wasm.adapter import WasmAdapter
 
-    folder = runtime_folder(settings)
+    folder, mask = runtime_folder(settings), withheld if policy is None else log_mask(policy)
     return {
-        "wasm": WasmAdapter(folder / "wasm"),
-        "container": ContainerAdapter(folder / "container"),
-        "microvm": MicrovmAdapter(folder / "microvm"),
+        "wasm": WasmAdapter(folder / "wasm", mask),
+        "container": ContainerAdapter(folder / "container", mask=mask),
+        "microvm": MicrovmAdapter(folder / "microvm", mask=mask),
     }
 
 

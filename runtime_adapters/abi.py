@@ -35,3 +35,8 @@ def checked(raw: bytes) -> dict[str, Any] | None:
         return None
     op = value.get("op") if isinstance(value, dict) else None
     return value if isinstance(op, str) and op in OPS else None
+
+
+def logged(asked: dict[str, Any]) -> bytes:
+    """The line of a request to log."""
+    return str(asked.get("text", "")).encode("utf-8", "replace") + b"\n"

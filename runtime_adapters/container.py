@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import cpu, engines, gvisor, processes
 from runtime_adapters.engines import Program
+from runtime_adapters.guest_log import GuestLog, withheld
 from runtime_adapters.owners import Owner
 from runtime_adapters.pipe import Talk
 from runtime_adapters.port import Artifact, Attestation, NotAvailable, Outcome, Probe, RuntimeRefusal, Usage
@@ -26,13 +27,12 @@ from runtime_adapters.rootfs import unpacked
 if TYPE_CHECKING:
     from runtime_adapters.engines import Engine
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
 COMMAND = "/app/run"
 """What a root file system has to have; it is started without arguments and speaks the protocol of `pipe`."""
 _PROBE_S = 20.0
 _LOOK_S = 0.05
-_LONGEST_LOG = 16 << 10
 # The sandbox's own kernel needs this much before the app has anything.
 _KERNEL_MIB = 64
 _KERNEL_START_S = 1.0
@@ -45,12 +45,12 @@ class ContainerAdapter:
 
     name = "container"
 
-    def __init__(self, folder: Path, control: cpu.Control | None = None) -> None:
-        """`control` holds the cap on processor time; left out: the strongest that works here."""
+    def __init__(self, folder: Path, control: cpu.Control | None = None, mask: Mask = withheld) -> None:
+        """`control` holds the cap on processor time; left out: the strongest that works here. `mask`: as for modules."""
         self._folder = folder
         for part in ("roots", "state", "bundles"):
             (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._control = control
+        self._control, self._mask = control, mask
         self._program = Program(gvisor.RUNSC, "runsc", _VERSION, _LEAST)
         self._probed: tuple[Engine, Probe] | None = None
         self._owner = Owner(folder / "owners")
@@ -73,7 +73,7 @@ class ContainerAdapter:
         if not probe.is_available:
             raise NotAvailable(f"gVisor does not start here: {probe.reason}")
         root = unpacked(artifact, self._folder / "roots")
-        return PreparedRoot(Place(self._folder, self._owner, self._held_by()), plan, artifact, root, probe)
+        return PreparedRoot(Place(self._folder, self._owner, self._held_by(), self._mask), plan, artifact, root, probe)
 
     def clean(self) -> int:
         """Remove what sandboxes of adapters that are gone left behind; how many."""
@@ -112,11 +112,12 @@ class ContainerAdapter:
 
 
 class Place(NamedTuple):
-    """Where sandboxes are kept, in whose name, and who holds their share of processor time."""
+    """Where sandboxes are kept, in whose name, who holds their share of processor time, and what no log may show."""
 
     folder: Path
     owner: Owner
     control: cpu.Control
+    mask: Mask
 
 
 class PreparedRoot:
@@ -134,7 +135,7 @@ class PreparedRoot:
         plan = self._plan
         return Attestation(
             "container", "gvisor", self._probe.engine, plan.decision_id, plan.app, plan.tenant,
-            {"rootfs": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow,
+            {"rootfs": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}, dict(plan.caps._asdict()), plan.egress_allow,
             self._place.control.kind,
         )  # fmt: skip
 
@@ -146,7 +147,7 @@ class ContainerInstance:
         self._folder, self._plan = place.folder, plan
         self._over = ""
         self._peak_mib = 0.0
-        self._log = bytearray()
+        self._log = GuestLog(place.mask)
         self._usage = Usage(0, 0, 0.0, 0.0, 0, 0)
         caps, self.name = plan.caps, place.owner.new_name()
         bundle = gvisor.bundle(
@@ -166,14 +167,14 @@ class ContainerInstance:
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         if stdin is None or stdout is None or stderr is None:  # cannot be: all three are pipes
             raise RuntimeRefusal("the sandbox has no pipes")
-        self._talk = Talk(stdin.fileno(), stdout.fileno(), broker, lambda: self._over)
+        self._talk = Talk(stdin.fileno(), stdout.fileno(), broker, lambda: self._over, self._log)
         threading.Thread(target=self._watch, daemon=True).start()
         threading.Thread(target=self._read_log, args=(stderr,), daemon=True).start()
 
     def call(self, request: bytes) -> Outcome:
         """One call; an app that did not come to its end in time is gone, and the instance with it."""
         if self._over:
-            return Outcome("exit", b"", self._logged(), self._over.partition(":")[2].strip())
+            return Outcome("exit", b"", self._log.taken(), self._over.partition(":")[2].strip())
         talked = self._talk.call(request, self._plan.caps.timeout_ms / 1000)
         if talked.status == "exit":
             talked = engines.killed_or(talked, self._process, gvisor.RUNSC)
@@ -185,7 +186,7 @@ class ContainerInstance:
         if talked.status != "done":
             self._over = self._over or "exit: it was stopped in an earlier call"
             self.stop()
-        return Outcome(talked.status, talked.output, self._logged(), talked.detail)
+        return Outcome(talked.status, talked.output, self._log.taken(is_over=bool(self._over)), talked.detail)
 
     def observe(self) -> Usage:
         """Memory is the whole sandbox's, its kernel included."""
@@ -221,10 +222,7 @@ class ContainerInstance:
     def _read_log(self, stderr: Any) -> None:
         with contextlib.suppress(ValueError, OSError):
             while data := stderr.read(4096):
-                self._log += data[: max(0, _LONGEST_LOG - len(self._log))]
-
-    def _logged(self) -> str:
-        return self._log.decode("utf-8", "replace")
+                self._log.write(data)
 
     def _cpu_ms(self) -> float:
         return max(self._usage.cpu_ms, processes.cpu_ms(self._processes()))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from runtime_adapters import cpu, engines, processes
 from runtime_adapters.engines import Program
+from runtime_adapters.guest_log import GuestLog, withheld
 from runtime_adapters.microvm_image import (
     LARGEST_CONTENT,
     Sealed,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
     from runtime_adapters.engines import Engine
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
 QEMU = "qemu-system-x86_64"
 BOOT_S = 60.0
@@ -73,12 +74,12 @@ class MicrovmAdapter:
 
     name = "microvm"
 
-    def __init__(self, folder: Path, control: cpu.Control | None = None) -> None:
-        """`control` holds the cap on processor time; left out: the strongest that works here."""
+    def __init__(self, folder: Path, control: cpu.Control | None = None, mask: Mask = withheld) -> None:
+        """`control` holds the cap on processor time; left out: the strongest that works here. `mask`: as for modules."""
         self._folder = folder
         self._running = folder / "running"
         self._running.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._control = control
+        self._control, self._mask = control, mask
         self._program = Program(QEMU, "qemu-system-x86", _VERSION, _LEAST)
         self._probed: tuple[Engine, Probe] | None = None
         self._sealed: Sealed | None = None
@@ -120,7 +121,7 @@ class MicrovmAdapter:
         return self._control or cpu.control()
 
     def _place(self, engine: Engine) -> Place:
-        return Place(engine.path, self._running, self._owner, self._held_by())
+        return Place(engine.path, self._running, self._owner, self._held_by(), self._mask)
 
     def _probe(self, engine: Engine) -> Probe:
         if self._probed is None or self._probed[0] != engine:
@@ -166,12 +167,13 @@ class MicrovmAdapter:
 
 
 class Place(NamedTuple):
-    """What boots machines, where they are noted, in whose name, and who holds their share of processor time."""
+    """What boots machines, where they are noted, in whose name, who holds their share, and what no log may show."""
 
     program: str
     running: Path
     owner: Owner
     control: cpu.Control
+    mask: Mask
 
 
 class PreparedMachine:
@@ -196,7 +198,7 @@ class PreparedMachine:
         except RuntimeRefusal:
             machine.close()
             raise
-        return MicrovmInstance(machine, self._plan, broker)
+        return MicrovmInstance(machine, self._plan, broker, GuestLog(self._place.mask))
 
     def attest(self) -> Attestation:
         """Kernel, base and app, each as it was measured before it was handed to the machine."""
@@ -211,10 +213,10 @@ class PreparedMachine:
 class MicrovmInstance:
     """One running machine."""
 
-    def __init__(self, machine: _Machine, plan: RuntimePlan, broker: Broker) -> None:
-        self._machine, self._plan = machine, plan
+    def __init__(self, machine: _Machine, plan: RuntimePlan, broker: Broker, log: GuestLog) -> None:
+        self._machine, self._plan, self._log = machine, plan, log
         self._over = ""
-        self._talk = Talk(machine.to_guest, machine.from_guest, broker, lambda: self._over)
+        self._talk = Talk(machine.to_guest, machine.from_guest, broker, lambda: self._over, log)
         self._usage = Usage(0, 0, 0.0, 0.0, 0, 0)
         if not machine.is_held:
             # What the boot took is not the app's.
@@ -225,7 +227,7 @@ class MicrovmInstance:
     def call(self, request: bytes) -> Outcome:
         """One call; a guest that did not come to its end in time is gone, and the machine with it."""
         if self._over:
-            return Outcome("exit", b"", "", self._over.partition(":")[2].strip())
+            return Outcome("exit", b"", self._log.taken(), self._over.partition(":")[2].strip())
         talked = self._talk.call(request, self._plan.caps.timeout_ms / 1000)
         if talked.status == "exit":
             talked = engines.killed_or(talked, self._machine.popen, QEMU)
@@ -237,7 +239,7 @@ class MicrovmInstance:
         )  # fmt: skip
         if talked.status != "done":
             self.stop()
-        return Outcome(talked.status, talked.output, "", talked.detail)
+        return Outcome(talked.status, talked.output, self._log.taken(is_over=bool(self._over)), talked.detail)
 
     def observe(self) -> Usage:
         """Processor time and memory are the whole machine's."""

@@ -22,6 +22,7 @@ from runtime_adapters import abi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime_adapters.guest_log import GuestLog
     from runtime_adapters.port import Broker
 
 # Base64 and the frame around it.
@@ -43,10 +44,12 @@ class Talked(NamedTuple):
 class Talk:
     """One end of a line to a guest; `is_over` says why the guest has to go (`status: detail`), or is empty."""
 
-    def __init__(self, to_guest: int, from_guest: int, broker: Broker, is_over: Callable[[], str]) -> None:
+    def __init__(
+        self, to_guest: int, from_guest: int, broker: Broker, is_over: Callable[[], str], log: GuestLog
+    ) -> None:
         """`to_guest`, `from_guest`: file descriptors; reading never blocks, writing waits for the guest to read."""
         self._to_guest, self._from_guest = to_guest, from_guest
-        self._broker = broker
+        self._broker, self._log = broker, log
         self._is_over = is_over
         self._buffer = bytearray()
         os.set_blocking(from_guest, False)
@@ -75,8 +78,12 @@ class Talk:
 
     def _asked(self, message: dict[str, Any], deadline: float) -> Any:
         raw = json.dumps(message.get("call")).encode()
-        if abi.checked(raw) is None:
+        asked = abi.checked(raw)
+        if asked is None:
             return json.loads(abi.refusal("bad_request", "not one JSON object with a known op"))
+        if asked["op"] == "log":
+            self._log.write(abi.logged(asked))
+            return {"ok": None}
         self._calls += 1
         self._bytes += len(raw)
         try:

@@ -12,12 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from runtime_adapters.plan import RuntimePlan
 
     Broker = Callable[[bytes, float], bytes]
     """The only way out: a JSON request and the seconds left in, a JSON answer out. It keeps to its time by itself."""
+
+    Mask = Callable[[str], Iterable[tuple[int, int, str]]]
+    """Where in a log is what must not be seen, and what it is: (start, end, word). What it raises withholds the log."""
 
 
 class RuntimeRefusal(Exception):
@@ -84,7 +87,7 @@ class Outcome(NamedTuple):
     output: bytes
     """What the guest answered, at most the plan's output cap."""
     log: str
-    """What it wrote to its log, cut to a few KiB; masked by whoever stores it."""
+    """What it wrote to its log, masked and cut to a few KiB (`guest_log`)."""
     detail: str
     """For a person: what stopped it."""
 
@@ -112,6 +115,9 @@ class Attestation(NamedTuple):
     egress_allow: tuple[str, ...]
     cpu_held_by: str
     """fuel | cgroup-v2 | cgroup-v1 | watchdog: who keeps the cap on processor time."""
+    clock: str = "real"
+    """What the app sees of time, in the plan's words; a machine and a container have clocks of their own."""
+    randomness: str = "real"
 
 
 class Instance(Protocol):

@@ -35,7 +35,14 @@ CREATE TABLE usage_requests (
 CREATE TABLE usage_costs (
     month text, sort text, name text, microeur bigint NOT NULL, PRIMARY KEY (month, sort, name));
 """
-MIGRATIONS = (_FIRST,)
+_RUNTIME_USAGE = """
+CREATE TABLE usage_runtime (
+    day text COLLATE "C", tenant text, app text, calls bigint NOT NULL, fuel bigint NOT NULL, cpu_ms double precision NOT NULL,
+    memory_mib_s double precision NOT NULL, egress_calls bigint NOT NULL, egress_bytes bigint NOT NULL,
+    PRIMARY KEY (day, tenant, app));
+CREATE TABLE usage_writers (writer text PRIMARY KEY, number bigint NOT NULL, at double precision NOT NULL);
+"""
+MIGRATIONS = (_FIRST, _RUNTIME_USAGE)
 _LOCK = 0x73746174
 _INFO = b"microapp-governance/state/v1"
 

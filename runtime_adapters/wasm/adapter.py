@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from runtime_adapters.guest_log import withheld
 from runtime_adapters.port import (
     Artifact,
     Attestation,
@@ -32,20 +35,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
     _Run = Callable[[RuntimePlan, Broker, bytes], Run]
 
+# A component in Python is 40 MB of code; loading it costs a fifth of a second, and a start is asked for with each call.
+_MOST_LOADED = 8
 _PROBE = b"\0asm\1\0\0\0"
 
 
 class WasmAdapter:
-    """Runs core modules and components. `folder` keeps compiled code and belongs to this account alone."""
+    """Runs core modules and components. `folder` keeps compiled code and belongs to this account alone.
+
+    `mask` says what must not be seen of what apps log; without one nothing of it is.
+    """
 
     name = "wasm"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mask: Mask = withheld) -> None:
         self._cache = CodeCache(folder, version())
+        self._mask = mask
+        self._lock = threading.Lock()
+        self._loaded: OrderedDict[str, Any] = OrderedDict()
 
     def probe(self) -> Probe:
         """Compile and load an empty module."""
@@ -65,14 +76,33 @@ class WasmAdapter:
             raise RuntimeRefusal("the caps timeoutMs and cpu have to be above zero")
         check_senses(plan)
         raw = _read(artifact)
+        code = self._linked(artifact.sha256.removeprefix("sha256:"), raw)
+        return PreparedModule(plan, artifact, code, self._runs(ComponentRun if is_component(raw) else _ModuleRun))
+
+    def _linked(self, digest: str, raw: bytes) -> Any:
+        """The code of these bytes, whose digest was compared; the latest few stay loaded."""
+        with self._lock:
+            code = self._loaded.pop(digest, None)
+        code = self._load(raw) if code is None else code
+        with self._lock:
+            self._loaded[digest] = code
+            while len(self._loaded) > _MOST_LOADED:
+                self._loaded.popitem(last=False)
+        return code
+
+    def _load(self, raw: bytes) -> Any:
+        """Checked, and with what it imports. Raises BadArtifact."""
         code = self._cache.compiled(raw)
         if is_component(raw):
             component = component_from(code)
             check_component(component)
-            return PreparedModule(plan, artifact, linked_component(component), ComponentRun)
+            return linked_component(component)
         module = module_from(code)
         check_imports(module)
-        return PreparedModule(plan, artifact, linked_module(module), _ModuleRun)
+        return linked_module(module)
+
+    def _runs(self, run: Callable[[RuntimePlan, Broker, Mask, bytes], Run]) -> _Run:
+        return lambda plan, broker, request: run(plan, broker, self._mask, request)
 
 
 class PreparedModule:
@@ -93,7 +123,8 @@ class PreparedModule:
         plan = self._plan
         return Attestation(
             "wasm", "wasm", version(), plan.decision_id, plan.app, plan.tenant,
-            {"module": f"sha256:{self._artifact.sha256}"}, dict(plan.caps._asdict()), plan.egress_allow, "fuel",
+            {"module": f"sha256:{self._artifact.sha256.removeprefix('sha256:')}"}, dict(plan.caps._asdict()),
+            plan.egress_allow, "fuel", plan.clock, plan.randomness,
         )  # fmt: skip
 
 
@@ -138,8 +169,8 @@ class WasmInstance:
 class _ModuleRun(Run):
     """One run of `_start`, with the request on standard input and the answer on standard output."""
 
-    def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
-        super().__init__(plan, broker)
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask, request: bytes) -> None:
+        super().__init__(plan, broker, mask)
         self._request = memoryview(request)
 
     def enter(self, store: Any, code: Any) -> bytes:

@@ -1,7 +1,6 @@
 """WebAssembly components: the world of `runtime_adapters/wit/microapp.wit` and nothing else.
 
-A component may import four things of ours and exports `handle`. It finds no WASI: the engine's own second preview can wait
-inside the host, where no deadline reaches it. Toolchains leave WASI out when told (`componentize-py componentize --stub-wasi`).
+A component may import four things of ours, and of WASI 0.2 what `preview2` has; it exports `handle`.
 
 Two traps of the binding. A host function takes whatever type a component declares for it, so the types are compared before
 anything is started. An exception raised in a host function is kept in one place for the whole process and may come out in
@@ -15,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from runtime_adapters import abi
 from runtime_adapters.port import BadArtifact
+from runtime_adapters.wasm.component_doors import ComponentDoors
 from runtime_adapters.wasm.engine import MOST_PARTS, host
+from runtime_adapters.wasm.preview2 import Handles, add_preview2, check_wasi
 from runtime_adapters.wasm.run import Parts, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
     from runtime_adapters.wasm.doors import Inside
 
 PACKAGE, VERSION = "microapp:host", "1.0.0"
@@ -35,7 +36,8 @@ def check_component(component: Any) -> None:
     """Raises BadArtifact naming what a component may not import, or does not export."""
     engine = host().engine
     for name, extern in component.type.imports(engine).items():
-        _check_import(name, extern.ty)
+        if not check_wasi(name, extern.ty, engine):
+            _check_import(name, extern.ty)
     handle = component.type.exports(engine).get("handle")
     if handle is None or not _is_function(handle.ty, 1, _is_text):
         raise BadArtifact(
@@ -86,12 +88,12 @@ def _is_answer(kind: Any) -> bool:
     )
 
 
-def linked_component(component: Any) -> tuple[Any, Any]:
+def linked_component(component: Any) -> tuple[Any, ...]:
     """The component, and a linker that leads what it imports to the run that its thread is inside of."""
     import wasmtime.component as parts
 
-    inside = host().inside
-    linker = parts.Linker(host().engine)
+    inside, engine = host().inside, host().engine
+    linker, wasi = parts.Linker(engine), ComponentDoors(inside)
     doors: dict[str, dict[str, Callable[..., bytes | None]]] = {
         "connector": {"call": _connector_call},
         "events": {"publish": lambda kind, data: _packed({"op": "events.publish", "type": kind}, "data", data)},
@@ -101,6 +103,7 @@ def linked_component(component: Any) -> tuple[Any, Any]:
         },
     }
     with linker.root() as root:
+        add_preview2(root, wasi, component.type.imports(engine), engine)
         root.add_func("log", lambda _store, text: inside.run.write_log(text.encode() + b"\n"))
         with root.add_instance(f"{PACKAGE}/{_TYPES}@{VERSION}"):
             pass
@@ -108,7 +111,7 @@ def linked_component(component: Any) -> tuple[Any, Any]:
             with root.add_instance(f"{PACKAGE}/{interface}@{VERSION}") as instance:
                 for name, request in functions.items():
                     instance.add_func(name, _asking(inside, request))
-    return linker, component
+    return linker, component, wasi
 
 
 def _asking(inside: Inside, request: Callable[..., bytes | None]) -> Callable[..., Any]:
@@ -175,13 +178,14 @@ class ComponentRun(Run):
 
     parts = Parts(MOST_PARTS, MOST_PARTS)
 
-    def __init__(self, plan: RuntimePlan, broker: Broker, request: bytes) -> None:
-        super().__init__(plan, broker)
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask, request: bytes) -> None:
+        super().__init__(plan, broker, mask)
         self._request = request
+        self.handles = Handles()
 
     def enter(self, store: Any, code: Any) -> bytes:
         """The request has to be UTF-8."""
-        linker, component = code
+        linker, component, _ = code
         request = self._request.decode()
         self.memory_mib = float(self._plan.caps.memory_mib)
         instance = linker.instantiate(store, component)

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import abi
+from runtime_adapters.guest_log import GuestLog
 from runtime_adapters.port import Outcome
 from runtime_adapters.wasm.doors import Stopped
 from runtime_adapters.wasm.engine import TICK_MS, host
@@ -13,12 +14,11 @@ from runtime_adapters.wasm.senses import Senses
 
 if TYPE_CHECKING:
     from runtime_adapters.plan import RuntimePlan
-    from runtime_adapters.port import Broker
+    from runtime_adapters.port import Broker, Mask
 
 # Instructions that a core gets through in a second, roughly; a cap of 0.5 cores for 2 s is a billion of them.
 FUEL_PER_CORE_SECOND = 1_000_000_000
 LONGEST_OUTPUT = 4 << 20
-LONGEST_LOG = 16 << 10
 
 
 class Parts(NamedTuple):
@@ -33,15 +33,16 @@ class Run:
 
     parts = Parts(1, 1)
 
-    def __init__(self, plan: RuntimePlan, broker: Broker) -> None:
+    def __init__(self, plan: RuntimePlan, broker: Broker, mask: Mask) -> None:
         self._plan = plan
         self._broker = broker
         self._deadline = time.monotonic() + plan.caps.timeout_ms / 1000
-        self._log = bytearray()
+        self._log = GuestLog(mask)
         self._output = bytearray()
         self._is_output_too_large = False
         self.senses = Senses(plan)
         self.exit_code: int | None = None
+        self.is_out_of_time = False
         self.stopped_by: BaseException | None = None
         """What a host function ended the guest with."""
         self.fuel_used = self.egress_calls = self.egress_bytes = 0
@@ -78,7 +79,7 @@ class Run:
             raise self.stopped_by
         if self._is_output_too_large or len(output) > LONGEST_OUTPUT:
             status, detail = "output", f"more than {LONGEST_OUTPUT} bytes of answer"
-        return Outcome(status, output if status == "done" else b"", self._logged(), detail)
+        return Outcome(status, output if status == "done" else b"", self._log.taken(), detail)
 
     def ask(self, raw: bytes) -> bytes:
         """One call out: to the broker with the time that is left; what is no request of ours does not get there."""
@@ -89,7 +90,7 @@ class Run:
         if asked is None:
             return abi.refusal("bad_request", "not one JSON object with a known op")
         if asked["op"] == "log":
-            self.write_log(str(asked.get("text", "")).encode("utf-8", "replace") + b"\n")
+            self.write_log(abi.logged(asked))
             return b'{"ok":null}'
         self.egress_calls += 1
         self.egress_bytes += len(raw)
@@ -101,9 +102,17 @@ class Run:
             return abi.refusal("too_large", "the answer is larger than an app may receive")
         return answer
 
+    def rest_until(self, ready_ns: int) -> None:
+        """Wait for a moment of `time.monotonic_ns`. Raises Stopped where the call's time ends before it."""
+        is_too_late = ready_ns / 1e9 >= self._deadline
+        time.sleep(max(0.0, min(ready_ns / 1e9, self._deadline) - time.monotonic()))
+        if is_too_late:
+            self.is_out_of_time = True
+            raise Stopped("its time is over")
+
     def write_log(self, data: bytes | memoryview) -> None:
         """Keep what there is room for."""
-        self._log += data[: max(0, LONGEST_LOG - len(self._log))]
+        self._log.write(data)
 
     def write_output(self, data: bytes | memoryview) -> None:
         """A piece of the answer. Raises Stopped at its cap."""
@@ -125,14 +134,13 @@ class Run:
         store.set_epoch_deadline(max(1, caps.timeout_ms // TICK_MS))
         return store
 
-    def _logged(self) -> str:
-        return self._log.decode("utf-8", "replace")
-
     def _ended(self, error: Exception) -> tuple[str, str]:
         import wasmtime
 
         if self.exit_code is not None:
             return "exit", f"the app ended with code {self.exit_code}"
+        if self.is_out_of_time:
+            return "timeout", f"longer than {self._plan.caps.timeout_ms} ms"
         if self.stopped_by is not None:
             is_ours = isinstance(self.stopped_by, Stopped)
             return ("trap", str(self.stopped_by)) if is_ours else ("broker", type(self.stopped_by).__name__)
@@ -156,4 +164,4 @@ class Run:
             return "fuel", "more instructions than its share of processor time"
         if "memory" in text and ("limit" in text or "exceed" in text):
             return "memory", f"more than {self._plan.caps.memory_mib} MiB"
-        return "trap", text[-200:]
+        return "trap", text.rpartition("Caused by: ")[2][:200]

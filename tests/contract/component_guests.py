@@ -71,3 +71,53 @@ def logging(times: int) -> bytes:
         passed='(with "host" (instance (export "log" (func $log))))',
         extra='(import "host" "log" (func $log (param i32 i32)))',
     )
+
+
+STREAMS = """(import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
+(alias export $error "error" (type $failure))
+(import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type $p (sub resource)))
+  (export "[method]pollable.block" (func (param "self" (borrow $p))))
+  (export "poll" (func (param "in" (list (borrow $p))) (result (list u32))))))
+(alias export $poll "pollable" (type $pollable))
+(import "wasi:io/streams@0.2.0" (instance $streams
+  (export "output-stream" (type $o (sub resource)))
+  (alias outer 1 $failure (type $f)) (export "error" (type $e (eq $f)))
+  (type $se (variant (case "last-operation-failed" (own $e)) (case "closed")))
+  (export "stream-error" (type $s (eq $se)))
+  (export "[method]output-stream.write"
+    (func (param "self" (borrow $o)) (param "contents" (list u8)) (result (result (error $s)))))))
+(alias export $streams "output-stream" (type $out))
+(import "wasi:cli/stderr@0.2.0" (instance $err (alias outer 1 $out (type $x)) (export "output-stream" (type $o (eq $x)))
+  (export "get-stderr" (func (result (own $o))))))
+(import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (alias outer 1 $pollable (type $x))
+  (export "pollable" (type $p (eq $x))) (export "now" (func (result u64)))
+  (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+(import "wasi:random/random@0.2.0" (instance $random
+  (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+(import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))"""
+_DOORS = {
+    "write": ('(func $streams "[method]output-stream.write")', "i32 i32 i32 i32", ""),
+    "stderr": ('(func $err "get-stderr")', "", "i32"),
+    "block": ('(func $poll "[method]pollable.block")', "i32", ""),
+    "poll": ('(func $poll "poll")', "i32 i32 i32", ""),
+    "now": ('(func $clock "now")', "", "i64"),
+    "subscribe": ('(func $clock "subscribe-duration")', "i64", "i32"),
+    "random": ('(func $random "get-random-bytes")', "i64 i32", ""),
+    "exit": ('(func $exit "exit")', "i32", ""),
+}
+
+
+def with_wasi(body: str, *, extra: str = "", imports: str = STREAMS) -> bytes:
+    """As `component`, with functions of WASI 0.2 beside it: `$write`, `$stderr`, `$block`, `$poll`, `$now` and so on."""
+    lowered = (
+        "".join(f"(core func $w_{name} (canon lower {door} {_OPTIONS}))" for name, (door, _, _) in _DOORS.items())
+        + "(core func $w_drop_pollable (canon resource.drop $pollable))"
+    )
+    passed = "".join(f'(export "{name}" (func $w_{name}))' for name in [*_DOORS, "drop_pollable"])
+    taken = "".join(
+        f'(import "wasi" "{name}" (func ${name} (param {given}) {f"(result {result})" if result else ""}))'
+        for name, (_, given, result) in [*_DOORS.items(), ("drop_pollable", ("", "i32", ""))]
+    )
+    return component(
+        body, imports=imports, lowered=lowered, passed=f'(with "wasi" (instance {passed}))', extra=taken + extra
+    )

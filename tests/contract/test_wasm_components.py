@@ -10,10 +10,11 @@ import pytest
 import wasmtime
 
 from runtime_adapters import abi
+from runtime_adapters.guest_log import LONGEST_LOG
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided
 from runtime_adapters.wasm.adapter import WasmAdapter
-from runtime_adapters.wasm.run import LONGEST_LOG, LONGEST_OUTPUT
+from runtime_adapters.wasm.run import LONGEST_OUTPUT
 from tests.contract import component_guests as guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
@@ -21,7 +22,7 @@ CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code")
+    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code", lambda _text: ())
 
 
 @pytest.fixture
@@ -172,11 +173,16 @@ ALIKE = '(import "microapp:host/kv@1.0.0" (instance (export "get" (func {}))))'
 @pytest.mark.parametrize(
     "imports",
     [
-        '(import "wasi:cli/environment@0.2.0" (instance (export "get-arguments" (func (result (list string))))))',
-        '(import "wasi:sockets/network@0.2.0" (instance))',
-        '(import "wasi:filesystem/preopens@0.2.0" (instance))',
         '(import "wasi:http/outgoing-handler@0.2.0" (instance))',
-        '(import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))',
+        '(import "wasi:keyvalue/store@0.2.0" (instance))',
+        '(import "wasi:clocks/monotonic-clock@0.3.0" (instance (export "now" (func (result u64)))))',
+        '(import "wasi:clocks/monotonic-clock" (instance (export "now" (func (result u64)))))',
+        '(import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result (list u64))))))',
+        '(import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (param "x" string) (result u64)))))',
+        '(import "wasi:random/random@0.2.0" (instance (export "get-random-bytes" (func (param "n" u64) (result string)))))',
+        '(import "wasi:cli/exit@0.2.0" (instance (export "exit" (func (param "status" (list (list string)))))))',
+        '(import "wasi:cli/exit@0.2.0" (func))',
+        '(import "wasi:io/poll@0.2.0" (instance (export "more" (instance))))',
         '(import "microapp:host/admin@1.0.0" (instance))',
         '(import "microapp:host/kv@2.0.0" (instance))',
         '(import "microapp:host/kv" (instance (export "list" (func (result string)))))',

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from runtime_adapters.guest_log import LONGEST_LOG
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
 from runtime_adapters.wasm.adapter import WasmAdapter
 from runtime_adapters.wasm.compiling import compile_apart
-from runtime_adapters.wasm.run import LONGEST_LOG
 from tests.contract import guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
@@ -39,7 +39,7 @@ def section(kind: int, raw: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory):
-    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code")
+    return WasmAdapter(tmp_path_factory.mktemp("wasm") / "code", lambda _text: ())
 
 
 @pytest.fixture
@@ -237,17 +237,32 @@ def test_a_changed_byte_is_not_what_was_decided(started):
 
 
 def test_machine_code_that_was_changed_on_disk_is_compiled_again(tmp_path, started):
-    adapter = WasmAdapter(tmp_path / "code")
     path = tmp_path / "m.wasm"
     path.write_bytes(guests.ECHO)
     plan = RuntimePlan("lunch", "marketing", "id-1", "wasm", CAPS, ())
     artifact = Artifact(str(path), hashlib.sha256(guests.ECHO).hexdigest())
-    adapter.prepare(plan, artifact)
+    WasmAdapter(tmp_path / "code").prepare(plan, artifact)
     (kept,) = [file for file in (tmp_path / "code").iterdir() if len(file.name) == 64]
     whole = kept.read_bytes()
     kept.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    adapter = WasmAdapter(tmp_path / "code")
     assert adapter.prepare(plan, artifact).start(lambda *_: b"").call(b"hi").output == b"hi"
     assert kept.read_bytes() == whole
+
+
+def test_code_that_is_loaded_is_the_code_of_its_digest_alone(tmp_path, adapter):
+    """Nine modules by turns, more than stay loaded; a byte that changes meanwhile is still seen."""
+    plan, artifacts = RuntimePlan("lunch", "marketing", "id-1", "wasm", CAPS, ()), []
+    for number in range(9):
+        raw = guests.module("(call $say (i32.const 0) (i32.const 1))", data=str(number))
+        (tmp_path / str(number)).write_bytes(raw)
+        artifacts.append(Artifact(str(tmp_path / str(number)), hashlib.sha256(raw).hexdigest()))
+    for _ in range(2):
+        said = [adapter.prepare(plan, artifact).start(lambda *_: b"").call(b"").output for artifact in artifacts]
+        assert said == [str(number).encode() for number in range(9)]
+    (tmp_path / "8").write_bytes((tmp_path / "7").read_bytes())
+    with pytest.raises(NotWhatWasDecided):
+        adapter.prepare(plan, artifacts[8])
 
 
 def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import json
 import stat
 import subprocess
 import sys
@@ -17,7 +18,15 @@ from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 LOOP = module("(loop $again (br $again))")
 WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
-FAILS = module("unreachable")
+MAIL = "ada@example.com"
+# To its log, in two pieces.
+FAILS = module(
+    """(i32.store (i32.const 4096) (i32.const 0)) (i32.store (i32.const 4100) (i32.const 6))
+    (i32.store (i32.const 4108) (i32.const 6)) (i32.store (i32.const 4112) (i32.const 9))
+    (drop (call $fd_write (i32.const 2) (i32.const 4096) (i32.const 1) (i32.const 4104)))
+    (drop (call $fd_write (i32.const 2) (i32.const 4108) (i32.const 1) (i32.const 4104))) unreachable""",
+    data=MAIL,
+)
 WHO = {"x-subject": "ada", "x-role": "citizen", "x-tenant": "marketing", "x-region": "eu"}
 TRACE = "ef" * 16
 
@@ -115,6 +124,53 @@ def test_an_app_that_is_stopped_or_answers_nothing_readable_is_an_error_that_say
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     stopped = [r["public"]["app"] for r in platform.service.records() if r["kind"] == "runtime_stopped"]
     assert (app in stopped) is (app in {"loop", "fails"})
+
+
+def test_what_an_app_logs_is_kept_without_what_nobody_may_see(platform):
+    """Of the host's own output a line a call, and of a call that was stopped on its record."""
+    trace = "ab" * 16
+    assert platform.call("fails", traceparent=f"00-{trace}-{'ab' * 8}-00").status_code == 502
+    lines = [line for line in (platform.root / "host.log").read_text().splitlines() if trace in line]
+    told = json.loads(lines[0])
+    assert (len(lines), told["app"], told["status"], told["log"]) == (1, "fails", "trap", "[EMAIL_ADDRESS]")
+    stopped = next(r for r in platform.service.records(kind="runtime_stopped") if r["public"]["trace_id"] == trace)
+    assert stopped["opened"]["answer"]["log"] == "[EMAIL_ADDRESS]"
+
+
+def test_what_apps_used_can_be_charged_to_their_tenant(platform):
+    """Also of calls that were stopped, and seen while the host runs."""
+    with platform.service.client("auditor") as auditor:
+
+        def used(**asked) -> dict:
+            return auditor.get("/v1/usage", params=asked).json()
+
+        before = {row["app"]: row["calls"] for row in used()["usage"]}
+        assert [platform.call(app).status_code for app in ("where2eat", "fails", "fails")] == [200, 502, 502]
+        wanted = {"where2eat": before.get("where2eat", 0) + 1, "fails": before.get("fails", 0) + 2}
+
+        def is_written() -> bool:
+            found = {row["app"]: row["calls"] for row in used(tenant="marketing")["usage"]}
+            return all(found.get(app, 0) >= calls for app, calls in wanted.items())
+
+        platform.service.wait_until(is_written)
+        row = used(app="where2eat", by="day", since="2020-01-01")["usage"][-1]
+        assert row["fuel"] > 0
+        assert row["memory_mib_s"] > 0
+        assert used(until="2020-01-01")["usage"] == used(tenant="hr")["usage"] == []
+        for params in ({"by": "person"}, {"since": "soon"}, {"owner": "ada"}):
+            assert auditor.get("/v1/usage", params=params).status_code == 400
+        with platform.service.client("citizen") as citizen:
+            assert citizen.get("/v1/usage").status_code == 403
+        with platform.service.client("auditor", "hr") as bound:
+            assert bound.get("/v1/usage").json()["usage"] == []
+            assert bound.get("/v1/usage", params={"tenant": "marketing"}).status_code == 403
+    told = subprocess.run(
+        [sys.executable, "-c", MAIN, "runtime", "usage", "--app", "where2eat", "--tenant", "marketing"],
+        env=environment(platform.service.home), cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert told[1].split()[0] == "marketing/where2eat"
+    assert told[2].split()[0] == "all"
+    assert told[1].split()[1:] == told[2].split()[1:]
 
 
 def test_a_module_that_was_changed_is_not_started_and_the_caller_hears_nothing_of_this_host(platform):

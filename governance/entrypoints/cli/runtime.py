@@ -1,4 +1,4 @@
-"""`governance runtime doctor|build-image|run|serve`: which boundaries this host really has, found out by starting something."""
+"""`governance runtime doctor|build-image|run|serve|usage`: which boundaries this host really has, by starting something."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         from governance.entrypoints.cli import runtime_serve
 
         return runtime_serve.run(options, stderr)
+    if options.command == "usage":
+        from governance.entrypoints.cli import runtime_usage
+
+        return runtime_usage.run(options, stdout)
     probes = {name: adapter.probe() for name, adapter in runtimes_of(from_environment(os.environ)).items()}
     if options.format == "json":
         stdout.write(json.dumps({name: probe._asdict() for name, probe in probes.items()}, indent=2) + "\n")
@@ -53,7 +57,7 @@ def _build_image(stdout: TextIO) -> int:
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="governance runtime", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image|run|serve")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="doctor|build-image|run|serve|usage")
     doctor = commands.add_parser("doctor", help="start something small in every runtime and say what happened")
     doctor.add_argument("--format", choices=("text", "json"), default="text")
     commands.add_parser(
@@ -71,4 +75,13 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "--socket", default="", metavar="PATH", help="Unix socket for the gateway; left out: apps.sock in the home"
     )
     serving.add_argument("--threads", type=int, default=2, help="calls that run at the same time")
+    usage = commands.add_parser(
+        "usage", help="what running apps used: calls, processor time, fuel, memory over time, calls and bytes out"
+    )
+    usage.add_argument("--tenant", default="")
+    usage.add_argument("--app", default="")
+    usage.add_argument("--since", default="", metavar="DATE", help="the first day (UTC); left out: from the beginning")
+    usage.add_argument("--until", default="", metavar="DATE", help="the last day; left out: until now")
+    usage.add_argument("--by", choices=("app", "tenant", "day"), default="app", help="a row each")
+    usage.add_argument("--format", choices=("text", "json"), default="text")
     return parser.parse_args(argv)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import TYPE_CHECKING, TextIO
 
-from governance.broker_wiring import broker_of, runtimes_of
+from governance.broker_wiring import broker_of, runtimes_of, usage_counters_of
 from governance.entrypoints.cli.files import read_whole
 from governance.log_wiring import open_recorder
 from governance.settings import from_environment
-from governance.wiring import active_of, directory_of, parts_for
+from governance.wiring import active_of, directory_of, parts_for, scan_policy_of
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +44,7 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
     from governance.pipeline import Pipeline
     from governance.platform.broker.running import Host
     from governance.platform.broker.running import run as run_app
+    from governance.platform.runtime_usage import UsageBook
     from runtime_adapters.fair_share import Share
     from runtime_adapters.pool import Pool
 
@@ -52,12 +54,15 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
             # Starting again what was deployed changes nothing about it: no directory is written to.
             parts = parts_for(settings, lambda: active)._replace(recorder=recorder, enforcement=None)
             line = Pipeline(parts)
-            broker, pool = broker_of(settings, line), Pool(1, Share())
-            host = Host(line, broker, recorder, runtimes_of(settings), pool, settings.home, root)
+            book = UsageBook(usage_counters_of(settings), sys.stderr.write)
+            broker, pool = broker_of(settings, line), Pool(1, Share(), meter=book.meter)
+            adapters = runtimes_of(settings, scan_policy_of(lambda: active))
+            host = Host(line, broker, recorder, adapters, pool, settings.home, root)
             try:
                 return await run_app(host, name, directory_of(settings).app(name), body)
             finally:
                 await asyncio.to_thread(pool.close)
+                await asyncio.to_thread(book.close)
                 await broker.close()
 
     return asyncio.run(once())

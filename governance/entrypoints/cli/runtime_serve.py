@@ -9,11 +9,12 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from governance.broker_wiring import runtimes_of
+from governance.broker_wiring import runtimes_of, usage_counters_of
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 
 def run(options: argparse.Namespace, stderr: TextIO) -> int:
@@ -28,17 +29,19 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
 
     from governance.entrypoints.http.app_host import AppHost
     from governance.entrypoints.http.worker import Worker
+    from governance.platform.runtime_usage import UsageBook
     from runtime_adapters.fair_share import Share
     from runtime_adapters.pool import Pool
 
     settings = from_environment(os.environ)
     worker = Worker(settings, is_dev=False)
-    pool = Pool(options.threads, Share())
+    book = UsageBook(usage_counters_of(settings), stderr.write)
+    pool = Pool(options.threads, Share(), meter=book.meter)
     path = Path(options.socket) if options.socket else settings.home / "apps.sock"
     path.unlink(missing_ok=True)
     # Whoever may write to it is believed about who calls.
     os.umask(0o077)
-    host = AppHost(worker, runtimes_of(settings), pool, Path(options.root))
+    host = AppHost(worker, runtimes_of(settings, worker.scan_policy), pool, Path(options.root), _line_on(stderr))
     server = Server(host, uds=path, interface=Interfaces.ASGINL, log_enabled=False)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,5 +56,14 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await care
         await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(book.close)
         await worker.close()
         path.unlink(missing_ok=True)
+
+
+def _line_on(stream: TextIO) -> Callable[[str], None]:
+    def write(line: str) -> None:
+        stream.write(line + "\n")
+        stream.flush()
+
+    return write

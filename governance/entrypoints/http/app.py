@@ -27,6 +27,7 @@ from governance.entrypoints.http import (
     scans,
     scores,
     tiles,
+    usage,
     waivers,
 )
 from governance.entrypoints.http.asgi import Answer, Call, json_answer, send_answer, takes_gzip
@@ -192,6 +193,7 @@ ROUTES: Sequence[Route] = (
         scans.ENTRY_POINT,
     ),
     Route("GET", "/v1/scores", scores.report, _READS, "Compliance of the apps, its trend and what moved it"),
+    Route("GET", "/v1/usage", usage.report, _READS, "What running apps used, by app, tenant or day"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route(
         "POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record would hold after your masks"

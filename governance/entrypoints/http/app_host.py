@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from governance.entrypoints.http.asgi import Answer, Call, send_answer
 from governance.entrypoints.http.problems import problem
 from governance.errors import CallerError, DependencyError, Forbidden, GovernanceError, InternalError
+from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
 from governance.platform.broker.running import Host
 from governance.platform.broker.running import run as run_app
 from runtime_adapters.fair_share import Busy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from governance.entrypoints.http.asgi import Receive, Scope, Send
@@ -53,11 +54,13 @@ class NoRoom(GovernanceError):
 
 
 class AppHost:
-    """ASGI 3. `root` is where the paths of modules begin."""
+    """ASGI 3. `root` is where the paths of modules begin; `say` hears what apps log, masked, a JSON object a call."""
 
-    def __init__(self, worker: Worker, adapters: Mapping[str, Adapter], pool: Pool, root: Path) -> None:
+    def __init__(
+        self, worker: Worker, adapters: Mapping[str, Adapter], pool: Pool, root: Path, say: Callable[[str], None]
+    ) -> None:
         line, recorder = worker.line_of_starts()
-        self._worker = worker
+        self._worker, self._say = worker, say
         self._host = Host(line, worker.broker, recorder, adapters, pool, worker.settings.home, root)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +96,9 @@ class AppHost:
         if ran.outcome is None:
             rules = ", ".join(sorted({violation.rule for violation in ran.decision.violations}))
             raise Forbidden(f"today's decision about this app is {ran.decision.effect} ({rules})", where=name)
+        if ran.outcome.log:
+            about = {"app": name, "trace_id": call.trace.trace_id, "decision_id": ran.decision.decision_id}
+            self._say(json.dumps({"at": utc_now(), **about, "status": ran.outcome.status, "log": ran.outcome.log}))
         return Answer(200, _json_of(ran.outcome), headers=((b"x-decision-id", ran.decision.decision_id.encode()),))
 
 

@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS usage_requests (
     period TEXT, sort TEXT, name TEXT, n INTEGER, PRIMARY KEY (period, sort, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS usage_costs (
     month TEXT, sort TEXT, name TEXT, microeur INTEGER, PRIMARY KEY (month, sort, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_runtime (
+    day TEXT, tenant TEXT, app TEXT, calls INTEGER, fuel INTEGER, cpu_ms REAL, memory_mib_s REAL, egress_calls INTEGER,
+    egress_bytes INTEGER, PRIMARY KEY (day, tenant, app)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS usage_writers (writer TEXT PRIMARY KEY, number INTEGER, at REAL) WITHOUT ROWID;
 """
 _DAYS = (
     "INSERT INTO usage_days VALUES (?, ?, ?, 1) "
@@ -85,7 +89,7 @@ class Answered(NamedTuple):
 
 
 class Counters(Protocol):
-    """Where the counts are: the tables `usage_calls`, `usage_days`, `usage_requests` and `usage_costs`."""
+    """Where the counts are: tables `usage_calls`, `usage_days`, `usage_requests`, `usage_costs`, those of `runtime_usage`."""
 
     def alone(self) -> AbstractContextManager[Run]:
         """One transaction that no other runs beside. Gives what runs a statement (placeholders `?`) and answers its rows.

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.record import Entry
 from governance.enforce import plan_of
+from governance.enrich.scan import without_findings
 from governance.errors import DependencyError, NotFound
 from governance.model.moment import utc_now
 from governance.normalise.requests import API_GROUP, normalise_document
 from governance.platform.broker.guests import Store, broker_for, new_trace, source_of_runtime
 from governance.platform.broker.tokens import Caller
 from runtime_adapters.port import Artifact, RuntimeRefusal
+from runtime_adapters.statement import check_attested, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from governance.platform.broker.calls import Broker
     from runtime_adapters.pool import Pool
     from runtime_adapters.port import Adapter, Attestation, Outcome
+
+
+# Of a call that was stopped, the end of what it logged is on record.
+_LONGEST_LOG = 4000
 
 
 class Host(NamedTuple):
@@ -72,7 +78,9 @@ async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: st
     try:
         artifact = Artifact(str(host.root / str(module.get("path", ""))), str(module.get("sha256", "")))
         prepared = adapter.prepare(plan, artifact)
-        await host.recorder.aappend(_started(prepared.attest(), caller, trace_id))
+        attestation = prepared.attest()
+        check_attested(plan, artifact, attestation)
+        await host.recorder.aappend(_started(attestation, caller, trace_id))
         waiting = host.pool.call(plan.tenant, name, decision.decision_id, lambda: prepared.start(ask), body)
         outcome = await asyncio.wrap_future(waiting)
     except RuntimeRefusal as error:
@@ -94,9 +102,7 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
     public = {
         "decision_id": attestation.decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "allow",
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
-        "adapter": attestation.adapter, "boundary": attestation.boundary, "engine": attestation.engine,
-        "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
-        "cpu_held_by": attestation.cpu_held_by,
+        "digests": attestation.digests, "statement": statement(attestation),
     }  # fmt: skip
     return Entry("runtime_started", utc_now(), public, {})
 
@@ -107,4 +113,5 @@ def _stopped(decision_id: str, outcome: Outcome, caller: Caller, trace_id: str) 
         "decision_id": decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "deny",
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id, "status": outcome.status,
     }  # fmt: skip
-    return Entry("runtime_stopped", utc_now(), public, {"answer": {"reason": outcome.detail}})
+    said = {"reason": without_findings(outcome.detail), "log": outcome.log[-_LONGEST_LOG:]}
+    return Entry("runtime_stopped", utc_now(), public, {"answer": said})

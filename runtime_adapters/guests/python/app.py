@@ -1,9 +1,10 @@
 """A micro-app in Python: answers with what it was told last time, and remembers what it is told now.
 
     pip install componentize-py
-    componentize-py -d runtime_adapters/wit -w app componentize --stub-wasi app -o app.wasm
+    componentize-py -d runtime_adapters/wit -w app componentize app -o app.wasm
 
-`wit_world` is written by that tool out of the world; `--stub-wasi` leaves out what no host of ours provides.
+`wit_world` is written by that tool out of the world. There is a clock and there are random bytes (`secrets`; `random` repeats
+itself, since it is seeded while the component is made), and what is printed is log; with `--stub-wasi` there is none of that.
 """
 
 # ruff: noqa: INP001  a program of its own, and no part of this package

@@ -13,6 +13,7 @@ from governance.entrypoints.cli.runtime_run import ran_once
 from governance.errors import GovernanceError
 from governance.platform.broker.doubles import Reply, hris
 from governance.platform.broker.guests import Store
+from runtime_adapters.statement import PREDICATE
 from tests.contract.guests import asking, module
 from tests.unit.broker.conftest import CALL, CANARY, HOST, LUNCH, World
 
@@ -61,7 +62,12 @@ def test_a_guest_gets_the_masked_answer_and_its_start_is_attested(apps):
     deploy, start, call, flow = apps.records()[-4:]
     assert len({record["public"]["trace_id"] for record in (deploy, start, call, flow)}) == 1
     assert start["public"]["decision_id"] == deploy["public"]["decision_id"]
-    assert start["public"]["digests"]["module"].startswith("sha256:")
+    told = start["public"]["statement"]
+    assert start["public"]["digests"] == {"module": f"sha256:{told['subject'][0]['digest']['sha256']}"}
+    assert told["predicateType"] == PREDICATE
+    assert {name: told["predicate"][name] for name in ("clock", "randomness", "decision_id", "boundary")} == {
+        "clock": "real", "randomness": "real", "decision_id": deploy["public"]["decision_id"], "boundary": "wasm",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
