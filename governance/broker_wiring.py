@@ -185,14 +185,14 @@ def app_calls_of(settings: Settings, line: Pipeline, active: Callable[[], Active
 def runtimes_of(settings: Settings) -> dict[str, Adapter]:
     """Every runtime, by the class that a decision names."""
     from runtime_adapters.container import ContainerAdapter
-    from runtime_adapters.microvm import MicrovmAdapter
+    from runtime_adapters.machines import MachinesAdapter
     from runtime_adapters.wasm.adapter import WasmAdapter
 
     folder = runtime_folder(settings)
     return {
         "wasm": WasmAdapter(folder / "wasm"),
         "container": ContainerAdapter(folder / "container"),
-        "microvm": MicrovmAdapter(folder / "microvm"),
+        "microvm": MachinesAdapter(folder / "microvm"),
     }
 
 

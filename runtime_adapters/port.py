@@ -112,6 +112,8 @@ class Attestation(NamedTuple):
     egress_allow: tuple[str, ...]
     cpu_held_by: str
     """fuel | cgroup-v2 | cgroup-v1 | watchdog: who keeps the cap on processor time."""
+    why: str = ""
+    """Why this engine, where a class has more than one."""
 
 
 class Instance(Protocol):

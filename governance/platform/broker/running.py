@@ -98,6 +98,8 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
         "digests": attestation.digests, "caps": attestation.caps, "egress_allow": list(attestation.egress_allow),
         "cpu_held_by": attestation.cpu_held_by,
     }  # fmt: skip
+    if attestation.why:
+        public["engine_chosen"] = attestation.why
     return Entry("runtime_started", utc_now(), public, {})
 
 
