@@ -118,9 +118,9 @@ class FirecrackerAdapter:
         """Both programs as copies of our own. Raises NotAvailable, WrongEngine."""
         if platform.machine() != "x86_64":
             raise NotAvailable(f"the image and the checks are for x86-64, this host is {platform.machine()}")
+        engine, jailer = self._firecracker.now(), self._jailer.now()
         if lacking := jail.lacking():
             raise NotAvailable(lacking)
-        engine, jailer = self._firecracker.now(), self._jailer.now()
         if engine.said.split()[-1] != jailer.said.split()[-1]:
             raise WrongEngine(
                 f"{engine.path} is {engine.said}, {jailer.path} is {jailer.said}: both have to be of one release"

@@ -19,27 +19,26 @@ if TYPE_CHECKING:
 
 SOCKET = "api.sock"
 # A thread that its own filter stopped may never answer: the engine's handler for that takes locks.
-_ANSWER_S = 5.0
-_UP_S = 10.0
+ANSWER_S = 5.0
+UP_S = 10.0
 _LONGEST_ANSWER = 1 << 16
 
 
 class Api:
     """One engine's API; `root` is an open descriptor of the folder that the socket lies in."""
 
-    def __init__(self, root: int, ended: Callable[[], str], up_s: float = _UP_S, answer_s: float = _ANSWER_S) -> None:
+    def __init__(self, root: int, ended: Callable[[], str]) -> None:
         """Waits for the socket. `ended` says why the engine is gone, or nothing. Raises NotAvailable."""
-        self._answer_s = answer_s
-        deadline = time.monotonic() + up_s
+        deadline = time.monotonic() + UP_S
         while True:
             try:
-                self._line = _Line(root, answer_s)
+                self._line = _Line(root, ANSWER_S)
                 self._line.connect()
             except OSError:
                 if said := ended():
                     raise NotAvailable(f"Firecracker ended before it could be spoken to: {said}") from None
                 if time.monotonic() > deadline:
-                    raise NotAvailable(f"Firecracker opened no API socket within {up_s:g} s") from None
+                    raise NotAvailable(f"Firecracker opened no API socket within {UP_S:g} s") from None
                 time.sleep(0.01)
             else:
                 return
@@ -66,7 +65,7 @@ class Api:
             answer = self._line.getresponse()
             text = answer.read(_LONGEST_ANSWER)
         except TimeoutError as error:
-            raise NotAvailable(f"Firecracker did not answer {method} {path} within {self._answer_s:g} s") from error
+            raise NotAvailable(f"Firecracker did not answer {method} {path} within {ANSWER_S:g} s") from error
         except (OSError, http.client.HTTPException) as error:
             raise NotAvailable(f"Firecracker did not answer {method} {path}: {error!r}") from error
         found = _parsed(text)

@@ -119,7 +119,7 @@ class Jail:
         """Why the engine is gone, in its own words where it left any; one line."""
         code = self.popen.wait()
         said = self.popen.stderr.read() if self.popen.stderr is not None else b""
-        words = " ".join((said + self._log()).decode("utf-8", "replace").split())[-300:]
+        words = " ".join((said + log_of(self.root)).decode("utf-8", "replace").split())[-300:]
         if code == _BAD_SYSCALL:
             return f"its filter refused a system call: {words}"
         return words or f"it ended with {code}"
@@ -151,17 +151,18 @@ class Jail:
             os.close(self.root)
             raise
 
-    def _log(self) -> bytes:
-        """The end of its log; whoever got out of the guest could have put anything in its place, so only a file is read."""
-        with contextlib.suppress(OSError):
-            log = os.open("log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.root)
-            try:
-                about = os.fstat(log)
-                if stat.S_ISREG(about.st_mode):
-                    return os.pread(log, _LONGEST_LOG, max(0, about.st_size - _LONGEST_LOG))
-            finally:
-                os.close(log)
-        return b""
+
+def log_of(root: int) -> bytes:
+    """The end of the log in a jail. Who got out of the guest could have put anything in its place: only a file is read."""
+    with contextlib.suppress(OSError):
+        log = os.open("log", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
+        try:
+            about = os.fstat(log)
+            if stat.S_ISREG(about.st_mode):
+                return os.pread(log, _LONGEST_LOG, max(0, about.st_size - _LONGEST_LOG))
+        finally:
+            os.close(log)
+    return b""
 
 
 def name_of(owned: str) -> str:

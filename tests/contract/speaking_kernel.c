@@ -3,7 +3,7 @@
  * Linux. Started in 64-bit mode as the Linux boot protocol says (kernel documentation, "64-bit BOOT PROTOCOL").
  *
  * BEHAVIOUR: 0 echo; 1 never READY; 2 READY, then a loop; 3 one call out a request; 4 size of the initrd; 5 a line that is none;
- * 6 output without end; 7 the machine resets; 8 what a scan of I/O ports finds.
+ * 6 the machine resets.
  */
 #include <stdint.h>
 
@@ -88,17 +88,9 @@ __attribute__((noreturn, used)) void speak(const uint8_t *boot_params)
         } else if (BEHAVIOUR == 5) {
             say("root@host:~# \n");
         } else if (BEHAVIOUR == 6) {
-            for (;;)
-                say("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
-        } else if (BEHAVIOUR == 7) {
             out(0x64, 0xfe); /* the keyboard controller's reset line */
             for (;;) {
             }
-        } else if (BEHAVIOUR == 8) {
-            uint32_t found = 0;
-            for (uint32_t port = 0; port < 0x10000; port++)
-                found += (port < 0x3f8 || port > 0x3ff) && in((uint16_t)port) != 0xff;
-            answer_number(found);
         } else {
             answer(asked());
         }
