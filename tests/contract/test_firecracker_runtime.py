@@ -184,12 +184,12 @@ def test_the_engine_is_alone_in_its_jail(start, image):
     assert int(limits["Max address space"]) == (CAPS.memory_mib + 96 + 128) << 20
 
 
-def jailer_that_adds(folder: Path, monkeypatch, options: str, before: str = "") -> None:
+def jailer_that_adds(folder: Path, monkeypatch, options: str, before: str = "", through: str = "") -> None:
     """The real jailer behind a script: somebody's wrapper that weakens the engine it starts."""
     real = shutil.which("jailer")
     folder.mkdir()
     (folder / "jailer").write_text(
-        f'#!/bin/sh\ntest "$1" = --version && exec {real} --version\n{before}\nexec {real} "$@" {options}\n'
+        f'#!/bin/sh\ntest "$1" = --version && exec {real} --version\n{before}\nexec {through} {real} "$@" {options}\n'
     )
     (folder / "jailer").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -217,6 +217,34 @@ def test_an_engine_whose_filter_allows_everything_is_seen_and_not_used(image, tm
     probe = FirecrackerAdapter(image(ECHO)).probe()
     assert not probe.is_available
     assert "filter allows ptrace, execve, mount" in probe.reason
+
+
+@needs_firecracker
+def test_an_engine_in_the_host_s_network_is_seen_and_not_used(image, tmp_path, monkeypatch):
+    ours = f"nsenter --net=/proc/{os.getpid()}/ns/net"
+    jailer_that_adds(tmp_path / "bin", monkeypatch, "", through=ours)
+    probe = FirecrackerAdapter(image(ECHO)).probe()
+    assert not probe.is_available
+    assert "shares the host's namespace 'net'" in probe.reason
+
+
+ELSEWHERE = """
+base=$(echo "$@" | sed 's/.*--chroot-base-dir \\([^ ]*\\).*/\\1/'); id=$2
+ours=$base/firecracker/$id/root; other={other}/firecracker/$id/root
+mkdir -p $other; cp $ours/kernel $ours/initrd $other
+(while ! ln $other/api.sock $ours/api.sock 2> /dev/null; do sleep 0.02; done) &
+set -- $(echo "$@" | sed "s#--chroot-base-dir [^ ]*#--chroot-base-dir {other}#")
+"""
+
+
+@needs_firecracker
+def test_an_engine_in_another_jail_than_ours_is_seen_and_not_used(image, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    jailer_that_adds(tmp_path / "bin", monkeypatch, "", ELSEWHERE.format(other=tmp_path / "other"))
+    probe = FirecrackerAdapter(image(ECHO)).probe()
+    assert not probe.is_available
+    assert "its root is not the jail" in probe.reason
+    assert jails(image(ECHO)) == []
 
 
 @needs_firecracker
