@@ -193,14 +193,14 @@ def runtimes_of(settings: Settings, policy: Callable[[], ScanPolicy] | None = No
     from governance.platform.broker.guest_logs import log_mask
     from runtime_adapters.container import ContainerAdapter
     from runtime_adapters.guest_log import withheld
-    from runtime_adapters.microvm import MicrovmAdapter
+    from runtime_adapters.machines import MachinesAdapter
     from runtime_adapters.wasm.adapter import WasmAdapter
 
     folder, mask = runtime_folder(settings), withheld if policy is None else log_mask(policy)
     return {
         "wasm": WasmAdapter(folder / "wasm", mask),
         "container": ContainerAdapter(folder / "container", mask=mask),
-        "microvm": MicrovmAdapter(folder / "microvm", mask=mask),
+        "microvm": MachinesAdapter(folder / "microvm", mask=mask),
     }
 
 

@@ -36,14 +36,18 @@ class Program:
     """A program by name. `pattern` finds the numbers of its version, `least` is the oldest that the adapter was tried on."""
 
     def __init__(self, name: str, package: str, pattern: str, least: tuple[int, ...]) -> None:
-        self._name, self._package, self._pattern, self._least = name, package, re.compile(pattern), least
+        """`package`: Debian's; empty where Debian has none."""
+        self._name, self._pattern, self._least = name, re.compile(pattern), least
+        self._from = (
+            f"Debian: apt-get install {package}" if package else "not in Debian; see runtime_adapters/README.md"
+        )
         self._known: Engine | None = None
 
     def now(self) -> Engine:
         """What lies there now; asked for its version again when the file changed. Raises NotAvailable, WrongEngine."""
         path = shutil.which(self._name)
         if path is None:
-            raise NotAvailable(f"there is no {self._name} on the path (Debian: apt-get install {self._package})")
+            raise NotAvailable(f"there is no {self._name} on the path ({self._from})")
         about = os.stat(path)
         stamp = f"{about.st_dev}-{about.st_ino}-{about.st_mtime_ns}-{about.st_size}"
         if self._known is None or (self._known.path, self._known.stamp) != (path, stamp):
@@ -61,9 +65,7 @@ class Program:
         found = self._pattern.search(said)
         if found is None or tuple(map(int, found.groups())) < self._least:
             least = ".".join(map(str, self._least))
-            raise WrongEngine(
-                f"{path} says {said!r}; {self._name} {least} or newer is needed (Debian: apt-get install {self._package})"
-            )
+            raise WrongEngine(f"{path} says {said!r}; {self._name} {least} or newer is needed ({self._from})")
         return said
 
 

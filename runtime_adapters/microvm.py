@@ -11,24 +11,20 @@ processor time (`cpu`). A machine ends with the thread that booted it; one that 
 from __future__ import annotations
 
 import contextlib
-import gzip
-import hashlib
-import io
 import json
 import os
 import pwd
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from runtime_adapters import cpu, engines, processes
 from runtime_adapters.engines import Program
 from runtime_adapters.guest_log import GuestLog, withheld
 from runtime_adapters.microvm_image import (
-    LARGEST_CONTENT,
     Sealed,
-    archive_of,
+    app_archive,
     boot_id,
     image_in,
     sealed_copy,
@@ -39,15 +35,12 @@ from runtime_adapters.pipe import Talk
 from runtime_adapters.port import (
     Artifact,
     Attestation,
-    BadArtifact,
     NotAvailable,
-    NotWhatWasDecided,
     Outcome,
     Probe,
     RuntimeRefusal,
     Usage,
 )
-from runtime_adapters.rootfs import regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +98,7 @@ class MicrovmAdapter:
             raise NotAvailable(f"no virtual machine starts here: {probe.reason}")
         self._sealed = sealed_in(self._folder, self._sealed)
         place = self._place(engine)
-        return PreparedMachine(place, plan, artifact, self._sealed, _app_archive(artifact), probe)
+        return PreparedMachine(place, plan, artifact, self._sealed, app_archive(artifact), probe)
 
     def clean(self) -> int:
         """End the machines of adapters that are gone, and remove what is left of them; how many."""
@@ -210,10 +203,27 @@ class PreparedMachine:
         )  # fmt: skip
 
 
+class Machine(Protocol):
+    """A booted machine and its serial line, whoever runs it."""
+
+    engine: str
+    popen: subprocess.Popen[bytes]
+    process: int
+    to_guest: int
+    from_guest: int
+    is_held: bool
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def close(self) -> None:
+        """End it and leave nothing behind; may be called twice."""
+
+
 class MicrovmInstance:
     """One running machine."""
 
-    def __init__(self, machine: _Machine, plan: RuntimePlan, broker: Broker, log: GuestLog) -> None:
+    def __init__(self, machine: Machine, plan: RuntimePlan, broker: Broker, log: GuestLog) -> None:
         self._machine, self._plan, self._log = machine, plan, log
         self._over = ""
         self._talk = Talk(machine.to_guest, machine.from_guest, broker, lambda: self._over, log)
@@ -230,7 +240,7 @@ class MicrovmInstance:
             return Outcome("exit", b"", self._log.taken(), self._over.partition(":")[2].strip())
         talked = self._talk.call(request, self._plan.caps.timeout_ms / 1000)
         if talked.status == "exit":
-            talked = engines.killed_or(talked, self._machine.popen, QEMU)
+            talked = engines.killed_or(talked, self._machine.popen, self._machine.engine)
         used, process = self._usage, self._machine.process
         self._usage = Usage(
             used.calls + 1, 0, max(used.cpu_ms, processes.cpu_ms([process])),
@@ -263,6 +273,8 @@ class MicrovmInstance:
 
 class _Machine:
     """A QEMU process; its standard input and output are the guest's serial line."""
+
+    engine = QEMU
 
     def __init__(
         self, place: Place, image: Sealed, app: bytes, accelerator: str, memory_mib: int, storage_mib: int = 1,
@@ -349,19 +361,3 @@ def _account(accelerator: str) -> tuple[int | None, int | None]:
         return None, None
     nobody = pwd.getpwnam("nobody")
     return nobody.pw_uid, nobody.pw_gid
-
-
-def _app_archive(artifact: Artifact) -> bytes:
-    wanted = artifact.sha256.removeprefix("sha256:")
-    try:
-        with open(artifact.path, "rb", opener=regular) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_CONTENT:
-                raise BadArtifact(f"{artifact.path}: larger than {LARGEST_CONTENT} bytes")
-            raw = file.read(LARGEST_CONTENT + 1)
-    except OSError as error:
-        raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
-    # The very bytes that were compared are unpacked: nobody changes the file in between.
-    found = hashlib.sha256(raw).hexdigest()
-    if found != wanted:
-        raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
-    return gzip.compress(archive_of(io.BytesIO(raw)), 1, mtime=0)

@@ -118,6 +118,8 @@ class Attestation(NamedTuple):
     clock: str = "real"
     """What the app sees of time, in the plan's words; a machine and a container have clocks of their own."""
     randomness: str = "real"
+    why: str = ""
+    """Why this engine, where a class has more than one."""
 
 
 class Instance(Protocol):

@@ -104,6 +104,8 @@ def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
         "digests": attestation.digests, "statement": statement(attestation),
     }  # fmt: skip
+    if attestation.why:
+        public["engine_chosen"] = attestation.why
     return Entry("runtime_started", utc_now(), public, {})
 
 
