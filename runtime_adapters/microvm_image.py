@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from runtime_adapters import microvm_guest
 from runtime_adapters.port import BadArtifact, NotAvailable, NotWhatWasDecided
 from runtime_adapters.rootfs import regular
 
@@ -34,18 +35,6 @@ PINNED = {
     KERNEL: "e7d02b943971edcb8790e256c02cfab3bca6c3d37c1bf25392a57c71300615ee",
     BUSYBOX: "3d3fdbe91d4660c873e14b092c213fe81c1da6362daa236eb25d0171eb108744",
 }
-# The line stays open from READY on: what a host sends while nobody has a serial port open is lost.
-_INIT = """#!/bin/sh
-mount -t proc proc /proc
-mount -t devtmpfs dev /dev
-mount -t tmpfs -o nosuid,nodev,size=${storage:-1m} tmpfs /tmp
-exec 3<> /dev/ttyS0
-stty -F /dev/ttyS0 raw -echo
-echo READY >&3
-/app/run <&3 >&3 2> /dev/null
-echo o > /proc/sysrq-trigger
-"""
-_APPLETS = ("sh", "mount", "stty", "echo", "cat")
 LARGEST_CONTENT = 512 << 20
 """Bytes of an app's file system; it lies in memory twice while a machine is made. Packed and sparse archives count unpacked."""
 _LZ4_LEGACY = b"\x02\x21\x4c\x18"
@@ -78,6 +67,11 @@ def sealed_copy(name: str, raw: bytes) -> IO[bytes]:
     file.write(raw)
     file.flush()
     os.fchmod(file.fileno(), 0o444)
+    return seal(file)
+
+
+def seal(file: IO[bytes]) -> IO[bytes]:
+    """The same file in memory, which nobody can change any more, whoever may open it."""
     fcntl.fcntl(
         file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
     )
@@ -148,7 +142,7 @@ def uncompressed_kernel(raw: bytes) -> bytes:
 
 
 def app_archive(artifact: Artifact) -> bytes:
-    """An app's part of the initial RAM file system. Raises NotWhatWasDecided, BadArtifact."""
+    """An app's files as a `newc` archive. Raises NotWhatWasDecided, BadArtifact."""
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
         with open(artifact.path, "rb", opener=regular) as file:
@@ -161,7 +155,7 @@ def app_archive(artifact: Artifact) -> bytes:
     found = hashlib.sha256(raw).hexdigest()
     if found != wanted:
         raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
-    return gzip.compress(archive_of(io.BytesIO(raw)), 1, mtime=0)
+    return archive_of(io.BytesIO(raw))
 
 
 def archive_of(tar: IO[bytes]) -> bytes:
@@ -212,9 +206,10 @@ def _base(busybox: bytes) -> bytes:
     for folder in ("bin", "dev", "proc", "app", "tmp"):
         out.add(folder, _FOLDER | 0o755)
     out.add("bin/busybox", _REGULAR | 0o755, busybox)
-    for applet in _APPLETS:
+    for applet in microvm_guest.APPLETS:
         out.add(f"bin/{applet}", _LINK | 0o777, b"busybox")
-    out.add("init", _REGULAR | 0o755, _INIT.encode())
+    out.add("bin/renew", _REGULAR | 0o755, microvm_guest.renew_program())
+    out.add("init", _REGULAR | 0o755, microvm_guest.INIT.encode())
     return out.finished()
 
 
@@ -243,6 +238,10 @@ class _Archive:
 
     def _pad(self) -> None:
         self._out += bytes(-len(self._out) % 4)
+
+
+NO_FILES = _Archive().finished()
+"""The archive of an app that has no file."""
 
 
 def _blocks(payload: bytes) -> Iterator[bytes]:

@@ -254,7 +254,8 @@ def test_no_attempt_gets_out_of_a_container(tmp_path, outside):
     shutil.which(QEMU) is None or shutil.which("apt-get") is None,
     reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
 )
-def test_no_attempt_gets_out_of_a_virtual_machine(tmp_path, outside):
+@pytest.mark.parametrize("uses_snapshots", [True, False], ids=["from a snapshot", "booted"])
+def test_no_attempt_gets_out_of_a_virtual_machine(tmp_path, outside, uses_snapshots):
     """Inside, the app is root of a machine of its own: what counts is what of the host it reaches."""
     try:
         build(tmp_path)
@@ -262,7 +263,7 @@ def test_no_attempt_gets_out_of_a_virtual_machine(tmp_path, outside):
         pytest.skip(f"no image: {error}")
     caps = Caps(cpu=0.5, memory_mib=64, timeout_ms=120_000, storage_mib=4)
     raw = archive(answering(all_in_one(outside)))
-    outcome = called(MicrovmAdapter(tmp_path), tmp_path, raw, "microvm", caps)
+    outcome = called(MicrovmAdapter(tmp_path, uses_snapshots=uses_snapshots), tmp_path, raw, "microvm", caps)
     assert outcome is not None
     assert outcome.status == "done", outcome
     assert set(reached(outcome.output.decode("utf-8", "replace"), outside)) <= OF_ITS_OWN
