@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from governance.enrich.attack_values import as_read, with_arguments
 from governance.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -23,42 +24,18 @@ if TYPE_CHECKING:
 _LIBRARY = "libmodsecurity.so.3"
 _SETUP, _RULES = "etc/modsecurity/crs/crs-setup.conf", "usr/share/modsecurity-crs/rules"
 _HINT = "apt-get install libmodsecurity3 modsecurity-crs"
-_SCORE_RULE = 9_000_001
+_BEFORE, _AFTER = Path(__file__).with_name("attacks_before.conf"), Path(__file__).with_name("attacks_after.conf")
 # Where it only detects, the library looks at nothing of a larger body and does not say so: it never gets one.
 _LARGEST = 1_048_576
-# Detection only: nothing is blocked or written anywhere; matches are told to `_heard`. The limits of pattern matching hold a
-# hostile text back (about 20 ms a pattern). A body that names no type is looked at by no rule, and an app may well read it.
-_BEFORE = f"""
-SecRuleEngine DetectionOnly
-SecRequestBodyAccess On
-SecRequestBodyLimit {_LARGEST}
-SecRequestBodyLimitAction Reject
-SecResponseBodyAccess Off
-SecAuditEngine Off
-SecPcreMatchLimit 100000
-SecPcreMatchLimitRecursion 100000
-SecRule REQUEST_HEADERS:Content-Type "^(?:application/(?:soap\\+|)|text/)xml" \\
-  "id:9000002,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=XML"
-SecRule REQUEST_HEADERS:Content-Type "^application/(?:[a-z0-9.-]+\\+)?json" \\
-  "id:9000003,phase:1,t:none,t:lowercase,pass,nolog,ctl:requestBodyProcessor=JSON"
-SecRule REQBODY_ERROR "!@eq 0" \\
-  "id:9000004,phase:2,t:none,pass,log,msg:'the body is not what its type says',setvar:tx.anomaly_score=+5"
-SecRule &REQUEST_HEADERS:Content-Type "@eq 0" \\
-  "id:9000006,phase:2,t:none,pass,log,msg:'a body without a type',chain"
-  SecRule REQUEST_BODY_LENGTH "@gt 0" "t:none,setvar:tx.anomaly_score=+5"
-"""
-_AFTER = f"""
-SecRule TX:MSC_PCRE_LIMITS_EXCEEDED "@eq 1" \\
-  "id:9000005,phase:2,t:none,pass,log,msg:'a pattern gave up',setvar:tx.anomaly_score=+5"
-SecAction "id:{_SCORE_RULE},phase:2,pass,log,msg:'score=%{{tx.anomaly_score}} %{{tx.blocking_inbound_anomaly_score}}'"
-"""
 _ID = re.compile(rb'\[id "(\d+)"\]')
 _SCORE = re.compile(rb"score=(\d*) (\d*)")
 # Rules of the set that sum up rather than match.
-_SUMS = frozenset({"949110", "980130", "980140", str(_SCORE_RULE)})
+_SUMS = frozenset({"949110", "980130", "980140", "9000000"})
 _MOST_NAMED = 20
 # Each value costs every pattern: 2,000 take 0.2 s, 20,000 take 6 s of CPU.
-_MOST_VALUES, _BETWEEN = 2000, (b",", b"&")
+_MOST_VALUES = 2000
+# Between gateway and us: the caller sent none of it.
+_ENVELOPE = frozenset({"x-api-key", "x-app", "x-tenant", "x-role", "x-subject", "x-region"})
 _Log = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
 
 
@@ -76,17 +53,20 @@ class Inspector:
 
         Raises DependencyError where library or rules are missing, or there is too much to look at.
         """
-        if (
-            sum(part.count(mark) for part in (target.encode("latin-1", "replace"), body) for mark in _BETWEEN)
-            > _MOST_VALUES
-        ):
+        sent = {
+            name: value for name, value in headers.items() if name not in _ENVELOPE and not name.startswith("x-envoy-")
+        }
+        kind, body = as_read(sent, body)
+        target = with_arguments(target, sent)
+        if _number_of_values(kind.lower(), target, body) > _MOST_VALUES:
             raise DependencyError(f"more than {_MOST_VALUES} values in a request", hint="nobody looks at so many")
         if len(body) > _LARGEST:
             raise DependencyError(f"a body of more than {_LARGEST} bytes", hint="nobody looks at so much")
+        sent = {**sent, "content-length": str(len(body)), **({"content-type": kind} if kind else {})}
         engine = self._loaded()
         matched: list[bytes] = []
         with engine.listening(matched) as (library, transaction):
-            _tell(library, transaction, f"{method} {target}", headers, body)
+            _tell(library, transaction, method, target, sent, body)
         sums = [found for text in matched for found in _SCORE.findall(text)]
         scores = [int(number) for pair in sums for number in pair if number]
         if not scores:
@@ -131,16 +111,10 @@ class _Engine:
         if not rules:
             raise DependencyError("the core rule set is missing", where=str(root / _RULES), hint=_HINT)
         error = ctypes.c_char_p()
-        self._added(self._library.msc_rules_add(self._rules, _BEFORE.encode(), ctypes.byref(error)), error)
-        for file in (root / _SETUP, *rules):
-            done = self._library.msc_rules_add_file(self._rules, str(file).encode(), ctypes.byref(error))
-            self._added(done, error, str(file))
-        self._added(self._library.msc_rules_add(self._rules, _AFTER.encode(), ctypes.byref(error)), error)
-
-    def _added(self, done: int, error: ctypes.c_char_p, where: str = "") -> None:
-        if done < 0:
-            said = (error.value or b"").decode("utf-8", "replace")[:300]
-            raise DependencyError(f"the core rule set cannot be read: {said}", where=where)
+        for file in (_BEFORE, root / _SETUP, *rules, _AFTER):
+            if self._library.msc_rules_add_file(self._rules, str(file).encode(), ctypes.byref(error)) < 0:
+                said = (error.value or b"").decode("utf-8", "replace")[:300]
+                raise DependencyError(f"the core rule set cannot be read: {said}", where=str(file))
 
 
 class _Transaction:
@@ -159,24 +133,27 @@ class _Transaction:
         _listeners.pop(self._key, None)
 
 
-def _tell(library: Any, transaction: Any, line: str, headers: Mapping[str, str], body: bytes) -> None:
+def _number_of_values(kind: str, target: str, body: bytes) -> int:
+    """At most so many, for what stands between two of them."""
+    marks = [b",", b"&", *([b"="] if "xml" in kind else []), *([b"\n--"] if kind.startswith("multipart") else [])]
+    return sum(part.count(mark) for part in (_bytes_of(target), body) for mark in marks)
+
+
+def _tell(library: Any, transaction: Any, method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
     """Everything that the gateway handed over, in the order in which a server would read it."""
     library.msc_process_connection(transaction, b"192.0.2.1", 0, b"192.0.2.2", 80)
-    method, _, target = (part.encode("latin-1", "replace") for part in line.partition(" "))
-    library.msc_process_uri(transaction, target, method, b"1.1")
-    for name, value in {"content-length": str(len(body)), **headers}.items():
-        if name not in _ENVELOPE and not name.startswith("x-envoy-"):
-            key, text = name.encode("latin-1", "replace"), value.encode("latin-1", "replace")
-            library.msc_add_n_request_header(transaction, key, len(key), text, len(text))
+    library.msc_process_uri(transaction, _bytes_of(target), _bytes_of(method), b"1.1")
+    for name, value in headers.items():
+        key, text = _bytes_of(name), _bytes_of(value)
+        library.msc_add_n_request_header(transaction, key, len(key), text, len(text))
     library.msc_process_request_headers(transaction)
     library.msc_append_request_body(transaction, body, len(body))
     library.msc_process_request_body(transaction)
 
 
-# Between gateway and us: the caller sent none of it.
-_ENVELOPE = frozenset(
-    {"x-api-key", "x-app", "x-tenant", "x-role", "x-subject", "x-region", "x-forwarded-for", "traceparent"}
-)
+def _bytes_of(text: str) -> bytes:
+    return text.encode("latin-1", "replace")
+
 
 _listeners: dict[int, list[bytes]] = {}
 _numbers = iter(range(1, 1 << 62))

@@ -40,6 +40,7 @@ def check(state: GatewayState) -> None:
     _unique("listener port", (f"{listener.address}:{listener.port}" for listener in state.listeners))
     for listener in state.listeners:
         _match(_NAME, listener.name, "listener", "name")
+        _match(_VALUE, listener.region, f"listener {listener.name}", "region")
         _check_port(listener.port, f"listener {listener.name}")
     _unique("app", (app.app for app in state.apps))
     for app in state.apps:

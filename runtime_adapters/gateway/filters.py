@@ -35,6 +35,8 @@ _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
 # What a caller hears of a no.
 _TOLD = ("x-decision-id", "content-type", "retry-after")
+# A filter that a route does without is not even made for its calls: 1 to 4 us of CPU each.
+_LEFT_OUT = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
 _NOBODY = DecisionService(Endpoint("127.0.0.1", 1), "")
 
 
@@ -101,9 +103,9 @@ def per_route(app: AppRoute) -> Json:
     else:
         config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "disabled": True}
     if not app.asks:
-        config[ASK] = {**_typed("ext_authz.v3.ExtAuthzPerRoute"), "disabled": True}
+        config[ASK] = _LEFT_OUT
     if not app.redact and not app.limits.response_bytes:
-        config[ANSWERS] = {**_typed("lua.v3.LuaPerRoute"), "disabled": True}
+        config[ANSWERS] = _LEFT_OUT
     if app.rate is not None:
         everybody = {"default_value": {"numerator": 100}}
         config[RATE] = {
@@ -117,8 +119,7 @@ def per_route(app: AppRoute) -> Json:
             "filter_enabled": everybody,
             "filter_enforced": everybody,
         }
-    if app.cors is not None:
-        config[CORS] = _cors(app.cors)
+    config[CORS] = _LEFT_OUT if app.cors is None else _cors(app.cors)
     return config
 
 
@@ -129,7 +130,9 @@ def route_metadata(app: AppRoute, region: str) -> Json:
         answers["redact"] = ",".join(app.redact)
     if app.limits.response_bytes:
         answers["most"] = app.limits.response_bytes
-    identity = {"app": app.app, "is_public": app.is_public, "has_cohorts": bool(app.cohorts), "region": region}
+    # One text, since each look of a script at metadata costs as much as taking it apart.
+    said = {"app": app.app, "region": region, "public": _word(app.is_public), "cohorts": _word(bool(app.cohorts))}
+    identity = {"route": " ".join(f"{name}={value}" for name, value in said.items())}
     about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
     return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
 
@@ -146,17 +149,21 @@ def _policy(grant: Grant) -> Json:
         {"header": {"name": ":method", "string_match": {"exact": method}}} for method in grant.methods
     ]  # fmt: skip
     tenants = [
-        _says("tenant", {"present_match": True} if name == "*" else {"string_match": {"exact": name}})
+        _says("x-tenant", {"present_match": True} if name == "*" else {"string_match": {"exact": name}})
         for name in grant.tenants
     ]
-    roles = [_says("role", {"string_match": {"exact": role}}) for role in grant.roles]
+    roles = [_says("x-role", {"string_match": {"exact": role}}) for role in grant.roles]
     both = {"and_ids": {"ids": [{"or_ids": {"ids": roles}}, {"or_ids": {"ids": tenants}}]}}
     return {"permissions": methods or [{"any": True}], "principals": [both]}
 
 
 def _says(name: str, value: Json) -> Json:
-    matcher = {"filter": "gateway", "path": [{"key": name}], "value": value}
-    return {"sourced_metadata": {"metadata_matcher": matcher, "metadata_source": "DYNAMIC"}}
+    """A header that `identity.lua` alone writes; what a caller sent under its name is gone, or makes two that match nothing."""
+    return {"header": {"name": name, **value}}
+
+
+def _word(value: bool) -> str:  # noqa: FBT001
+    return "yes" if value else "no"
 
 
 def _cors(cors: Cors) -> Json:

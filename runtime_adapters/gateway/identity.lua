@@ -1,15 +1,16 @@
--- Who calls: a key whose hash is known, or a token that jwt_authn has verified before. Sets `gateway` metadata for RBAC and the
--- headers that the app reads. The two tables below are filled in by `filters.py`; every word in them has a checked form.
+-- Who calls: a key whose hash is known, or a token that jwt_authn has verified before. Sets the headers that RBAC, the decision
+-- service and the app read. The two tables below are filled in by `filters.py`; every word in them has a checked form.
 -- A key counts with its secret's SHA-256 (FIPS 180-4) alone; the secret is kept nowhere. A known one is hashed once a worker.
+local NONE, NOBODY = "-", {apps = "-"}
+local function some(word) if word ~= NONE then return word end end
 local KEYS = {}
 for id, sha256, role, tenant, apps, expires in ([[@KEYS@]]):gmatch("(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)\n") do
-  KEYS[id] = {sha256 = sha256, role = role, tenant = tenant, apps = apps, expires = tonumber(expires)}
+  KEYS[id] = {sha256 = sha256, role = some(role), tenant = some(tenant), apps = apps, expires = tonumber(expires)}
 end
 local PROVIDERS = {}
 for name, role, tenant, fixed in ([[@PROVIDERS@]]):gmatch("(%S+) (%S+) (%S+) (%S+)\n") do
-  PROVIDERS[#PROVIDERS + 1] = {name = name, role = role, tenant = tenant, fixed = fixed}
+  PROVIDERS[#PROVIDERS + 1] = {name = name, role = role, tenant = tenant, fixed = some(fixed)}
 end
-local NONE = "-"
 
 local band, bnot, bxor, ror, shr, tobit, tohex = bit.band, bit.bnot, bit.bxor, bit.ror, bit.rshift, bit.tobit, bit.tohex
 
@@ -89,23 +90,32 @@ local function token_of(handle)
   for _, provider in ipairs(PROVIDERS) do
     local claims = verified[provider.name]
     if claims ~= nil then
-      local tenant = provider.fixed ~= NONE and provider.fixed or text_or_nil(claims[provider.tenant])
       return {
-        subject = text_or_nil(claims.sub) or NONE, role = text_or_nil(claims[provider.role]) or NONE,
-        tenant = tenant or NONE, apps = NONE,
+        subject = text_or_nil(claims.sub), role = text_or_nil(claims[provider.role]),
+        tenant = provider.fixed or text_or_nil(claims[provider.tenant]), apps = NONE,
       }
     end
   end
   return nil
 end
 
-local function refuse(handle, status, code)
-  local body = '{"type":"about:blank","status":' .. status .. ',"code":"' .. code .. '"}'
-  handle:respond({[":status"] = status, ["content-type"] = "application/problem+json"}, body)
+-- What a route says, as `filters.py` writes it into one text; each text is taken apart once a worker.
+local routes = {}
+
+local function route_of(handle)
+  local said = handle:metadata():get("route") or ""
+  local route = routes[said]
+  if route == nil then
+    route = {}
+    for name, value in said:gmatch("(%l+)=(%S+)") do route[name] = value end
+    routes[said] = route
+  end
+  return route
 end
 
 -- What upstreams read differently from us: a dot segment with a parameter, a backslash, an encoded dot or control character.
 local function is_ambiguous(path)
+  if not path:find("[\\;%%]") then return false end
   path = path:match("^[^?]*")
   return path:find("\\", 1, true) or path:find("/%.%.?;") or path:find("%%2[eE]") or path:find("%%[01]%x")
     or path:find("%%7[fF]") or path:find("%%5[cC]") or path:find("%%25%x%x")
@@ -114,53 +124,69 @@ end
 -- Who it is, or nil, a status and a code.
 local function identify(handle, headers, route)
   if is_ambiguous(headers:get(":path") or "\\") then return nil, "400", "ambiguous_path" end
-  if headers:getNumValues("x-api-key") > 1 or headers:getNumValues("authorization") > 1 then
-    return nil, "401", "several_credentials"
-  end
-  local presented, who, app = headers:get("x-api-key"), token_of(handle), route:get("app")
-  headers:remove("x-api-key")
+  -- Of several values, `get` makes one with commas, which stand in no key.
+  local presented, tokens, who = headers:get("x-api-key"), headers:getNumValues("authorization"), nil
+  if tokens > 1 or (presented ~= nil and presented:find(",", 1, true)) then return nil, "401", "several_credentials" end
+  -- jwt_authn has taken the header of a good one off.
+  if #PROVIDERS > 0 then who = token_of(handle) end
   if presented ~= nil then
+    headers:remove("x-api-key")
     if who ~= nil then return nil, "401", "several_credentials" end
     who = key_of(presented)
     if who == nil then return nil, "401", "key_not_known" end
   end
   if who == nil then
-    if app == nil or not route:get("is_public") then return nil, "401", "no_credential" end
-    who = {subject = NONE, role = NONE, tenant = NONE, apps = NONE}
+    if route.public ~= "yes" then return nil, "401", "no_credential" end
+    return NOBODY
   end
-  if who.apps ~= NONE and not (app and ("," .. who.apps .. ","):find("," .. app .. ",", 1, true)) then
+  if who.apps ~= NONE and not (route.app and ("," .. who.apps .. ","):find("," .. route.app .. ",", 1, true)) then
     return nil, "403", "key_of_another_app"
   end
   return who
 end
 
+local function refuse(handle, status, code)
+  local body = '{"type":"about:blank","status":' .. status .. ',"code":"' .. code .. '"}'
+  handle:respond({[":status"] = status, ["content-type"] = "application/problem+json"}, body)
+end
+
 -- One trace from here to the last call out (W3C Trace Context): the caller's, or one that begins with the request's id.
 local function trace(headers)
-  local named, span = (headers:get("traceparent") or ""):match("^[%da-f][%da-f]%-([%da-f]+)%-([%da-f]+)%-[%da-f][%da-f]$")
-  if named ~= nil and #named == 32 and #span == 16 then return end
-  local id = (headers:get("x-request-id") or ""):gsub("-", ""):lower()
+  local given = headers:get("traceparent")
+  if given ~= nil then
+    local named, span = given:match("^[%da-f][%da-f]%-([%da-f]+)%-([%da-f]+)%-[%da-f][%da-f]$")
+    if named ~= nil and #named == 32 and #span == 16 then return end
+  end
+  local id = headers:get("x-request-id") or ""
+  id = (id:sub(1, 8) .. id:sub(10, 13) .. id:sub(15, 18) .. id:sub(20, 23) .. id:sub(25)):lower()
   if #id ~= 32 or id:find("%X") then return end
   headers:replace("traceparent", "00-" .. id .. "-" .. id:sub(17) .. "-00")
 end
 
+-- No caller's header of these names came this far; were there one, the two together would be nobody RBAC knows.
+local function say(headers, name, value)
+  if value ~= nil then headers:add(name, value) else headers:remove(name) end
+end
+
+local function admit(handle, headers)
+  local route = route_of(handle)
+  local who, status, code = identify(handle, headers, route)
+  if who == nil then return status, code end
+  say(headers, "x-subject", who.subject)
+  say(headers, "x-role", who.role)
+  say(headers, "x-tenant", who.tenant)
+  if route.app ~= nil then
+    say(headers, "x-app", route.app)
+    say(headers, "x-region", route.region)
+  end
+  if route.cohorts == "yes" then handle:clearRouteCache() end
+end
+
 function envoy_on_request(handle)
-  local headers, route = handle:headers(), handle:metadata()
+  local headers = handle:headers()
   -- A script that fails lets the call go on; so a failure here is a no.
-  local is_done, who, status, code = pcall(identify, handle, headers, route)
+  local is_done, status, code = pcall(admit, handle, headers)
   pcall(trace, headers)
   if not is_done then return refuse(handle, "503", "not_identified") end
-  if who == nil then return refuse(handle, status, code) end
-  local metadata = handle:streamInfo():dynamicMetadata()
-  for _, name in ipairs({"subject", "role", "tenant"}) do
-    if who[name] ~= NONE then
-      metadata:set("gateway", name, who[name])
-      headers:replace("x-" .. name, who[name])
-    end
-  end
-  local app = route:get("app")
-  if app ~= nil then
-    headers:replace("x-app", app)
-    headers:replace("x-region", route:get("region"))
-  end
-  if route:get("has_cohorts") then handle:clearRouteCache() end
+  if status ~= nil then return refuse(handle, status, code) end
 end

@@ -82,9 +82,11 @@ class Upstream:
                 for header, value in {"content-length": str(len(raw)), **said}.items():
                     self.send_header(header, value)
                 self.end_headers()
-                self.wfile.write(raw)
+                if self.command != "HEAD":
+                    self.wfile.write(raw)
 
-            do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  the names that http.server looks for
+            # The names that http.server looks for.
+            do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 return None
