@@ -27,6 +27,8 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _DESCRIBING = frozenset({"accept", "content-type", "content-encoding", "user-agent", "origin", "referer"})
 PARTIAL = "x-envoy-auth-partial-body"
 _MOST_FIELDS = 100
+# Whoever reads another charset than we do reads another text: UTF-7 hides a quotation mark in plain letters.
+_UTF8 = re.compile(r'charset\s*=\s*("?)(utf-?8|us-ascii)\1')
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -146,7 +148,13 @@ def envoy_input(held: Held, *, max_depth: int) -> dict[str, Json]:
 
 
 def parsed_body(held: Held, *, max_depth: int) -> Json:
-    """A JSON body as its value, any other as text. Raises CallerError for what is not UTF-8."""
+    """A JSON body as its value, any other as text. Raises CallerError for what is not plain UTF-8, or says that it is not."""
+    encoding = held.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise CallerError("nobody looks into an encoded body", where="header content-encoding", hint="send it as it is")
+    said = [part.strip() for part in held.headers.get("content-type", "").lower().split(";") if "charset" in part]
+    if not all(_UTF8.fullmatch(part) for part in said):
+        raise CallerError("a body is UTF-8", where="header content-type", hint="charset=utf-8, or none")
     text = decoded(held.body, "body", len(held.body))
     return read_json(text, "body", max_depth=max_depth) if _is_json(held) else text
 

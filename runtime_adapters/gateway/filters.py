@@ -25,12 +25,15 @@ IDENTITY, TOKENS, ANSWERS = "identity", "envoy.filters.http.jwt_authn", "answers
 RBAC, RATE, BUFFER = "envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.buffer"
 CORS, ASK = "envoy.filters.http.cors", "envoy.filters.http.ext_authz"
 SERVICE_CLUSTER, COLLECTOR_CLUSTER = "decision-service", "collector"
-# Headers that say who calls, or what was decided: only the gateway writes them.
+# Headers that say who calls, from where and for what, or what was decided: only the gateway writes them.
 OURS = (
     "x-app", "x-tenant", "x-role", "x-subject", "x-region", "x-connector", "x-scopes", "x-decision-id",
-    "x-governance-obligations", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url", "x-http-method-override",
-    "forwarded",
+    "x-governance-obligations", "x-governance-carries", "x-original-url", "x-original-uri", "x-original-host",
+    "x-original-method", "x-rewrite-url", "x-host", "x-http-method", "x-http-method-override", "x-method-override",
+    "x-real-ip", "x-client-ip", "true-client-ip", "forwarded", "proxy-authorization",
 )  # fmt: skip
+# The same, by their beginning. `x-envoy-` would choose retries and time-outs, `x-forwarded-` another host or caller.
+OURS_BY_PREFIX = ("x-envoy-", "x-forwarded-")
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
 # What a caller hears of a no.

@@ -104,16 +104,26 @@ local function refuse(handle, status, code)
   handle:respond({[":status"] = status, ["content-type"] = "application/problem+json"}, body)
 end
 
--- What upstreams read differently from us: a dot segment with a parameter, a backslash, an encoded dot or control character.
+-- What upstreams read differently from us: a dot segment with something behind it, a backslash, an encoded dot or control
+-- character, what is no percent-encoding (RFC 3986, 2.1) or, decoded, never UTF-8 (RFC 3629, 3).
 local function is_ambiguous(path)
   path = path:match("^[^?]*")
-  return path:find("\\", 1, true) or path:find("/%.%.?;") or path:find("%%2[eE]") or path:find("%%[01]%x")
-    or path:find("%%7[fF]") or path:find("%%5[cC]") or path:find("%%25%x%x")
+  return path:find("\\", 1, true) or path:find("/%.%.?[;%%]") or path:find("%%2[eE]") or path:find("%%[01]%x")
+    or path:find("%%7[fF]") or path:find("%%5[cC]") or path:find("%%25%x%x") or path:find("%%%X") or path:find("%%%x%X")
+    or path:find("%%%x?$") or path:find("%%[cC][01]") or path:find("%%[fF][5-9a-fA-F]")
+end
+
+-- A route is found by the name alone, whatever stands behind a colon; an app may build addresses of it.
+local function is_host(authority)
+  return authority:find("^[%w%.%-]+$") or authority:find("^[%w%.%-]+:%d%d?%d?%d?%d?$") or authority:find("^%[[%x:%.]+%]:?%d*$")
 end
 
 -- Who it is, or nil, a status and a code.
 local function identify(handle, headers, route)
   if is_ambiguous(headers:get(":path") or "\\") then return nil, "400", "ambiguous_path" end
+  if not is_host(headers:get(":authority") or "") then return nil, "400", "ambiguous_host" end
+  -- It would show the caller, or a script in the caller's browser, what the gateway wrote into the request.
+  if headers:get(":method") == "TRACE" then return nil, "405", "method_not_allowed" end
   if headers:getNumValues("x-api-key") > 1 or headers:getNumValues("authorization") > 1 then
     return nil, "401", "several_credentials"
   end
