@@ -172,5 +172,8 @@ function envoy_on_request(handle)
     headers:replace("x-app", app)
     headers:replace("x-region", route:get("region"))
   end
+  -- What of a decision is carried out behind the question; whoever asks says so, and the service refuses where more is needed.
+  local carries = route:get("carries")
+  if carries ~= nil then headers:replace("x-governance-carries", carries) end
   if route:get("has_cohorts") then handle:clearRouteCache() end
 end
