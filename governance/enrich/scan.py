@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from governance.enrich.presidio_worker import DeepScanner
     from governance.model.request import Json, Request
 
-_DATA_KINDS = frozenset({"data_flow", "connector_call", "app_call"})
+_DATA_KINDS = frozenset({"data_flow", "connector_call", "app_call", "app_answer"})
+# Kinds whose `content_type` says what their document is, and the member that holds it.
+_STATED = {"data_flow": "payload", "app_answer": "body"}
 _PLAIN_TYPES = frozenset({"", "application/json", "text/plain"})
 _DEFAULT = ScanPolicy()
 _SHORTEST_DEEP = 3
@@ -132,9 +134,8 @@ def _leaves_of_request(request: Request) -> list[Leaf]:
 
 def _document_of(request: Request) -> tuple[str, str]:
     """Which member holds a document, and of what type it is."""
-    if request.kind == "data_flow":
-        stated = request.resource.get("content_type")
-        return "payload", _media_type(stated)
+    if request.kind in _STATED:
+        return _STATED[request.kind], _media_type(request.resource.get("content_type"))
     headers = request.resource.get("headers")
     found = ""
     if isinstance(headers, dict):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_KINDS = ("template", "deploy", "connector_call", "data_flow", "app_call", "publish", "lifecycle", "consent")
+_ACTS = ("connector_call", "data_flow", "app_call", "app_answer", "publish", "lifecycle", "consent")
 # What a repository holds besides manifests, and what wants into a cluster.
 _FILE_KINDS = ("workload", "infrastructure", "image_build", "pipeline", "registry_entry")
-KINDS: frozenset[str] = frozenset((*_KINDS, *_FILE_KINDS))
+KINDS: frozenset[str] = frozenset(("template", "deploy", *_ACTS, *_FILE_KINDS))
 
 # A JSON value as json.loads gives it. `Any` because JSON is recursive and every reader narrows at once.
 Json = Any

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from governance.model.request import Json
 
-GATEWAY_HEADERS = frozenset({"x-app", "x-tenant", "x-connector", "x-scopes", "x-subject", "x-role", "x-region"})
+GATEWAY_HEADERS = frozenset({
+    "x-app", "x-tenant", "x-connector", "x-scopes", "x-subject", "x-role", "x-region", "x-governance-carries",
+})  # fmt: skip
 # Between gateway and us alone: the key it asks with, and what it says about the question.
 _ENVELOPE = frozenset({"x-api-key", "host", "content-length", "transfer-encoding", "connection", "x-request-id"})
 _ENVELOPE_STARTS = ("x-envoy-", "x-forwarded-", ":")
@@ -27,6 +29,9 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _DESCRIBING = frozenset({"accept", "content-type", "content-encoding", "user-agent", "origin", "referer"})
 PARTIAL = "x-envoy-auth-partial-body"
 _MOST_FIELDS = 100
+# Whoever reads another charset than we do reads another text: UTF-7 hides a quotation mark in plain letters.
+_STATUS = re.compile(r"[1-9][0-9]{2}")
+_UTF8 = re.compile(r'charset\s*=\s*("?)(utf-?8|us-ascii)\1')
 _HOST = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -91,9 +96,45 @@ def app_call(held: Held, tenant: str, *, max_depth: int) -> dict[str, Json]:
     }
     if held.body:
         resource["body"] = parsed_body(held, max_depth=max_depth)
+    return {"kind": "app_call", "tenant": tenant, "subject": _subject(held), "resource": resource}
+
+
+def app_answer(held: Held, tenant: str, *, max_depth: int) -> dict[str, Json]:
+    """A native request: what an app of `tenant` answered, held by the gateway before anybody hears it.
+
+    `held.body` is the answer's; headers say what it answers (`x-asked-method`, `x-asked-path`) and how (`x-answer-status`,
+    `-type`, `-encoding`). A body that cannot be read as JSON is `unreadable`, with the reason: for a rule to refuse, on record.
+    """
+    headers, status = held.headers, held.headers.get("x-answer-status", "")
+    resource: dict[str, Json] = {
+        "app": _app_of(held),
+        "method": headers.get("x-asked-method", ""),
+        "path": headers.get("x-asked-path", "").partition("?")[0],
+        "region": headers.get("x-region", ""),
+        "status": int(status) if _STATUS.fullmatch(status) else 0,
+        "content_type": headers.get("x-answer-type", ""),
+    }
+    if held.body:
+        body, why = _answered_body(held, max_depth)
+        resource.update({"unreadable": why} if why else {"body": body})
+    return {"kind": "app_answer", "tenant": tenant, "subject": _subject(held), "resource": resource}
+
+
+def _answered_body(held: Held, max_depth: int) -> tuple[Json, str]:
+    """The body, or why there is none; the reason quotes nothing of it."""
+    kind = held.headers.get("x-answer-type", "")
+    said = held._replace(headers={"content-type": kind, "content-encoding": held.headers.get("x-answer-encoding", "")})
+    if not _is_json(said):
+        return None, "its type is not JSON"
+    try:
+        return parsed_body(said, max_depth=max_depth), ""
+    except CallerError:
+        return None, "it is encoded, not UTF-8, no strict JSON, or nested too deep"
+
+
+def _subject(held: Held) -> dict[str, str]:
     about = {"id": "x-subject", "role": "x-role", "tenant": "x-tenant"}
-    subject = {name: held.headers.get(header, "") for name, header in about.items()}
-    return {"kind": "app_call", "tenant": tenant, "subject": subject, "resource": resource}
+    return {name: held.headers.get(header, "") for name, header in about.items()}
 
 
 def _app_of(held: Held) -> str:
@@ -146,9 +187,19 @@ def envoy_input(held: Held, *, max_depth: int) -> dict[str, Json]:
 
 
 def parsed_body(held: Held, *, max_depth: int) -> Json:
-    """A JSON body as its value, any other as text. Raises CallerError for what is not UTF-8."""
+    """A JSON body as its value, any other as text. Raises CallerError for what is not plain UTF-8, or says that it is not."""
+    _check_plain(held)
     text = decoded(held.body, "body", len(held.body))
     return read_json(text, "body", max_depth=max_depth) if _is_json(held) else text
+
+
+def _check_plain(held: Held) -> None:
+    encoding = held.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise CallerError("nobody looks into an encoded body", where="header content-encoding", hint="send it as it is")
+    said = [part.strip() for part in held.headers.get("content-type", "").lower().split(";") if "charset" in part]
+    if not all(_UTF8.fullmatch(part) for part in said):
+        raise CallerError("a body is UTF-8", where="header content-type", hint="charset=utf-8, or none")
 
 
 def _is_json(held: Held) -> bool:

@@ -29,6 +29,7 @@ _DEFAULT_ACTION = {
     "connector_call": "call",
     "data_flow": "send",
     "app_call": "call",
+    "app_answer": "answer",
     "publish": "publish",
     "lifecycle": "change",
     "consent": "give",

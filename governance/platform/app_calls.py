@@ -1,7 +1,7 @@
-"""What somebody wants of an app, from the gateway that holds the request to the decision about it.
+"""What somebody wants of an app, and what it answers, from the gateway that holds either to the decision about it.
 
-In this order: count the request, look at it with the core rule set where the audience's policy asks for that, decide. What was
-refused is uncounted. Nothing here grants or refuses: a count or a look that failed is a fact that is missing.
+Of a request in this order: count it, look at it with the core rule set where the audience's policy asks for that, decide.
+What was refused is uncounted. Nothing here grants or refuses: a count or a look that failed is a fact that is missing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import DependencyError, Forbidden
-from governance.normalise.gateway_call import app_call
+from governance.normalise.gateway_call import app_answer, app_call
 from governance.normalise.requests import normalise_document
 
 if TYPE_CHECKING:
@@ -63,11 +63,7 @@ class AppCalls:
 
         Raises CallerError for what is no request to an app, Forbidden for another tenant's.
         """
-        name = held.headers.get("x-app", "")
-        spec = self._parts.spec_of(name)
-        owner = str(spec.get("tenant", ""))
-        if tenant and owner != tenant:
-            raise Forbidden(f"this key is for the tenant {tenant!r} only", where="header x-app")
+        name, spec, owner = self._whose(held, tenant)
         request = normalise_document(app_call(held, owner, max_depth=max_depth), source)
         # Names that nobody deployed share one counter: whoever makes them up must not fill the meter.
         answered = await self._counted(name if spec else "", owner)
@@ -83,6 +79,20 @@ class AppCalls:
         finally:
             if answered is not None and not is_in:
                 await asyncio.to_thread(self._parts.meter.give_back_request, answered)
+
+    async def decide_answer(self, held: Held, source: Source, *, tenant: str = "", max_depth: int) -> Decision:
+        """One decision about an app's answer, recorded. `tenant` and what is raised: as for a request."""
+        _, _, owner = self._whose(held, tenant)
+        return await self._parts.line.adecide(normalise_document(app_answer(held, owner, max_depth=max_depth), source))
+
+    def _whose(self, held: Held, tenant: str) -> tuple[str, Json, str]:
+        """The app, its spec and its tenant."""
+        name = held.headers.get("x-app", "")
+        spec = self._parts.spec_of(name)
+        owner = str(spec.get("tenant", ""))
+        if tenant and owner != tenant:
+            raise Forbidden(f"this key is for the tenant {tenant!r} only", where="header x-app")
+        return name, spec, owner
 
     def close(self) -> None:
         """Let go of the meter's file."""

@@ -108,6 +108,8 @@ def _route(name: str, known: Json, about: Json, policy: Json) -> AppRoute | None
     """None where the policy names no one who may call it."""
     where, spec = f"apps.{name}", known["spec"]
     _only(about, {"hosts", "prefix", "backends", "cohorts", "mirror", "asks"}, where)
+    if about.get("asks", True) is not True:
+        raise CallerError("every app asks the decision service", where=f"{where}.asks", hint="leave it out")
     wanted, states = policy.get("gateway", {}), policy.get("lifecycle", {}).get("may_act", [])
     audience = wanted.get("audience", {}).get(spec.get("audience"))
     if audience is None or known.get("state") not in states:
@@ -130,15 +132,9 @@ def _route(name: str, known: Json, about: Json, policy: Json) -> AppRoute | None
         cohorts=tuple(_each(about, "cohorts", _cohort, where)),
         mirror=str(about.get("mirror", "")),
         redact=_redact(audience["redact"], spec, wanted["kinds"]),
-        asks=_asks(about.get("asks", True), audience, where),
+        redacts_requests=audience.get("redact_requests") != "none",
+        holds_answers=any("answers" in call for call in spec.get("api") or ()),
     )
-
-
-def _asks(wished: Json, audience: Json, where: str) -> bool:
-    """True unless the file says no and the policy lets this audience go unasked: a file alone waives no rule."""
-    if not isinstance(wished, bool):
-        raise CallerError("is neither true nor false", where=f"{where}.asks", hint=_HINT)
-    return wished or audience.get("unasked") is not True
 
 
 def _patience_ms(caps: Json, wanted: Json) -> int:

@@ -4,7 +4,7 @@
 # custom:
 #   id: GW-001
 #   severity: high
-#   applies_to: [app_call]
+#   applies_to: [app_call, app_answer]
 #   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: Ask the app's owner for a wider audience, or call with an identity of its tenant.
 package platform.rules.gateway.audience

@@ -9,11 +9,12 @@
 #   remediation: Call as the app's spec.api says, or have the app's owner declare the call.
 package platform.rules.gateway.declared_calls
 
+import data.platform.lib.declared
 import data.platform.lib.lists
 
 deny contains v if {
-	_declares
-	count(_declared) == 0
+	declared.is_listed
+	count(declared.calls) == 0
 	v := {
 		"path": ["resource", "path"],
 		"message": "The app declares no call with this method and path.",
@@ -23,7 +24,7 @@ deny contains v if {
 # Where several declared calls fit, each of them has to accept what is sent.
 deny contains v if {
 	some part in ["query", "body"]
-	some call in _declared
+	some call in declared.calls
 	not _accepts(call, part)
 	v := {
 		"path": ["resource", part],
@@ -31,28 +32,6 @@ deny contains v if {
 			part, lists.text_of(call, "method"), lists.text_of(call, "path"),
 		]),
 	}
-}
-
-_declares if object.get(lists.object_of(input, "app"), "api", null) != null
-
-_declared := [call |
-	some call in lists.at(["app", "api"])
-	lists.text_of(call, "method") == input.resource.method
-	_fits(split(lists.text_of(call, "path"), "/"), split(input.resource.path, "/"))
-]
-
-_fits(pattern, parts) if {
-	count(pattern) == count(parts)
-	every i, part in pattern {
-		_fits_one(part, parts[i])
-	}
-}
-
-_fits_one(part, given) if part == given
-
-_fits_one(part, given) if {
-	regex.match(`^\{[a-z][a-zA-Z0-9]*\}$`, part)
-	given != ""
 }
 
 _nothing := {"query": {}, "body": null}

@@ -4,7 +4,7 @@
 # custom:
 #   id: GW-004
 #   severity: high
-#   applies_to: [app_call]
+#   applies_to: [app_call, app_answer]
 #   controls: ["ISO-27001:A.5.31", "SOC2:CC6.7", "GDPR:Art.44", "NIST-SP-800-53:SC-7"]
 #   remediation: Call the app at a gateway in one of its regions.
 package platform.rules.gateway.region

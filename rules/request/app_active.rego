@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-005
 #   severity: high
-#   applies_to: [connector_call, data_flow, app_call, consent]
+#   applies_to: [connector_call, data_flow, app_call, app_answer, consent]
 #   controls: ["ISO-27001:A.8.32", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: Restore the app, then try again.
 package platform.rules.request.app_active

@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-002
 #   severity: medium
-#   applies_to: [template, deploy, connector_call, data_flow, app_call, publish, lifecycle, consent]
+#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, consent]
 #   controls: ["ISO-27001:A.5.9", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:CM-8"]
 #   remediation: "Choose a name such as where2eat: at most 63 lower-case letters, digits and hyphens."
 package platform.rules.request.app_named

@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-003
 #   severity: high
-#   applies_to: [deploy, connector_call, data_flow, app_call, publish, lifecycle, consent]
+#   applies_to: [deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, consent]
 #   controls: ["ISO-27001:A.5.15", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:AC-3"]
 #   remediation: Use your business area's tenant name, as the manifest has it.
 package platform.rules.request.tenant_known

@@ -7,8 +7,8 @@ import json
 import socket
 from typing import NamedTuple
 
-from runtime_adapters.gateway.configuration import CLUSTERS, ISSUERS, KEYS, LISTENERS, QUESTION
-from runtime_adapters.gateway.filters import ASK, IDENTITY, TOKENS
+from runtime_adapters.gateway.configuration import ANSWERING, CLUSTERS, ISSUERS, KEYS, LISTENERS, QUESTION
+from runtime_adapters.gateway.filters import ASK, HELD, IDENTITY, TOKENS
 
 _TIMEOUT_S = 5.0
 _PREFIXES = {
@@ -17,6 +17,7 @@ _PREFIXES = {
     KEYS: f"extension_config_discovery.http_filter.{IDENTITY}",
     ISSUERS: f"extension_config_discovery.http_filter.{TOKENS}",
     QUESTION: f"extension_config_discovery.http_filter.{ASK}",
+    ANSWERING: f"extension_config_discovery.http_filter.{HELD}",
 }
 _FILTER = r"(version_text|update_rejected|config_fail|config_conflict|server\.state|total_listeners_active)$"
 

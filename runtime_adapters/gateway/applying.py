@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runtime_adapters.gateway.admin import statistics, taken
 from runtime_adapters.gateway.configuration import (
+    ANSWERING,
     CLUSTERS,
     ISSUERS,
     KEYS,
@@ -62,7 +63,7 @@ class GatewayFolder:
         changed = [name for name, text in wanted.items() if standing[name] != text]
         if not changed:
             return Applied((), time.monotonic() - begun)
-        looked_at = one_of_each(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION}))
+        looked_at = one_of_each(state, with_apps=bool(set(changed) - {KEYS, ISSUERS, QUESTION, ANSWERING}))
         self._validate(static_configuration(looked_at))
         before = {path: _told(path, time.monotonic() + _TAKEN_S) for path in admin_sockets}
         if CLUSTERS in changed and standing[CLUSTERS]:

@@ -84,7 +84,7 @@ def _check_app(app: AppRoute, state: GatewayState) -> None:
     unknown = sorted(set(app.redact) - set(KINDS))
     if unknown:
         raise GatewayRefusal(f"{where}: nothing can cut out {unknown[0]!r}; known are {', '.join(KINDS)}")
-    if app.asks and state.service is None:
+    if (app.asks or app.holds_answers) and state.service is None:
         raise GatewayRefusal(f"{where} asks the decision service, and there is none in the state")
     if app.cors is not None:
         _check_each(_ORIGIN, app.cors.origins, where, "origin")

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from runtime_adapters.gateway.checks import check, is_address, is_socket
 from runtime_adapters.gateway.clusters import clusters
-from runtime_adapters.gateway.filters import ASK, IDENTITY, TOKENS, ask_filter, identity_filter, text_of, tokens_filter
+from runtime_adapters.gateway.filters import (
+    ASK,
+    HELD,
+    IDENTITY,
+    TOKENS,
+    ask_filter,
+    held_filter,
+    identity_filter,
+    text_of,
+    tokens_filter,
+)
 from runtime_adapters.gateway.listeners import listener_resource
 from runtime_adapters.gateway.routes import route_configuration
 from runtime_adapters.gateway.state import Backend
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 CLUSTERS, LISTENERS = "clusters.json", "listeners.json"
-KEYS, ISSUERS, QUESTION = "keys.json", "issuers.json", "question.json"
+KEYS, ISSUERS, QUESTION, ANSWERING = "keys.json", "issuers.json", "question.json", "answering.json"
 _LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 _ASK = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 _JWT = "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
@@ -46,11 +56,13 @@ def render(state: GatewayState, folder: str) -> dict[str, str]:
         TOKENS: {"config_discovery": {"config_source": _source(folder, ISSUERS), "type_urls": [_JWT]}},
         IDENTITY: {"config_discovery": {"config_source": _source(folder, KEYS), "type_urls": [_LUA]}},
         ASK: {"config_discovery": {"config_source": _source(folder, QUESTION), "type_urls": [_ASK]}},
+        HELD: {"config_discovery": {"config_source": _source(folder, ANSWERING), "type_urls": [_LUA]}},
     }
     files = {
         KEYS: _discovery([_extension(IDENTITY, identity_filter(state))]),
         ISSUERS: _discovery([_extension(TOKENS, tokens_filter(state))]),
         QUESTION: _discovery([_extension(ASK, ask_filter(state))]),
+        ANSWERING: _discovery([_extension(HELD, held_filter(state))]),
         CLUSTERS: _discovery(clusters(state)),
     }
     for listener in state.listeners:
@@ -80,6 +92,7 @@ def static_configuration(state: GatewayState) -> str:
         TOKENS: {"typed_config": tokens_filter(state)},
         IDENTITY: {"typed_config": identity_filter(state)},
         ASK: {"typed_config": ask_filter(state)},
+        HELD: {"typed_config": held_filter(state)},
     }
     found = [
         listener_resource(state, listener, named, {"route_config": _untyped(route_configuration(state, listener))})

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime_adapters.gateway.checks import is_socket
 from runtime_adapters.gateway.state import DecisionService, Endpoint
 
 if TYPE_CHECKING:
@@ -21,16 +22,22 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-IDENTITY, TOKENS, ANSWERS = "identity", "envoy.filters.http.jwt_authn", "answers"
+IDENTITY, TOKENS = "identity", "envoy.filters.http.jwt_authn"
+REQUESTS, ANSWERS, HELD = "requests", "answers", "held"
 RBAC, RATE, BUFFER = "envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.buffer"
 CORS, ASK = "envoy.filters.http.cors", "envoy.filters.http.ext_authz"
 SERVICE_CLUSTER, COLLECTOR_CLUSTER = "decision-service", "collector"
-# Headers that say who calls, or what was decided: only the gateway writes them.
+# Headers that say who calls, from where and for what, or what was decided: only the gateway writes them.
 OURS = (
     "x-app", "x-tenant", "x-role", "x-subject", "x-region", "x-connector", "x-scopes", "x-decision-id",
-    "x-governance-obligations", "x-forwarded-client-cert", "x-original-url", "x-rewrite-url", "x-http-method-override",
-    "forwarded",
+    "x-governance-obligations", "x-original-url", "x-original-uri", "x-original-host",
+    "x-original-method", "x-rewrite-url", "x-host", "x-http-method", "x-http-method-override", "x-method-override",
+    "x-real-ip", "x-client-ip", "true-client-ip", "forwarded", "proxy-authorization",
 )  # fmt: skip
+# The same, by their beginning. `x-envoy-` would choose retries and time-outs, `x-forwarded-` another host or caller.
+OURS_BY_PREFIX = ("x-envoy-", "x-forwarded-", "x-governance-")
+# Which only an answer of the app has: `held.lua` tells it by this from what the gateway says itself, and takes it off.
+FROM_APP = "x-envoy-upstream-service-time"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
 # What a caller hears of a no.
@@ -52,7 +59,10 @@ def http_filters(named: Mapping[str, Json]) -> list[Json]:
         {"name": BUFFER, "typed_config": {**_typed("buffer.v3.Buffer"), "max_request_bytes": 1_048_576}},
         {"name": ASK, **named[ASK]},
     ]
+    chain.append({"name": REQUESTS, "typed_config": _lua(_source("answers.lua") + _source("requests.lua"))})
     chain.append({"name": ANSWERS, "typed_config": _lua(_source("answers.lua"))})
+    # An answer comes back the other way round: what the app said is decided on before anything is cut out of it.
+    chain.append({"name": HELD, **named[HELD]})
     chain.append({"name": "envoy.filters.http.router", "typed_config": _typed("router.v3.Router")})
     return chain
 
@@ -106,6 +116,10 @@ def per_route(app: AppRoute) -> Json:
         config[ASK] = _LEFT_OUT
     if not app.redact and not app.limits.response_bytes:
         config[ANSWERS] = _LEFT_OUT
+    if not app.redacts_requests:
+        config[REQUESTS] = _LEFT_OUT
+    if not app.holds_answers:
+        config[HELD] = _LEFT_OUT
     if app.rate is not None:
         everybody = {"default_value": {"numerator": 100}}
         config[RATE] = {
@@ -132,6 +146,8 @@ def route_metadata(app: AppRoute, region: str) -> Json:
         answers["most"] = app.limits.response_bytes
     # One text, since each look of a script at metadata costs as much as taking it apart.
     said = {"app": app.app, "region": region, "public": _word(app.is_public), "cohorts": _word(bool(app.cohorts))}
+    if app.redacts_requests:
+        said["carries"] = "redact"
     identity = {"route": " ".join(f"{name}={value}" for name, value in said.items())}
     about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
     return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
@@ -158,7 +174,7 @@ def _policy(grant: Grant) -> Json:
 
 
 def _says(name: str, value: Json) -> Json:
-    """A header that `identity.lua` alone writes; what a caller sent under its name is gone, or makes two that match nothing."""
+    """A header that `identity.lua` alone writes; what a caller sent under its name is gone."""
     return {"header": {"name": name, **value}}
 
 
@@ -202,10 +218,24 @@ def ask_filter(state: GatewayState) -> Json:
             "authorization_request": {"headers_to_add": [{"key": "x-api-key", "value": service.key}]},
             "authorization_response": {
                 "allowed_upstream_headers": {"patterns": [{"exact": "x-decision-id"}]},
+                "dynamic_metadata_from_headers": {"patterns": [{"exact": "x-governance-redact"}]},
                 "allowed_client_headers": {"patterns": [{"exact": name} for name in _TOLD]},
             },
         },
     }
+
+
+def held_filter(state: GatewayState) -> Json:
+    """The question about answers; where there is no decision service, nobody answers, which is a no."""
+    service = state.service or _NOBODY
+    authority = service.server_name or ("localhost" if is_socket(service.endpoint.host) else service.endpoint.host)
+    source = _source("held.lua").replace("@KEY@", _quoted(service.key)).replace("@AUTHORITY@", _quoted(authority))
+    return _lua(source.replace("@PATIENCE_MS@", str(service.timeout_ms)))
+
+
+def _quoted(text: str) -> str:
+    """A Lua string of these bytes, whatever they are."""
+    return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'
 
 
 def _lua(source: str) -> Json:

@@ -113,17 +113,27 @@ local function route_of(handle)
   return route
 end
 
--- What upstreams read differently from us: a dot segment with a parameter, a backslash, an encoded dot or control character.
+-- What upstreams read differently from us: a dot segment with something behind it, a backslash, an encoded dot or control
+-- character, what is no percent-encoding (RFC 3986, 2.1) or, decoded, never UTF-8 (RFC 3629, 3).
 local function is_ambiguous(path)
   if not path:find("[\\;%%]") then return false end
   path = path:match("^[^?]*")
-  return path:find("\\", 1, true) or path:find("/%.%.?;") or path:find("%%2[eE]") or path:find("%%[01]%x")
-    or path:find("%%7[fF]") or path:find("%%5[cC]") or path:find("%%25%x%x")
+  return path:find("\\", 1, true) or path:find("/%.%.?[;%%]") or path:find("%%2[eE]") or path:find("%%[01]%x")
+    or path:find("%%7[fF]") or path:find("%%5[cC]") or path:find("%%25%x%x") or path:find("%%%X") or path:find("%%%x%X")
+    or path:find("%%%x?$") or path:find("%%[cC][01]") or path:find("%%[fF][5-9a-fA-F]")
+end
+
+-- A route is found by the name alone, whatever stands behind a colon; an app may build addresses of it.
+local function is_host(authority)
+  return authority:find("^[%w%.%-]+$") or authority:find("^[%w%.%-]+:%d%d?%d?%d?%d?$") or authority:find("^%[[%x:%.]+%]:?%d*$")
 end
 
 -- Who it is, or nil, a status and a code.
 local function identify(handle, headers, route)
   if is_ambiguous(headers:get(":path") or "\\") then return nil, "400", "ambiguous_path" end
+  if not is_host(headers:get(":authority") or "") then return nil, "400", "ambiguous_host" end
+  -- It would show the caller, or a script in the caller's browser, what the gateway wrote into the request.
+  if headers:get(":method") == "TRACE" then return nil, "405", "method_not_allowed" end
   -- Of several values, `get` makes one with commas, which stand in no key.
   local presented, tokens, who = headers:get("x-api-key"), headers:getNumValues("authorization"), nil
   if tokens > 1 or (presented ~= nil and presented:find(",", 1, true)) then return nil, "401", "several_credentials" end
@@ -163,9 +173,9 @@ local function trace(headers)
   headers:replace("traceparent", "00-" .. id .. "-" .. id:sub(17) .. "-00")
 end
 
--- No caller's header of these names came this far; were there one, the two together would be nobody RBAC knows.
+-- Whatever a caller wrote under these names is gone afterwards: rules behind this script go by them.
 local function say(headers, name, value)
-  if value ~= nil then headers:add(name, value) else headers:remove(name) end
+  if value ~= nil then headers:replace(name, value) else headers:remove(name) end
 end
 
 local function admit(handle, headers)
@@ -179,6 +189,8 @@ local function admit(handle, headers)
     say(headers, "x-app", route.app)
     say(headers, "x-region", route.region)
   end
+  -- What of a decision is carried out behind the question; whoever asks says so, and the service refuses where more is needed.
+  say(headers, "x-governance-carries", route.carries)
   if route.cohorts == "yes" then handle:clearRouteCache() end
 end
 

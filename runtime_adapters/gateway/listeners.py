@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, OURS, http_filters
+from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, OURS, OURS_BY_PREFIX, http_filters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +57,8 @@ def listener_resource(state: GatewayState, listener: Listener, named: Mapping[st
 
 
 def _manager(state: GatewayState, named: Mapping[str, Json], routes: Json) -> Json:
-    removed = [{"remove": name} for name in OURS]
-    removed.append({"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}})  # type: ignore[dict-item]
+    removed: list[Json] = [{"remove": name} for name in OURS]
+    removed += [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in OURS_BY_PREFIX]
     return {
         "@type": _HCM,
         "stat_prefix": "apps",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.filters import OURS, per_route, route_metadata
+from runtime_adapters.gateway.filters import FROM_APP, OURS, per_route, route_metadata
 
 if TYPE_CHECKING:
     from runtime_adapters.gateway.state import AppRoute, GatewayState, Listener
@@ -17,7 +17,7 @@ _HARDENED = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
-_TELLING = ("server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-envoy-upstream-service-time", *OURS)
+_TELLING = ("server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", *OURS)
 
 
 def cluster_name(app: AppRoute, backend: str) -> str:
@@ -101,4 +101,7 @@ def _route(app: AppRoute, region: str, target: Json, header: tuple[str, str] | N
         action["retry_policy"] = {"retry_on": "connect-failure,refused-stream", "num_retries": app.limits.retries}
     if app.mirror:
         action["request_mirror_policies"] = [{"cluster": cluster_name(app, app.mirror)}]
-    return {"match": match, "route": action, "metadata": route_metadata(app, region)}
+    made: Json = {"match": match, "route": action, "metadata": route_metadata(app, region)}
+    if not app.holds_answers:
+        made["response_headers_to_remove"] = [FROM_APP]
+    return made

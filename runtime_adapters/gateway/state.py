@@ -118,6 +118,10 @@ class AppRoute(NamedTuple):
     """A version that gets a copy of every call; its answers go nowhere."""
     redact: tuple[str, ...] = ()
     """What is cut out of answers: `redaction.KINDS`."""
+    redacts_requests: bool = False
+    """Whether the decision about a call may oblige to cut values out of it (`redact`); where not, such a yes is a no."""
+    holds_answers: bool = False
+    """The decision service is asked about every answer of the app as well, and no answer is a no."""
     asks: bool = True
     """The decision service is asked about every call, and no answer is a no. False has to be said."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.errors import AuditError
 from governance.entrypoints.http import (
     admission,
+    app_answers,
     authzen,
     bundles,
     connectors,
@@ -144,13 +145,9 @@ ROUTES: Sequence[Route] = (
     ),
     Route("POST", "/admission/mutate", admission.mutate, _ADMITS, "The same, with a JSONPatch", "webhook.mutate"),
     Route(ANY, "/ext-authz/", ext_authz.ask, _ASKS_FOR_OTHERS, "Envoy ext_authz, the root path", ext_authz.ENTRY_POINT),
+    Route("POST", app_answers.PATH, app_answers.ask, _ASKS_FOR_OTHERS, "An app's answer", app_answers.ENTRY_POINT),
     Route(
-        ANY,
-        "/ext-authz/{path*}",
-        ext_authz.ask,
-        _ASKS_FOR_OTHERS,
-        "Envoy ext_authz (HTTP service)",
-        ext_authz.ENTRY_POINT,
+        ANY, "/ext-authz/{path*}", ext_authz.ask, _ASKS_FOR_OTHERS, "Envoy ext_authz over HTTP", ext_authz.ENTRY_POINT
     ),
     Route("POST", "/v1/data", opa.data, _ASKS_RULES, "OPA Data API, everything there is", "http.data"),
     Route("GET", "/v1/data", opa.data, _ASKS_RULES, "The same, input in the query string", "http.data"),

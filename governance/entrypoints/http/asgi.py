@@ -32,7 +32,8 @@ _LISTENS = 8
 # Said twice, these would mean one thing to a proxy and another to us.
 _SAID_ONCE = frozenset(
     b"authorization x-api-key content-type content-encoding content-length host traceparent"
-    b" x-app x-tenant x-connector x-scopes x-subject x-role x-region x-envoy-auth-partial-body"
+    b" x-app x-tenant x-connector x-scopes x-subject x-role x-region x-envoy-auth-partial-body x-governance-carries"
+    b" x-asked-method x-asked-path x-answer-status x-answer-type x-answer-encoding"
     b" ce-specversion ce-id ce-source ce-type ce-subject ce-time ce-dataschema ce-partitionkey webhook-id webhook-timestamp"
     b" webhook-signature webhook-jwt stripe-signature x-hub-signature-256 x-slack-signature x-slack-request-timestamp".split()
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EVALUATION, EVALUATIONS = "/access/v1/evaluation", "/access/v1/evaluations"
 # Behind which answer the others are not asked any more.
 _STOPS_AT = {"execute_all": None, "deny_on_first_deny": False, "permit_on_first_permit": True}
-_ABOUT_AN_APP = frozenset({"connector_call", "data_flow", "app_call", "publish", "lifecycle"})
+_ABOUT_AN_APP = frozenset({"connector_call", "data_flow", "app_call", "app_answer", "publish", "lifecycle"})
 _SHARED = ("subject", "action", "resource", "context")
 
 

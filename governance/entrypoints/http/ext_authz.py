@@ -37,6 +37,9 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "host
 # A yes says this to Envoy, so a no must never.
 _YES, _NO = 200, 403
 # Only a no asks for it: when the quota that is used up begins again.
+_REDACT = "redact"
+# What a gateway may say in its question to carry out; as for who calls, it has to take off what callers say under this name.
+_CARRIED = frozenset({_REDACT})
 _WAIT, _TOO_MANY = "retry_after", 429
 
 
@@ -59,23 +62,29 @@ async def _asked_the_line(worker: Worker, call: Call, identity: Identity, held: 
     tenant = identity.tenant or held.headers.get("x-tenant", "")
     document = connector_call(held, tenant, worker.connector_of, max_depth=worker.max_depth)
     decision = await decided(worker, document, identity, source_of(call, identity, ENTRY_POINT))
-    return _answered(worker, decision)
+    return answered(worker, decision)
 
 
 async def _asked_about_an_app(worker: Worker, call: Call, identity: Identity, held: Held) -> Answer:
     source = source_of(call, identity, ENTRY_POINT)
     decision = await worker.app_calls.decide(held, source, tenant=identity.tenant, max_depth=worker.max_depth)
     worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    carried = frozenset(held.headers.get("x-governance-carries", "").split()) & _CARRIED
     waits = [int(o.value) for o in decision.obligations if o.type == _WAIT]
     if waits and not decision.is_allowed:
         wait = (b"retry-after", str(max(waits)).encode())
         return json_answer(decision_json(decision), _TOO_MANY, (*_id_of(decision.decision_id), wait))
     # Where somebody is excused from the quota there is nothing to wait for.
-    return _answered(worker, decision._replace(obligations=tuple(o for o in decision.obligations if o.type != _WAIT)))
+    kept = decision._replace(obligations=tuple(o for o in decision.obligations if o.type != _WAIT))
+    return answered(worker, kept, carried)
 
 
-def _answered(worker: Worker, decision: Decision) -> Answer:
-    missing = sorted({o.type for o in decision.obligations} - worker.gateway_obligations)
+def answered(worker: Worker, decision: Decision, carried: frozenset[str] = frozenset()) -> Answer:
+    """200 for a yes whose obligations the gateway carries out, else 403 with the decision.
+
+    `carried`: obligations that it says to carry out, beside those of GOVERNANCE_EXT_AUTHZ_OBLIGATIONS.
+    """
+    missing = sorted({o.type for o in decision.obligations} - worker.gateway_obligations - carried)
     if not decision.is_allowed or missing:
         body = decision_json(decision)
         if decision.is_allowed:
@@ -86,12 +95,15 @@ def _answered(worker: Worker, decision: Decision) -> Answer:
 
 
 def _obligations(decision: Decision) -> Headers:
-    """Headers to take off, as Envoy does it; every other obligation as JSON for the filter that carries it out."""
+    """Headers to take off, as Envoy does it; what to cut out; every other obligation as JSON for who carries it out."""
     names = [o.value["name"] for o in decision.obligations if o.type == "header" and o.value.get("op") == "remove"]
-    others = [{"type": o.type, "value": o.value} for o in decision.obligations if o.type != "header"]
+    cut = sorted({str(o.value) for o in decision.obligations if o.type == _REDACT})
+    others = [{"type": o.type, "value": o.value} for o in decision.obligations if o.type not in {"header", _REDACT}]
     found: list[tuple[bytes, bytes]] = []
     if names:
         found.append((_TO_REMOVE, ",".join(map(_checked_name, names)).encode()))
+    if cut:
+        found.append((b"x-governance-redact", ",".join(cut).encode()))
     if others:
         found.append((b"x-governance-obligations", json.dumps(others, separators=(",", ":")).encode()))
     return tuple(found)

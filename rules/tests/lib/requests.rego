@@ -278,6 +278,23 @@ app_call := object.union(_request, {
 	},
 })
 
+# What the app answered to it, before anybody hears it.
+app_answer := object.union(without(without(without(app_call, "/resource/headers"), "/resource/query"), "/resource/body"), {
+	"kind": "app_answer",
+	"action": "answer",
+	"app": {"api": [{"method": "POST", "path": "/suggest", "body": {"type": "object"}, "answers": {
+		"200": {
+			"type": "object",
+			"properties": {"places": {"type": "array", "items": {"type": "string", "maxLength": 40}}},
+			"required": ["places"],
+			"additionalProperties": false,
+		},
+		"204": null,
+		"4XX": {"type": "object"},
+	}}]},
+	"resource": {"status": 200, "content_type": "application/json", "body": {"places": ["Noodle Bar"]}},
+})
+
 # An app that publishes, subscribes, is called from outside and by the clock.
 deploy_with_events := object.union(deploy, {
 	"app": {"events": {

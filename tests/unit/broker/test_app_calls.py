@@ -95,6 +95,23 @@ class TestDecided:
         with pytest.raises(CallerError, match="handed over"):
             app_call(kept_back._replace(headers=dict(WHO)), "marketing", max_depth=64)
 
+    @pytest.mark.parametrize(
+        ("header", "value"),
+        [
+            ("content_type", "application/json; charset=utf-7"),
+            ("content_type", "application/json; charset=utf-8; charset=utf-16"),
+            ("content_type", "text/plain; Charset = 'UTF-7'"),
+            ("content_type", "text/plain; charset*=us-ascii''utf-7"),
+            ("content_encoding", "br"),
+            ("content_encoding", "identity, gzip"),
+        ],
+    )
+    def test_a_body_that_others_read_as_another_text_is_no_request(self, gate, header, value):
+        """In UTF-7, which some frameworks read where it is named, `+ACI-` is a quotation mark: another body than ours."""
+        with pytest.raises(CallerError):
+            gate.ask(held(b'{"group": "a+ACI-,+ACI-more"}', **{header: value}))
+        assert gate.ask(held(content_type='application/json; charset="UTF-8"', content_encoding="identity")).is_allowed
+
     def test_a_gateway_of_another_tenant_may_not_ask(self, gate):
         with pytest.raises(Forbidden):
             gate.ask(held(), tenant="sales")

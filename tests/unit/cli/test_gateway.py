@@ -19,7 +19,7 @@ from governance.platform.keys import KeyStore
 from governance.state.files import FileState
 from tests.contract.gateways import Upstream
 from tests.journeys.envoy import envoy_program, free_port
-from tests.journeys.service import EXAMPLES, MAIN, ROOT, environment
+from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 HOST = "where2eat.example.com"
 
@@ -34,14 +34,21 @@ def home(cli, tmp_path):
     return tmp_path / "home"
 
 
-def place(tmp_path, port: int = 10443, address: str = "127.0.0.1:9", **app) -> str:
-    about = {"hosts": [HOST], "backends": [{"name": "stable", "addresses": [address]}], "asks": False, **app}
+def place(
+    tmp_path,
+    port: int = 10443,
+    address: str = "127.0.0.1:9",
+    service: str = "127.0.0.1:9",
+    key: str = "gk_00_00",
+    **app,
+) -> str:
+    about = {"hosts": [HOST], "backends": [{"name": "stable", "addresses": [address]}], **app}
     listener = {"name": "eu", "port": port, "region": "eu"}
     file = tmp_path / "gateway.yaml"
-    (tmp_path / "service.key").write_text("gk_00_00")
+    (tmp_path / "service.key").write_text(key)
     # Nobody listens on port 9: a call that is asked about gets no answer.
-    service = {"address": "127.0.0.1:9", "keyFile": str(tmp_path / "service.key")}
-    document = {"listeners": [listener], "apps": {"where2eat": about}, "service": service,
+    asked = {"address": service, "keyFile": str(tmp_path / "service.key")}
+    document = {"listeners": [listener], "apps": {"where2eat": about}, "service": asked,
                 "accessLog": str(tmp_path / "access.log")}  # fmt: skip
     file.write_text(yaml.safe_dump(document))
     return str(file)
@@ -82,40 +89,52 @@ def test_a_state_or_an_audience_that_the_policy_does_not_name_is_served_to_nobod
     assert ("where2eat" in cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path)).out) is left
 
 
-def test_a_public_app_s_answers_are_looked_into_and_a_cluster_that_cannot_leaves_it_out(cli, home, tmp_path):
-    file = place(tmp_path)
-    whole = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=file)
-    kinds = [one["kind"] for one in yaml.safe_load_all(whole.out)]
-    assert kinds == ["HTTPRoute", "SecurityPolicy", "BackendTrafficPolicy"]
+def test_a_public_app_s_answers_are_looked_into(cli, home, tmp_path):
     path = home / "apps" / "where2eat.json"
     known = json.loads(path.read_text())
     known["spec"]["audience"] = "public"
     path.write_text(json.dumps(known))
-    assert '"redact":"email,iban,card,ssn,phone"' in cli("gateway", "render", GOVERNANCE_GATEWAY=file).out
-    left_out = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=file)
-    assert left_out.out == "# app where2eat is left out: answers are not looked into there\n"
+    assert '"redact":"email,iban,card,ssn,phone"' in cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path)).out
 
 
-@pytest.mark.parametrize(
-    ("said", "audience", "asks"),
-    [({}, "team", True), ({"asks": True}, "team", True), ({"asks": False}, "team", False),
-     ({"asks": False}, "company", True), ({"asks": False}, "public", True)],
-)  # fmt: skip
-def test_the_service_is_asked_unless_the_file_and_the_policy_both_say_no(cli, home, tmp_path, said, audience, asks):
+def test_a_cluster_that_cannot_ask_leaves_the_app_out_by_name(cli, home, tmp_path):
+    left_out = cli("gateway", "render", "--format", "kubernetes", GOVERNANCE_GATEWAY=place(tmp_path))
+    assert left_out.out.startswith("# app where2eat is left out: ")
+    assert list(yaml.safe_load_all(left_out.out)) in ([], [None])
+
+
+@pytest.mark.parametrize("audience", ["team", "department", "tenant", "company", "public"])
+def test_every_app_asks_the_decision_service_whoever_it_is_for(cli, home, tmp_path, audience):
     path = home / "apps" / "where2eat.json"
     known = json.loads(path.read_text())
     known["spec"]["audience"] = audience
     path.write_text(json.dumps(known))
-    file = Path(place(tmp_path))
-    document = yaml.safe_load(file.read_text())
-    about = document["apps"]["where2eat"]
-    del about["asks"]
-    about.update(said)
-    file.write_text(yaml.safe_dump(document))
-    done = cli("gateway", "render", GOVERNANCE_GATEWAY=str(file))
-    manager = json.loads(done.out)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    (host,) = manager["route_config"]["virtual_hosts"]
-    assert ("envoy.filters.http.ext_authz" not in host["typed_per_filter_config"]) is asks
+    for said in ({}, {"asks": True}):
+        done = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path, **said))
+        manager = json.loads(done.out)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+            "typed_config"
+        ]
+        (host,) = manager["route_config"]["virtual_hosts"]
+        assert "envoy.filters.http.ext_authz" not in host["typed_per_filter_config"]
+    for wished in (False, None, "no", 0):
+        done = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path, asks=wished))
+        assert (done.code, done.out) == (2, "")
+        assert "apps.where2eat.asks: every app asks the decision service" in done.err
+
+
+def test_an_app_whose_manifest_lists_answers_has_them_held(cli, home, tmp_path):
+    path = home / "apps" / "where2eat.json"
+    known = json.loads(path.read_text())
+    plain = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path)).out
+    known["spec"]["api"][0]["answers"] = {"200": {"type": "object"}}
+    path.write_text(json.dumps(known))
+    held = cli("gateway", "render", GOVERNANCE_GATEWAY=place(tmp_path)).out
+    found = []
+    for text in (plain, held):
+        manager = json.loads(text)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+        (host,) = manager["route_config"]["virtual_hosts"]
+        found.append("held" in host["typed_per_filter_config"])
+    assert found == [True, False]  # where it says something, it says that the filter is off
 
 
 @pytest.mark.parametrize(
@@ -147,9 +166,11 @@ def test_no_file_and_no_gateway_say_what_to_do(cli, home, tmp_path):
 def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, tmp_path):
     envoy_program()
     upstream, port = Upstream("where2eat"), free_port()
-    file = place(tmp_path, port, f"127.0.0.1:{upstream.endpoint.port}")
+    service = Service(home, GOVERNANCE_EXT_AUTHZ="app_call").start()
     keys = KeyStore(FileState(home))
-    key, text = keys.create("citizen", "marketing")
+    (key, text), (_, service_key) = keys.create("citizen", "marketing"), keys.create("service", "")
+    address = f"127.0.0.1:{upstream.endpoint.port}"
+    file = place(tmp_path, port, address, service.url.removeprefix("http://"), service_key)
     with (tmp_path / "run.log").open("wb") as log:
         running = subprocess.Popen(
             [sys.executable, "-c", MAIN, "gateway", "run"], cwd=ROOT, stderr=log, start_new_session=True,
@@ -159,7 +180,8 @@ def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, 
     def status(presented: str = text) -> int:
         with contextlib.suppress(httpx.TransportError):
             headers = {"host": HOST, "x-api-key": presented}
-            return httpx.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=30).status_code
+            url = f"http://127.0.0.1:{port}/suggest"
+            return httpx.post(url, headers=headers, json={"group": "campaigns"}, timeout=30).status_code
         return 0
 
     def until(holds) -> None:
@@ -174,25 +196,24 @@ def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, 
         (envoy,) = children(running.pid)
         os.kill(envoy, signal.SIGKILL)
         until(lambda: children(running.pid) not in ([envoy], []) and status() == 200)
-        asking = yaml.safe_load(Path(file).read_text())
-        del asking["apps"]["where2eat"]["asks"]
-        unasked = Path(file).read_text()
-        Path(file).write_text(yaml.safe_dump(asking))
-        # A file that does not speak of asking asks; there is no answer, so nobody comes in.
-        until(lambda: status() == 503)
+        good = Path(file).read_text()
+        # A file that would let an app go unasked is no file: what serves goes on asking.
+        Path(file).write_text(good.replace("hosts:", "asks: false\n    hosts:"))
+        until(lambda: "every app asks" in (tmp_path / "run.log").read_text())
+        Path(file).write_text("apps: {where2eat: {hosts: [")
+        until(lambda: "is not YAML" in (tmp_path / "run.log").read_text())
+        assert status() == 200
+        # There is no answer, so nobody comes in.
+        service.stop()
         heard = len(upstream.calls)
         assert (status(), len(upstream.calls)) == (503, heard)
-        Path(file).write_text(unasked)
-        until(lambda: status() == 200)
-        Path(file).write_text("apps: {where2eat: {hosts: [")
-        until(lambda: "the last good configuration serves" in (tmp_path / "run.log").read_text())
-        assert status() == 200
         # A file that is wrong holds no revocation back.
         keys.revoke(key.id)
         until(lambda: status() == 401)
     finally:
         running.terminate()
         running.wait(timeout=30)
+        service.stop()
         upstream.stop()
     assert status() == 0
 

@@ -23,7 +23,7 @@ RULES = ROOT / "rules"
 EXAMPLE = ROOT / "deploy" / "examples" / "where2eat"
 FILES = ("infrastructure", "image_build", "pipeline", "registry_entry")
 PEOPLE = ("consent", "call_for_person")
-ACTS = ("connector_call", "data_flow", "flow_to_url", "app_call", "publish", "lifecycle")
+ACTS = ("connector_call", "data_flow", "flow_to_url", "app_call", "app_answer", "publish", "lifecycle")
 KINDS = ("template", "deploy", *ACTS, *PEOPLE, "workload", *FILES)
 
 
@@ -157,7 +157,9 @@ def test_no_malformed_input_leaves_the_pack_without_an_answer(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in KINDS if name != "app_call"])  # which the interpreter serves
+@pytest.mark.parametrize(
+    "name", [name for name in KINDS if name not in {"app_call", "app_answer"}]
+)  # which the interpreter serves
 def test_both_executors_agree_on_every_malformed_input(name):
     request = good(name)
     path = f"data.platform.main.{request['kind']}"
