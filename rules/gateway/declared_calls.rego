@@ -28,7 +28,7 @@ deny contains v if {
 	v := {
 		"path": ["resource", part],
 		"message": sprintf("The %s is not what the app declares for %s %s.", [
-			part, lists.text_of(call, "method"), lists.text_of(call, "path"),
+			part, lists.text_of(call.it, "method"), lists.text_of(call.it, "path"),
 		]),
 	}
 }
@@ -36,16 +36,19 @@ deny contains v if {
 _declares if object.get(lists.object_of(input, "app"), "api", null) != null
 
 _declared := [call |
-	some call in lists.at(["app", "api"])
-	lists.text_of(call, "method") == input.resource.method
-	_fits(split(lists.text_of(call, "path"), "/"), split(input.resource.path, "/"))
+	some i, it in lists.at(["app", "api"])
+	is_object(it)
+	lists.text_of(it, "method") == input.resource.method
+	_fits(split(lists.text_of(it, "path"), "/"))
+	call := {"index": i, "it": it}
 ]
 
-_fits(pattern, parts) if {
-	count(pattern) == count(parts)
-	every i, part in pattern {
-		_fits_one(part, parts[i])
-	}
+_given := split(lists.text_of(lists.object_of(input, "resource"), "path"), "/")
+
+_fits(pattern) if {
+	count(pattern) == count(_given)
+	fitting := [part | some i, part in pattern; _fits_one(part, _given[i])]
+	count(fitting) == count(pattern)
 }
 
 _fits_one(part, given) if part == given
@@ -59,14 +62,15 @@ _nothing := {"query": {}, "body": null}
 
 # What has no schema is not sent at all.
 _accepts(call, part) if {
-	object.get(call, part, null) == null
+	object.get(call.it, part, null) == null
 	object.get(lists.object_of(input, "resource"), part, _nothing[part]) == _nothing[part]
 }
 
+# Whoever held it against the schema did so for the very deploy that this is about.
 _accepts(call, part) if {
-	schema := call[part]
-	is_object(schema)
-	given := input.resource[part]
-	is_object(given)
-	json.match_schema(given, schema)[0] == true
+	is_object(call.it[part])
+	is_object(input.resource[part])
+	is_string(input.facts.app.digest)
+	input.facts.api.digest == input.facts.app.digest
+	{"index": call.index, "part": part} in lists.at(["facts", "api", "accepted"])
 }
