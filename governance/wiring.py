@@ -7,6 +7,7 @@ import os
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from governance.enrich.api_facts import ApiFacts
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.events.facts import EventFacts
@@ -247,6 +248,7 @@ def enrichers_of(
     return [
         SchemaFacts(),
         AppFacts(directory),
+        ApiFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, approvals_of(settings).held),
         UrlFacts(),
         OperationFacts(registry.connectors),

@@ -75,8 +75,11 @@ def edits_of(obligations: Iterable[Obligation]) -> tuple[Edit, ...]:
 
 
 def protected_value(value: Json, protection: Protection) -> Json:
-    """A copy of a JSON value with every edit carried out. A pointer that matches nothing changes nothing."""
-    return _protected(value, protection.edits, 0, protection)
+    """A JSON value with every edit carried out; parts that none of them touches are the same objects as before.
+
+    A pointer that matches nothing changes nothing.
+    """
+    return _protected(value, [(edit, 0) for edit in protection.edits], protection)
 
 
 class _Gone:
@@ -86,39 +89,44 @@ class _Gone:
 _GONE = _Gone()
 
 
-def _protected(value: Json, edits: Sequence[Edit], depth: int, protection: Protection) -> Json:
-    here = [edit for edit in edits if len(edit.pointer) == depth]
+def _protected(value: Json, edits: list[tuple[Edit, int]], protection: Protection) -> Json:
+    """`edits`: those that count here, each with how many segments of its pointer are used up on the way."""
+    if not edits:
+        return value
+    here = [edit for edit, used in edits if used == len(edit.pointer)]
     if here:
         return _changed_value(value, here, protection)
     if isinstance(value, dict):
-        members = {
-            key: _protected(item, _below(edits, depth, key), depth + 1, protection) for key, item in value.items()
-        }
+        members = {key: _protected(item, _below(edits, key), protection) for key, item in value.items()}
         return {key: item for key, item in members.items() if item is not _GONE}
     if isinstance(value, list):
-        items = [_protected(item, _below(edits, depth, str(i)), depth + 1, protection) for i, item in enumerate(value)]
+        items = [_protected(item, _below(edits, str(i)), protection) for i, item in enumerate(value)]
         return [item for item in items if item is not _GONE]
     return value
 
 
-def _below(edits: Sequence[Edit], depth: int, segment: str) -> list[Edit]:
-    """The edits that count below a member or an item, each with a pointer of which `depth + 1` segments are used up."""
-    return [
-        edit._replace(pointer=(*edit.pointer[:depth], segment, *rest))
-        for edit in edits
-        for rest in _rests(edit.pointer[depth:], segment)
-    ]
+def _below(edits: list[tuple[Edit, int]], segment: str) -> list[tuple[Edit, int]]:
+    """The edits that count below a member or an item."""
+    found = []
+    for edit, used in edits:
+        head = edit.pointer[used]
+        if head == "**":
+            found += [(edit, more) for more in _behind(edit.pointer, used, segment)]
+        elif head in {segment, "*"}:
+            found.append((edit, used + 1))
+    return found
 
 
-def _rests(pointer: tuple[str, ...], segment: str) -> Iterator[tuple[str, ...]]:
-    """What is left of a pointer behind a segment; `**` stands for any number of them, and at its end for one."""
-    if not pointer:
+def _behind(pointer: tuple[str, ...], used: int, segment: str) -> Iterator[int]:
+    """How much of a pointer may be used up behind a segment; `**` stands for any number of them, and at its end for one."""
+    if used == len(pointer):
         return
-    if pointer[0] == "**" and len(pointer) > 1:
-        yield pointer
-        yield from _rests(pointer[1:], segment)
-    elif pointer[0] in {"*", "**", segment}:
-        yield pointer[1:]
+    head = pointer[used]
+    if head == "**" and used + 1 < len(pointer):
+        yield used
+        yield from _behind(pointer, used + 1, segment)
+    elif head in {"*", "**", segment}:
+        yield used + 1
 
 
 def _changed_value(value: Json, edits: Sequence[Edit], protection: Protection) -> Json:
@@ -195,10 +203,10 @@ def _is_below(path: tuple[str | int, ...], outer: set[tuple[str | int, ...]]) ->
     return any(path[:length] in outer for length in range(len(path)))
 
 
-def _matches(pointer: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+def _matches(pointer: tuple[str, ...], segments: tuple[str, ...], used: int = 0) -> bool:
     if not segments:
-        return not pointer
-    return any(_matches(rest, segments[1:]) for rest in _rests(pointer, segments[0]))
+        return used == len(pointer)
+    return any(_matches(pointer, segments[1:], more) for more in _behind(pointer, used, segments[0]))
 
 
 def _as_json(old: str, edits: Sequence[Edit], protection: Protection) -> str:

@@ -12,14 +12,10 @@ package platform.rules.data.exfiltration
 import data.platform.lib.answer
 import data.platform.lib.destination
 import data.platform.lib.event
-import data.platform.lib.findings
+import data.platform.lib.protection
 
 deny contains v if {
-	some found in findings.pii
-	not found.class in data.platform.classes.free
-	not found.class in destination.cleared
-	not answer.clears(found)
-	not event.clears(found)
+	some found in protection.exposed
 	not _can_be_masked(found)
 	v := {
 		"path": array.concat(["resource"], found.segments),

@@ -25,12 +25,12 @@ deny contains v if {
 # Where several declared calls fit, each of them has to allow the answer.
 deny contains v if {
 	some call in declared.calls
-	object.get(call, "answers", null) != null
-	not _allows(call)
+	object.get(call.it, "answers", null) != null
+	not _allows(call.it)
 	v := {
 		"path": ["resource", "body"],
 		"message": sprintf("The answer %s is not what the app declares for %s %s%s.", [
-			_status, lists.text_of(call, "method"), lists.text_of(call, "path"), _because,
+			_status, lists.text_of(call.it, "method"), lists.text_of(call.it, "path"), _because,
 		]),
 	}
 }

@@ -5,17 +5,21 @@ import data.platform.lib.lists
 
 is_listed if object.get(lists.object_of(input, "app"), "api", null) != null
 
+# Each with its place in the list, by which facts name it.
 calls := [call |
-	some call in lists.at(["app", "api"])
-	lists.text_of(call, "method") == input.resource.method
-	_fits(split(lists.text_of(call, "path"), "/"), split(input.resource.path, "/"))
+	some i, it in lists.at(["app", "api"])
+	is_object(it)
+	lists.text_of(it, "method") == input.resource.method
+	_fits(split(lists.text_of(it, "path"), "/"))
+	call := {"index": i, "it": it}
 ]
 
-_fits(pattern, parts) if {
-	count(pattern) == count(parts)
-	every i, part in pattern {
-		_fits_one(part, parts[i])
-	}
+_given := split(lists.text_of(lists.object_of(input, "resource"), "path"), "/")
+
+_fits(pattern) if {
+	count(pattern) == count(_given)
+	fitting := [part | some i, part in pattern; _fits_one(part, _given[i])]
+	count(fitting) == count(pattern)
 }
 
 _fits_one(part, given) if part == given

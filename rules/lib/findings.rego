@@ -25,7 +25,9 @@ secrets contains f if {
 }
 
 # A JSON pointer (RFC 6901) as segments; "~1" before "~0", as the standard demands.
-segments(pointer) := [unescaped |
+segments(pointer) := array.slice(split(pointer, "/"), 1, count(pointer) + 1) if {
+	not contains(pointer, "~")
+} else := [unescaped |
 	some i, part in split(pointer, "/")
 	i > 0
 	unescaped := replace(replace(part, "~1", "/"), "~0", "~")

@@ -10,12 +10,17 @@ import data.platform.lib.lists
 import data.platform.lib.registry
 
 steps contains step if {
+	some found in exposed
+	step := _step(found, _method(found))
+}
+
+# Findings that the destination is not cleared for.
+exposed contains found if {
 	some found in findings.pii
 	not found.class in data.platform.classes.free
 	not found.class in destination.cleared
 	not answer.clears(found)
 	not event.clears(found)
-	step := _step(found, _method(found))
 }
 
 # What is harmless alone and identifying with the others of its record is made coarser.

@@ -6,20 +6,25 @@
 #   applies_to: [app_call]
 package platform.obligations.retry_after
 
+import data.platform.lib.instants
 import data.platform.lib.requests_left
 
-oblige contains seconds if {
-	count(requests_left.used_up) > 0
-	seconds := max([_until(used.period) | some used in requests_left.used_up])
+oblige contains max(_waits) if count(_waits) > 0
+
+_waits contains _until_day if {
+	some used in requests_left.used_up
+	used.period == "day"
 }
 
-_now := time.parse_rfc3339_ns(input.now)
-
-_until("day") := seconds if {
-	[hour, minute, second] := time.clock(_now)
-	seconds := 86400 - (((hour * 3600) + (minute * 60)) + second)
+_waits contains _until_month if {
+	some used in requests_left.used_up
+	used.period == "month"
 }
 
-_until("month") := ceil((time.add_date(_first, 0, 1, 0) - _now) / 1000000000)
+_now := instants.nanoseconds(object.get(input, "now", ""))
 
-_first := time.parse_rfc3339_ns(sprintf("%s-01T00:00:00Z", [substring(input.now, 0, 7)]))
+_until_day := 86400 - (((clock[0] * 3600) + (clock[1] * 60)) + clock[2]) if clock := time.clock(_now)
+
+_until_month := ceil((time.add_date(_first, 0, 1, 0) - _now) / 1000000000)
+
+_first := instants.nanoseconds(sprintf("%s-01T00:00:00Z", [substring(input.now, 0, 7)])) if is_string(input.now)

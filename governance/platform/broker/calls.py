@@ -197,50 +197,58 @@ class Broker:
 
     async def _admitted(self, request: Request, caller: Caller, connector: str) -> Decision:
         """The decision on a call; what was counted for it is given back unless it may go out."""
-        taken = await self._counted(request, caller, connector)
+        # One way to another thread and back for all that may wait for a disk: each costs as much as what is done there.
+        known, taken = await asyncio.to_thread(self._looked_up, request, caller, connector)
         costs: int | None = None
         try:
-            known = _Known({}, "usage") if taken is None else await self._known(taken, request)
             decision = await self._parts.line.knowing(known).adecide(request)
             if decision.is_allowed:
                 costs = max(
                     (o.value["cost_microeur"] for o in decision.obligations if o.type == "operation"), default=0
                 )
         finally:
-            if taken is not None:
+            if taken is not None and not taken.is_settled_by(costs):
                 await asyncio.to_thread(self._parts.meter.finish, taken, costs)
         return decision
 
-    async def _counted(self, request: Request, caller: Caller, connector: str) -> Taken | None:
+    def _looked_up(self, request: Request, caller: Caller, connector: str) -> tuple[_Known, Taken | None]:
+        """Facts of a call, and what was counted for it: last, so that nothing after it can fail and leave it counted."""
+        facts, missing = self._known(request)
+        try:
+            taken = self._counted(request, caller, connector)
+        except DependencyError:
+            return _Known({}, "usage"), None
+        return _Known({"usage": taken.usage, **facts}, missing), taken
+
+    def _counted(self, request: Request, caller: Caller, connector: str) -> Taken:
         area = str(self._parts.tenants.get(caller.tenant, {}).get("business_area", ""))
         now = self._parts.clock()
         day = time.strftime("%Y-%m-%d", time.gmtime(now))
         # Names that nobody registered share one counter: whoever makes them up must not fill the meter.
         named = connector if connector in self._parts.connectors else ""
-        method = request.resource.get("method")
+        method, asked = request.resource.get("method"), request.resource.get("operation")
         operations = self._parts.connectors[named]["operations"] if named else ()
-        most = max((one.get("cost_microeur", 0) for one in operations if one["method"] == method), default=0)
-        call = Call(caller.app, caller.tenant, area, named, most)
-        try:
-            return await asyncio.to_thread(self._parts.meter.take, call, now, day)
-        except DependencyError:
-            return None
+        # What the policy may find that it is: `lib/operation.rego` takes none of another method, nor of another name.
+        possible = [one for one in operations if one["method"] == method and (asked is None or asked == one["name"])]
+        most = max((one.get("cost_microeur", 0) for one in possible), default=0)
+        return self._parts.meter.take(Call(caller.app, caller.tenant, area, named, most), now, day)
 
-    async def _known(self, taken: Taken, request: Request) -> _Known:
+    def _known(self, request: Request) -> tuple[dict[str, Json], str]:
+        """Facts `credential` and `consent`, and which store could not be asked."""
         entry = self._parts.connectors.get(request.resource["connector"])
         credentials, consent = self._parts.credentials, request.resource.get("consent")
-        facts = {"usage": taken.usage, "credential": {"known": False}}
+        facts: dict[str, Json] = {"credential": {"known": False}}
         try:
             if entry:
-                facts["credential"] = await asyncio.to_thread(credentials.fact, request.tenant, entry, utc_now())
+                facts["credential"] = credentials.fact(request.tenant, entry, utc_now())
         except DependencyError:
-            return _Known(facts, "secrets")
+            return facts, "secrets"
         try:
             if isinstance(consent, str):
-                facts["consent"] = await asyncio.to_thread(credentials.consent_fact, consent)
+                facts["consent"] = credentials.consent_fact(consent)
         except DependencyError:
-            return _Known(facts, "consents")
-        return _Known(facts)
+            return facts, "consents"
+        return facts, ""
 
     async def _credential(self, request: Request, caller: Caller) -> Credential:
         """The tenant's, or that of the person whose consent the call names."""

@@ -77,6 +77,10 @@ class Taken(NamedTuple):
     usage: Json
     """Fact `usage`."""
 
+    def is_settled_by(self, cost_microeur: int | None) -> bool:
+        """Whether what was counted and set aside is what the call came to; None for one that was refused."""
+        return cost_microeur == self.call.most_microeur
+
 
 class Answered(NamedTuple):
     """One counted request to an app, and what had been counted before it."""
@@ -136,7 +140,7 @@ class Meter:
 
         Best effort: a count that stays too high refuses, and never lets through.
         """
-        if cost_microeur == taken.call.most_microeur:
+        if taken.is_settled_by(cost_microeur):
             return
         with suppress(DependencyError), self._counters.alone() as run:
             if cost_microeur is None:

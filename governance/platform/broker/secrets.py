@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,7 +18,6 @@ from governance.errors import CallerError, DependencyError, NotFound
 from governance.model.moment import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}/[a-z0-9][a-z0-9-]{0,62}")
@@ -90,6 +90,8 @@ class EmbeddedSecrets:
     def __init__(self, folder: Path, key_file: Path | None = None) -> None:
         self._path = folder / "secrets.db"
         self._key_file = key_file or folder / "secrets.key"
+        self._lock = threading.Lock()
+        self._open: tuple[sqlite3.Connection, tuple[int, int]] | None = None
 
     def put(self, name: str, value: str) -> About:
         """Store a value under `tenant/handle`; raises CallerError where the name is taken (`rotate` replaces)."""
@@ -106,7 +108,7 @@ class EmbeddedSecrets:
 
     def about(self, name: str) -> About | None:
         """What may be known of a secret."""
-        rows = list(self._rows("SELECT name, version, rotated FROM secrets WHERE name = ?", name))
+        rows = self._rows("SELECT name, version, rotated FROM secrets WHERE name = ?", name)
         return About(*rows[0]) if rows else None
 
     def all(self) -> list[About]:
@@ -117,7 +119,7 @@ class EmbeddedSecrets:
         """The value. Raises NotFound, or DependencyError where the key does not open it."""
         from cryptography.exceptions import InvalidTag
 
-        rows = list(self._rows("SELECT version, key, value FROM secrets WHERE name = ?", name))
+        rows = self._rows("SELECT version, key, value FROM secrets WHERE name = ?", name)
         if not rows:
             raise NotFound(f"there is no secret {name}", hint=NO_SECRET)
         version, wrapped, content = rows[0]
@@ -132,11 +134,12 @@ class EmbeddedSecrets:
 
     def drop(self, name: str) -> None:
         """Forget a value, and the key that alone opened it; nothing where there is none."""
-        for _ in self._rows("DELETE FROM secrets WHERE name = ?", name):
-            pass
+        self._rows("DELETE FROM secrets WHERE name = ?", name)
 
     def close(self) -> None:
-        """Nothing is lent here."""
+        """Let go of the file; the next question opens it anew."""
+        with self._lock:
+            self._drop_connection()
 
     def _write(self, name: str, value: str, version: int) -> About:
         check_secret(name, value)
@@ -144,8 +147,7 @@ class EmbeddedSecrets:
         bound = f"{name}\0{version}".encode()
         about = About(name, version, utc_now())
         row = (*about, sealed(self._key(make=True), inner, bound), sealed(inner, value.encode(), bound))
-        for _ in self._rows("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?)", *row):
-            pass
+        self._rows("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?, ?, ?)", *row)
         return about
 
     def _key(self, *, make: bool) -> bytes:
@@ -161,21 +163,47 @@ class EmbeddedSecrets:
             raise _no_key(self._key_file, error) from error
         return key_of(self._key_file)
 
-    def _rows(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            database = sqlite3.connect(self._path, timeout=5, isolation_level=None)
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
             try:
-                self._path.chmod(0o600)
-                database.execute("PRAGMA synchronous = FULL")
-                # What is dropped is overwritten: sealed or not, it is nobody's any more.
-                database.execute("PRAGMA secure_delete = ON")
-                database.execute(_SCHEMA)
-                yield from database.execute(statement, values).fetchall()
-            finally:
-                database.close()
-        except (sqlite3.Error, OSError) as error:
-            raise DependencyError(f"the store of secrets: {error}", where=str(self._path)) from error
+                return self._connection().execute(statement, values).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                self._drop_connection()
+                raise DependencyError(f"the store of secrets: {error}", where=str(self._path)) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        """The connection to the file that stands at the path now: one that was put in its place is another store."""
+        if self._open is not None:
+            if _same_file(self._path, self._open[1]):
+                return self._open[0]
+            self._drop_connection()
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            self._path.chmod(0o600)
+            database.execute("PRAGMA synchronous = FULL")
+            # What is dropped is overwritten: sealed or not, it is nobody's any more.
+            database.execute("PRAGMA secure_delete = ON")
+            database.execute(_SCHEMA)
+            found = self._path.stat()
+        except BaseException:
+            database.close()
+            raise
+        self._open = database, (found.st_dev, found.st_ino)
+        return database
+
+    def _drop_connection(self) -> None:
+        if self._open is not None:
+            self._open[0].close()
+            self._open = None
+
+
+def _same_file(path: Path, known: tuple[int, int]) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == known
 
 
 def check_secret(name: str, value: str) -> None:

@@ -20,7 +20,16 @@ _suggest := {
 
 _visit := {"method": "GET", "path": "/visits/{id}", "query": {"type": "object", "properties": {"day": {"type": "string"}}}}
 
-_declaring := requests.extended(requests.app_call, "/app/api", [_suggest, _visit])
+_declaring := _accepting(requests.extended(requests.app_call, "/app/api", [_suggest, _visit]), [
+	{"index": 0, "part": "body"},
+	{"index": 1, "part": "query"},
+])
+
+# What was found out about the schemas of the deploy that is in force.
+_accepting(request, accepted) := looked_at if {
+	deployed := requests.extended(request, "/facts/app/digest", "sha256:d1")
+	looked_at := requests.extended(deployed, "/facts/api", {"digest": "sha256:d1", "accepted": accepted})
+}
 
 _asking(method, path) := request if {
 	moved := requests.changed(_declaring, "/resource/path", path)
@@ -47,10 +56,28 @@ test_an_empty_list_takes_no_call if {
 }
 
 test_a_body_that_its_schema_does_not_accept_is_refused if {
-	every body in [{"group": "campaigns' OR '1'='1"}, {}, {"group": "a", "more": 1}, ["group"], "campaigns", null, 7] {
+	_places(requests.changed(_declaring, "/facts/api/accepted", [])) == {["resource", "body"]}
+	_places(requests.changed(_declaring, "/facts/api/accepted", [{"index": 1, "part": "body"}, {"index": 0, "part": "query"}])) == {["resource", "body"]}
+	_places(requests.without(_declaring, "/resource/body")) == {["resource", "body"]}
+}
+
+test_what_is_no_object_is_refused_whatever_was_found_out if {
+	every body in [["group"], "campaigns", null, 7] {
 		_places(requests.changed(_declaring, "/resource/body", body)) == {["resource", "body"]}
 	}
-	_places(requests.without(_declaring, "/resource/body")) == {["resource", "body"]}
+}
+
+test_nobody_looked_at_it_is_a_no if {
+	_places(requests.without(_declaring, "/facts/api")) == {["resource", "body"]}
+	_places(requests.changed(_declaring, "/facts/api/accepted", "all")) == {["resource", "body"]}
+	_places(requests.without(_declaring, "/facts")) == {["resource", "body"]}
+}
+
+test_what_was_found_out_about_another_deploy_does_not_count if {
+	_places(requests.changed(_declaring, "/facts/api/digest", "sha256:d0")) == {["resource", "body"]}
+	_places(requests.without(_declaring, "/facts/app/digest")) == {["resource", "body"]}
+	both := requests.changed(requests.changed(_declaring, "/facts/api/digest", null), "/facts/app/digest", null)
+	_places(both) == {["resource", "body"]}
 }
 
 test_a_query_that_nobody_declared_is_refused if {
@@ -59,6 +86,7 @@ test_a_query_that_nobody_declared_is_refused if {
 
 test_a_segment_in_braces_is_any_but_none if {
 	_places(_asking("GET", "/visits/7")) == set()
+	_places(_asking("GET", "/{id}/7")) == {["resource", "path"]}
 	_places(_asking("GET", "/visits/")) == {["resource", "path"]}
 	_places(_asking("GET", "/visits/7/8")) == {["resource", "path"]}
 }
@@ -67,6 +95,11 @@ test_a_body_where_none_is_declared_is_refused if {
 	moved := requests.changed(requests.changed(_declaring, "/resource/path", "/visits/7"), "/resource/method", "GET")
 	_places(moved) == {["resource", "body"]}
 	_places(requests.changed(moved, "/resource/body", {})) == {["resource", "body"]}
+}
+
+test_an_entry_that_is_no_object_is_no_call if {
+	odd := requests.changed(requests.changed(_declaring, "/resource/method", ""), "/resource/path", "")
+	_places(requests.changed(odd, "/app/api", ["", 7, null, []])) == {["resource", "path"]}
 }
 
 test_a_schema_that_is_none_accepts_nothing if {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 
 import pytest
 
 from governance.errors import GovernanceError
 from governance.platform.broker.doubles import Reply, hris
+from governance.platform.broker.limits import Call
 from tests.unit.broker.conftest import CANARY, HOST
 
 
@@ -115,6 +117,22 @@ def test_refused_calls_do_not_use_up_the_quota(world):
     for _ in range(61):
         world.call(method="DELETE")
     assert world.call().refusal is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "method", "cost"),
+    [("list employees", "GET", 200), (None, "GET", 200), ("read preferences", "GET", 0), ("list employees", "PUT", 0),
+     (["list employees"], "GET", 0), (7, "GET", 0)],
+)  # fmt: skip
+def test_a_call_costs_what_its_operation_costs_and_a_refused_one_nothing(world, operation, method, cost):
+    """Whatever was set aside for it: the most that the operation it names may cost, or any of that method."""
+    world.answers({"Resources": []})
+    called = world.call(operation=operation, method=method)
+    assert called.call.is_allowed == bool(cost)
+    meter, about = world.broker._parts.meter, Call("where2eat", "marketing", "", "hris")
+    now = time.time()
+    usage = meter.take(about, now, time.strftime("%Y-%m-%d", time.gmtime(now))).usage
+    assert (usage["app_microeur"], usage["tenant_microeur"]) == (cost, cost)
 
 
 def test_a_meter_that_fails_refuses(world):

@@ -96,6 +96,40 @@ def test_a_row_that_was_moved_or_changed_does_not_open(store, tmp_path, statemen
         store.get(name)
 
 
+def test_what_another_process_changes_counts_at_once(store, tmp_path):
+    store.put("marketing/hris", CANARY)
+    assert store.get("marketing/hris").reveal() == CANARY
+    other = EmbeddedSecrets(tmp_path)
+    other.rotate("marketing/hris", "another")
+    assert (store.get("marketing/hris").reveal(), store.about("marketing/hris").version) == ("another", 2)
+    other.drop("marketing/hris")
+    assert store.about("marketing/hris") is None
+
+
+def test_the_file_that_stands_at_the_path_is_the_store(store, tmp_path):
+    """An open connection must not go on answering from a file that was taken away, or another was put in place of."""
+    store.put("marketing/hris", CANARY)
+    (tmp_path / "secrets.db").rename(tmp_path / "old.db")
+    assert store.all() == []
+    with pytest.raises(NotFound):
+        store.get("marketing/hris")
+    (tmp_path / "old.db").rename(tmp_path / "secrets.db")
+    assert store.get("marketing/hris").reveal() == CANARY
+    store.close()
+    assert store.get("marketing/hris").reveal() == CANARY
+
+
+def test_a_store_that_fails_once_is_asked_again(store, tmp_path):
+    store.put("marketing/hris", CANARY)
+    (tmp_path / "secrets.db").rename(tmp_path / "old.db")
+    (tmp_path / "secrets.db").mkdir()
+    with pytest.raises(DependencyError, match="store of secrets"):
+        store.about("marketing/hris")
+    (tmp_path / "secrets.db").rmdir()
+    (tmp_path / "old.db").rename(tmp_path / "secrets.db")
+    assert store.get("marketing/hris").reveal() == CANARY
+
+
 def test_a_key_that_others_may_read_is_not_used(store, tmp_path):
     store.put("marketing/hris", CANARY)
     os.chmod(tmp_path / "secrets.key", 0o644)

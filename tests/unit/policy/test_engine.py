@@ -171,8 +171,8 @@ def corpus():
 
 # Compiling and proving the pack takes seconds: done once for all of these, and kept for the next run.
 def test_the_shipped_pack_is_served_by_the_fast_executor():
-    # Calls of an app and its answers are held against JSON Schemas of its own, which that executor has no function for.
-    assert {path.rsplit(".", 1)[-1] for path in pack().compiled.fast} == KINDS - {"app_call", "app_answer"}
+    # Answers of an app are held against JSON Schemas of its own, which that executor has no function for.
+    assert {path.rsplit(".", 1)[-1] for path in pack().compiled.fast} == KINDS - {"app_answer"}
 
 
 SCALARS = st.one_of(
@@ -252,7 +252,7 @@ def test_the_shipped_pack_allows_nothing_it_does_not_understand(document):
         try:
             answer = pack().engine.rule(f"data.platform.main.{kind}", json.dumps(document))
         except NoAnswer:  # the interpreter's word for a document that is no object at all; whoever asks denies
-            assert kind in {"app_call", "app_answer"}
+            assert kind == "app_answer"
             assert not isinstance(document, dict)
             continue
         assert json.loads(answer.text)["violations"]
