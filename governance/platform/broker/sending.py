@@ -9,29 +9,34 @@ may be repeated, on a host that still answers.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 import zlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+import httpx
+
 from governance.errors import DependencyError
-from governance.platform.broker.connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from governance.platform.broker.addresses import Addresses, Place
     from governance.platform.broker.client_certificates import ClientCertificate
-    from governance.platform.broker.connections import Exchange
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRIES = 3
 _PAUSE_S = 0.1
 _TRY_AGAIN = frozenset({502, 503, 504})
 _FAILURES_TO_OPEN, _OPEN_S = 5, 30.0
+# A connection that stands idle longer may have been closed at the other end.
+_KEEP_S = 20.0
 _DEADLINES_OF_A_STREAM = 20
 _PASSED_BACK = ("etag", "last-modified", "retry-after", "dpop-nonce")
+_OWN_HEADERS = (("Accept-Encoding", "identity"), ("User-Agent", "microapp-broker"))
+_STEPS = ("connect", "read", "write", "pool")
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
@@ -108,7 +113,7 @@ class Sender:
         self._addresses = addresses
         self.bounds = bounds
         self.monotonic = monotonic
-        self._connections = Connections()
+        self._transports: dict[tuple[str, str, str], httpx.AsyncHTTPTransport] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
     async def send(self, sent: Sent, deadline_s: float | None = None) -> Received:
@@ -130,12 +135,12 @@ class Sender:
         self._check_rest(sent.host)
         async with self.timed(sent.host, bounds):
             place = await self._addresses.place(sent.host)
-            exchange = await self._connections.exchange(sent, place, place.addresses[0])
-        self._answered(sent.host, exchange.status)
+            response = await self._handled(sent, place, place.addresses[0], bounds)
+        self._answered(sent.host, response.status_code)
         try:
-            return Opened(self, exchange, sent.host)
+            return Opened(self, response, sent.host)
         except SendFailed:
-            exchange.close()
+            await response.aclose()
             raise
 
     @asynccontextmanager
@@ -163,7 +168,7 @@ class Sender:
             if bounds.deadline_s == self.bounds.deadline_s:
                 self._failed(host)
             raise TooSlow(f"{host} did not answer within {bounds.deadline_s:g} s") from error
-        except OSError as error:
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
             self._failed(host)
             raise SendFailed(f"{host}: {_said(error)}") from error
 
@@ -175,7 +180,9 @@ class Sender:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._connections.close()
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
 
     async def _repeated(self, sent: Sent, bounds: Bounds) -> Received:
         tries = _TRIES if sent.method in _REPEATABLE else 1
@@ -183,7 +190,7 @@ class Sender:
         for number in range(1, tries + 1):
             try:
                 received = await self._once(sent, place, place.addresses[(number - 1) % len(place.addresses)], bounds)
-            except OSError:
+            except httpx.TransportError:
                 if number == tries:
                     raise
             else:
@@ -193,11 +200,37 @@ class Sender:
         raise AssertionError("unreachable")
 
     async def _once(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> Received:
-        exchange = await self._connections.exchange(sent, place, address)
+        response = await self._handled(sent, place, address, bounds)
         try:
-            return await _received(exchange, sent.host, bounds)
+            return await _received(response, sent.host, bounds)
         finally:
-            exchange.close()
+            await response.aclose()
+
+    async def _handled(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> httpx.Response:
+        request = httpx.Request(
+            sent.method,
+            httpx.URL(scheme="https", host=address, port=place.port, raw_path=sent.target.encode("ascii")),
+            headers=[("Host", sent.host), *sent.headers.items(), *_OWN_HEADERS],
+            content=sent.body or None,
+            # The certificate has to be the host's, whatever the address is.
+            extensions={"sni_hostname": sent.host, "timeout": dict.fromkeys(_STEPS, bounds.deadline_s)},
+        )
+        return await self._transport(place, sent.certificate).handle_async_request(request)
+
+    def _transport(self, place: Place, certificate: ClientCertificate | None) -> httpx.AsyncHTTPTransport:
+        """One pool a host: hosts that share an address must not share a connection that was verified for one of them.
+
+        And one a client certificate: what one tenant is known by says nothing for another.
+        """
+        key = place.host, place.ca_file, certificate.thumbprint if certificate else ""
+        if key not in self._transports:
+            context = ssl.create_default_context(cafile=place.ca_file or None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if certificate is not None:
+                certificate.put_on(context)
+            limits = httpx.Limits(max_connections=50, max_keepalive_connections=10, keepalive_expiry=_KEEP_S)
+            self._transports[key] = httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=limits)
+        return self._transports[key]
 
     def _check_rest(self, host: str) -> None:
         count, since = self._failures.get(host, (0, 0.0))
@@ -216,25 +249,26 @@ class Sender:
 class Opened:
     """An answer whose body is still to come."""
 
-    def __init__(self, sender: Sender, exchange: Exchange, host: str) -> None:
+    def __init__(self, sender: Sender, response: httpx.Response, host: str) -> None:
         """Raises Redirected."""
-        self.head = _head(exchange, host)
+        self.head = _head(response, host)
         """Its body is empty."""
-        self.is_plain = _encoding(exchange) in {"", "identity"}
+        self.is_plain = response.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
         """Not compressed: what was not asked for is read as a whole, where its bound holds."""
-        self._sender, self._exchange, self._host = sender, exchange, host
+        self._sender, self._response, self._host = sender, response, host
 
     async def whole(self) -> Received:
         """All of it, within the bounds of an answer that is not streamed."""
         async with self._sender.timed(self._host, self._sender.bounds):
-            body = await _body(self._exchange, self._host, self._sender.bounds.answer_bytes)
+            body = await _body(self._response, self._host, self._sender.bounds.answer_bytes)
         return self.head._replace(body=body)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """As they come; each within the deadline, all within the bytes and the time of a stream. Raises SendFailed."""
         bounds, size = self._sender.bounds, 0
         begun = self._sender.monotonic()
-        stream = self._exchange.pieces()
+        # A transport's own stream is asynchronous.
+        stream = aiter(self._response.stream)  # type: ignore[arg-type]
         while True:
             async with self._sender.timed(self._host, bounds):
                 piece = await anext(stream, None)
@@ -249,37 +283,32 @@ class Opened:
 
     async def close(self) -> None:
         """Let go of the connection; a body that was not read to its end is not read further."""
-        self._exchange.close()
+        await self._response.aclose()
 
 
-def _head(exchange: Exchange, host: str) -> Received:
-    headers = exchange.headers
-    if 300 <= exchange.status < 400 and exchange.status != 304:
+def _head(response: httpx.Response, host: str) -> Received:
+    if 300 <= response.status_code < 400 and response.status_code != 304:
         raise Redirected(
-            f"{host} redirects to {_host_of(headers.get('location', ''))}; redirects are not followed",
+            f"{host} redirects to {_host_of(response.headers.get('location', ''))}; redirects are not followed",
             hint="call the address that the connector's catalog page names",
         )
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    kept = {name: headers[name][:200] for name in _PASSED_BACK if name in headers}
-    return Received(exchange.status, content_type, kept, b"")
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kept = {name: response.headers[name][:200] for name in _PASSED_BACK if name in response.headers}
+    return Received(response.status_code, content_type, kept, b"")
 
 
-async def _received(exchange: Exchange, host: str, bounds: Bounds) -> Received:
-    head = _head(exchange, host)
-    return head._replace(body=await _body(exchange, host, bounds.answer_bytes))
+async def _received(response: httpx.Response, host: str, bounds: Bounds) -> Received:
+    head = _head(response, host)
+    return head._replace(body=await _body(response, host, bounds.answer_bytes))
 
 
-def _encoding(exchange: Exchange) -> str:
-    return exchange.headers.get("content-encoding", "identity").strip().lower()
-
-
-async def _body(exchange: Exchange, host: str, limit: int) -> bytes:
-    encoding = _encoding(exchange)
+async def _body(response: httpx.Response, host: str, limit: int) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity", *_WINDOW_BITS}:
         raise SendFailed(f"{host} answers with the encoding {encoding[:40]!r}, which nobody asked for")
     machine = zlib.decompressobj(wbits=_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
     pieces, size = [], 0
-    async for raw in exchange.pieces():
+    async for raw in response.stream:  # type: ignore[union-attr]
         try:
             # One byte more than the limit is enough to know; a bomb is never unfolded.
             piece = raw if machine is None else machine.decompress(raw, limit + 1 - size)
