@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from runtime_adapters.gateway.state import (
     Cohort,
     Collector,
     Cors,
+    Ejection,
     Grant,
     JwtProvider,
     Limits,
@@ -22,6 +25,17 @@ from runtime_adapters.gateway.state import (
 )
 from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented, running_in
 from tests.journeys.envoy import free_port
+
+
+class _Waiting:
+    """What an app says once it is let to."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self._gate = gate
+
+    def __iter__(self):
+        self._gate.wait(30)
+        return iter((200, {"content-type": "text/plain"}, b"late"))
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +187,32 @@ class TestVersions:
         while not gateway.other.calls and time.monotonic() < deadline:
             time.sleep(0.01)
         assert gateway.other.calls[0]["path"] == "/copied"
+
+    def test_a_version_that_fails_is_left_out_for_a_while(self, gateway):
+        both = (Backend("stable", (gateway.upstream.endpoint, gateway.other.endpoint)),)
+        gateway.other.says = (500, {}, b"broken")
+        try:
+            gateway.apply(gateway.app(backends=both, ejection=Ejection(consecutive_5xx=3, for_s=60)))
+            statuses = [gateway.get().status_code for _ in range(40)]
+        finally:
+            gateway.other.says = None
+        assert 3 <= statuses.count(500) <= 4, statuses
+        assert set(statuses[-20:]) == {200}
+
+    def test_more_calls_at_once_than_an_app_may_get_are_turned_away_and_reach_nothing(self, gateway):
+        gate = threading.Event()
+        gateway.upstream.says = _Waiting(gate)
+        gateway.apply(gateway.app(limits=Limits(connections=1, pending=1, requests=1)))
+        with ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(gateway.get) for _ in range(6)]
+            deadline = time.monotonic() + 30
+            while sum(one.done() for one in running) < 4 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            gate.set()
+            statuses = sorted(one.result().status_code for one in running)
+        assert statuses.count(503) >= 4, statuses
+        assert 200 in statuses
+        assert len(gateway.upstream.calls) == statuses.count(200)
 
     def test_an_app_is_served_in_its_regions_alone(self, gateway):
         port = free_port()

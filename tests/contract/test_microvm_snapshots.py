@@ -181,7 +181,9 @@ def test_a_full_disk_costs_a_boot_and_no_app(tmp_path_factory, tmp_path):
         instance.stop()
 
 
-@pytest.mark.parametrize("given", [b"", b"short", b"\0" * 87, microvm_guest.renewal(0)])
+@pytest.mark.parametrize(
+    "given", [b"", b"short", b"\0" * 87, microvm_guest.renewal(0)], ids=["none", "short", "zeros", "whole"]
+)
 def test_what_renews_a_guest_says_when_it_could_not(tmp_path, given):
     """On this host and without rights, it cannot: too few bytes, or a descriptor that is no random device."""
     program = tmp_path / "renew"

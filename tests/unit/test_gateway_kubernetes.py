@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 import yaml
 
 from runtime_adapters.gateway.kubernetes import manifests
@@ -19,6 +18,7 @@ from runtime_adapters.gateway.state import (
     JwtProvider,
     Listener,
     RateLimit,
+    Tls,
 )
 
 JWKS = json.dumps({"keys": [{"kty": "EC"}]})
@@ -83,8 +83,43 @@ def test_the_same_state_gives_the_same_text():
     assert manifests(state()) == manifests(state())
 
 
-@pytest.mark.parametrize("key", ["", "gk_ab_1"])
-def test_an_app_that_asks_is_left_out_whatever_the_key(key):
-    service = DecisionService(Endpoint("127.0.0.1", 8181), key)
-    written = manifests(state(app(asks=True))._replace(service=service))
-    assert written == "# app lunch is left out: the key for the decision service cannot be added to its question\n"
+SERVICE = DecisionService(Endpoint("127.0.0.1", 8181), "gk_ab_1")
+
+
+def asking(*, tls: Tls | None = None, **changes) -> list[dict]:
+    made = state(app(asks=True, redact=("email",), grants=(Grant(("citizen",), ("*",)),), **changes))
+    listeners = (Listener("eu", "127.0.0.1", 8443, "eu", tls), Listener("us", "127.0.0.1", 8444, "us"))
+    return list(yaml.safe_load_all(manifests(made._replace(service=SERVICE, listeners=listeners))))
+
+
+def test_an_app_that_asks_is_reached_through_the_gateway_and_not_beside_it():
+    service, route, network = asking()
+    assert (service["kind"], service["metadata"]["name"]) == ("Service", "gateway-eu")
+    assert route["metadata"]["namespace"] == service["metadata"]["namespace"] == "microapp-gateway"
+    (rule,) = route["spec"]["rules"]
+    assert rule["backendRefs"] == [{"name": "gateway-eu", "port": 8443}]
+    assert [one["sectionName"] for one in route["spec"]["parentRefs"]] == ["eu"]
+    assert (network["kind"], network["metadata"]["namespace"]) == ("NetworkPolicy", "marketing")
+    (way,) = network["spec"]["ingress"]
+    assert way["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "microapp-gateway"}}}]
+    assert [one["port"] for one in way["ports"]] == [8080]
+
+
+def test_the_key_for_the_decision_service_stands_in_no_manifest():
+    assert "gk_ab_1" not in json.dumps(asking())
+
+
+def test_a_gateway_that_speaks_tls_is_known_by_its_certificate():
+    _, policy, *_ = asking(tls=Tls("/c", "/k"))
+    assert policy["kind"] == "BackendTLSPolicy"
+    assert policy["spec"]["validation"]["hostname"] == "gateway-eu.microapp-gateway.svc"
+
+
+def test_an_app_that_asks_is_left_out_where_the_gateway_cannot_be_reached_or_the_app_is_no_service():
+    left_out = [
+        {"tls": Tls("/c", "/k", client_ca="/ca")},
+        {"regions": ("asia",)},
+        {"backends": (Backend("stable", (Endpoint("unix:/apps.sock", 0),)),), "cohorts": ()},
+    ]
+    for changes in left_out:
+        assert asking(**changes) in ([], [None])
