@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from runtime_adapters import cpu, engines, microvm_guest, processes
 from runtime_adapters.engines import Program
+from runtime_adapters.image_layout import flattened, is_layout
 from runtime_adapters.microvm_image import LARGEST_CONTENT, NO_FILES, Sealed, archive_of, boot_id, image_in, sealed_in
 from runtime_adapters.microvm_machine import Machine, Place, Shape, memory_for
 from runtime_adapters.microvm_snapshots import BOOT_S, Snapshots
@@ -104,7 +105,7 @@ class MicrovmAdapter:
         if not seen.probe.is_available:
             raise NotAvailable(f"no virtual machine starts here: {seen.probe.reason}")
         image = self._sealed = sealed_in(self._folder, self._sealed)
-        archive, place = _app_archive(artifact), self._place(engine)
+        archive, place = _app_archive(artifact, self._folder), self._place(engine)
         shape = Shape(
             seen.probe.boundary.removeprefix("vm-"), plan.caps.memory_mib, microvm_guest.region_for(len(archive))
         )
@@ -304,7 +305,10 @@ class MicrovmInstance:
             time.sleep(_LOOK_S)
 
 
-def _app_archive(artifact: Artifact) -> bytes:
+def _app_archive(artifact: Artifact, scratch: Path) -> bytes:
+    if is_layout(artifact.path):
+        with flattened(artifact, scratch) as tar:
+            return archive_of(tar)
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
         with open(artifact.path, "rb", opener=regular) as file:
