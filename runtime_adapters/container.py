@@ -3,7 +3,7 @@
 Rootless, no network, read-only root, all capabilities dropped, a small `/tmp` in memory. What the rootless form cannot
 limit is held or watched from outside: processor time (`cpu`), wall clock and memory of the whole sandbox; who is over is
 killed, and its state removed. What an adapter left behind that was killed itself is removed when the next one is made.
-An artifact is a tar archive of a root file system with the program `/app/run`.
+An artifact is a tar archive of a root file system, or an OCI image layout (`image_layout`), with the program `/app/run`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtime_adapters import cpu, engines, gvisor, processes
 from runtime_adapters.engines import Program
 from runtime_adapters.guest_log import GuestLog, withheld
+from runtime_adapters.image_layout import is_layout, unpacked_image
 from runtime_adapters.owners import Owner
 from runtime_adapters.pipe import Talk
 from runtime_adapters.port import Artifact, Attestation, NotAvailable, Outcome, Probe, RuntimeRefusal, Usage
@@ -72,7 +73,7 @@ class ContainerAdapter:
         probe = self._probe(self._program.now())
         if not probe.is_available:
             raise NotAvailable(f"gVisor does not start here: {probe.reason}")
-        root = unpacked(artifact, self._folder / "roots")
+        root = (unpacked_image if is_layout(artifact.path) else unpacked)(artifact, self._folder / "roots")
         return PreparedRoot(Place(self._folder, self._owner, self._held_by(), self._mask), plan, artifact, root, probe)
 
     def clean(self) -> int:
@@ -131,7 +132,7 @@ class PreparedRoot:
         return ContainerInstance(self._place, self._root, self._plan, broker)
 
     def attest(self) -> Attestation:
-        """The digest of the archive that was unpacked."""
+        """The digest of the archive or image that was unpacked."""
         plan = self._plan
         return Attestation(
             "container", "gvisor", self._probe.engine, plan.decision_id, plan.app, plan.tenant,

@@ -99,7 +99,7 @@ class FirecrackerAdapter:
             raise NotAvailable(f"no Firecracker starts here: {probe.reason}")
         place = Place(self._folder / "jails", self._owner, self._held_by(), self._mask)
         return PreparedFirecracker(
-            place, measured, plan, artifact, image, gzip.compress(app_archive(artifact), 1, mtime=0)
+            place, measured, plan, artifact, image, gzip.compress(app_archive(artifact, self._folder), 1, mtime=0)
         )
 
     def clean(self) -> int:

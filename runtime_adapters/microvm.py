@@ -106,7 +106,7 @@ class MicrovmAdapter:
         if not seen.probe.is_available:
             raise NotAvailable(f"no virtual machine starts here: {seen.probe.reason}")
         image = self._sealed = sealed_in(self._folder, self._sealed)
-        archive, place = app_archive(artifact), self._place(engine)
+        archive, place = app_archive(artifact, self._folder), self._place(engine)
         shape = Shape(
             seen.probe.boundary.removeprefix("vm-"), plan.caps.memory_mib, microvm_guest.region_for(len(archive))
         )

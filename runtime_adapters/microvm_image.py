@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import microvm_guest
+from runtime_adapters.image_layout import flattened, is_layout
 from runtime_adapters.port import BadArtifact, NotAvailable, NotWhatWasDecided
-from runtime_adapters.rootfs import regular
+from runtime_adapters.rootfs import BAD_TAR, members_of, regular, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ LARGEST_CONTENT = 512 << 20
 """Bytes of an app's file system; it lies in memory twice while a machine is made. Packed and sparse archives count unpacked."""
 _LZ4_LEGACY = b"\x02\x21\x4c\x18"
 _LZ4_BLOCK = 8 << 20
+_PIECE = 64 << 10
 _REGULAR, _FOLDER, _LINK = 0o100000, 0o040000, 0o120000
 
 
@@ -141,8 +143,11 @@ def uncompressed_kernel(raw: bytes) -> bytes:
     return kernel
 
 
-def app_archive(artifact: Artifact) -> bytes:
-    """An app's files as a `newc` archive. Raises NotWhatWasDecided, BadArtifact."""
+def app_archive(artifact: Artifact, scratch: Path) -> bytes:
+    """An app's files as a `newc` archive; layers of an image meet in `scratch`. Raises NotWhatWasDecided, BadArtifact."""
+    if is_layout(artifact.path):
+        with flattened(artifact, scratch) as tar:
+            return archive_of(tar)
     wanted = artifact.sha256.removeprefix("sha256:")
     try:
         with open(artifact.path, "rb", opener=regular) as file:
@@ -162,14 +167,14 @@ def archive_of(tar: IO[bytes]) -> bytes:
     """A root file system's tar as a `newc` archive, everything owned by root and nothing set-uid. Raises BadArtifact."""
     out, links = _Archive(), set[str]()
     try:
-        with tarfile.open(fileobj=tar) as members:
-            for member in members:
+        with tar_of(tar) as members:
+            for member in members_of(members):
                 name = _place_of(member, links)
                 if name in {"", "init"}:
                     continue  # the first program is ours
                 _add_member(out, members, member, name)
                 (links.add if member.issym() else links.discard)(name)
-    except (tarfile.TarError, EOFError, ValueError, KeyError, RecursionError) as error:
+    except (*BAD_TAR, KeyError, OSError) as error:
         raise BadArtifact(f"not a tar archive: {error}") from error
     return out.finished()
 
@@ -193,10 +198,16 @@ def _add_member(out: _Archive, members: tarfile.TarFile, member: tarfile.TarInfo
         out.add(name, _LINK | 0o777, os.fsencode(member.linkname))
     elif member.isreg() or member.islnk():
         content = members.extractfile(member)
-        raw = content.read(LARGEST_CONTENT + 1 - len(out)) if content is not None else b""
-        if len(out) + len(raw) > LARGEST_CONTENT:
+        raw = bytearray()
+        # What a member says of its size comes first: a sparse one may say anything and hold nothing.
+        while len(out) + max(len(raw), member.size) <= LARGEST_CONTENT:
+            piece = content.read(_PIECE) if content is not None else b""
+            raw += piece
+            if not piece:
+                break
+        else:
             raise BadArtifact(f"unpacks to more than {LARGEST_CONTENT} bytes")
-        out.add(name, _REGULAR | mode, raw)
+        out.add(name, _REGULAR | mode, bytes(raw))
     else:
         raise BadArtifact(f"{member.name[:100]!r} is a device or pipe")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import stat
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,6 +23,66 @@ if TYPE_CHECKING:
 LARGEST_ARCHIVE = 2 << 30
 LARGEST_CONTENT = 4 << 30
 MOST_MEMBERS = 200_000
+
+
+# What reading a tar archive raises that is none, packed or not.
+BAD_TAR = (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, zlib.error, lzma.LZMAError)
+# All that is told about one member; `tarfile` reads it whole, of whatever size it says it is.
+_LONGEST_HEADERS, _MOST_GLOBALS = 1 << 20, 64
+
+
+class _Headed:
+    """A file that gives a member's headers no more than they need. What it holds is read in pieces, and not counted here."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+        self.left: int | None = _LONGEST_HEADERS
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does. Raises tarfile.ReadError."""
+        if self.left is not None:
+            self.left -= size if size >= 0 else _LONGEST_HEADERS
+            if self.left < 0:
+                raise tarfile.ReadError(f"a member's headers are more than {_LONGEST_HEADERS} bytes")
+        return self._file.read(size)
+
+
+def members_of(archive: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """The members of an archive from `plain_tar` or `tar_of`, all of them before any is read. Raises what `BAD_TAR` names.
+
+    A hard link's content is looked up among them, and that would read on where nobody counts.
+    """
+    headed, found = archive.fileobj, list[tarfile.TarInfo]()
+    if not isinstance(headed, _Headed):
+        raise TypeError("an archive that nobody bounds")
+    while True:
+        headed.left = _LONGEST_HEADERS
+        member = archive.next()
+        if member is None:
+            break
+        found.append(member)
+        member.pax_headers = {}  # what it said is in the member; the rest could be any amount
+        if len(found) > MOST_MEMBERS or len(archive.pax_headers) > _MOST_GLOBALS:
+            raise tarfile.ReadError(f"more than {MOST_MEMBERS} files, or {_MOST_GLOBALS} words about all of them")
+    headed.left = None
+    return found
+
+
+def plain_tar(file: IO[bytes]) -> tarfile.TarFile:
+    """A tar archive that is not packed. Raises what `BAD_TAR` names."""
+    return tarfile.open(fileobj=_Headed(file), mode="r:")  # type: ignore[call-overload,no-any-return]  # a file by its methods
+
+
+def tar_of(file: IO[bytes]) -> tarfile.TarFile:
+    """A tar archive, packed or not. Raises what `BAD_TAR` names."""
+    begins = file.read(6)
+    file.seek(0)
+    if begins.startswith(b"\x1f\x8b"):
+        return plain_tar(gzip.GzipFile(fileobj=file))  # type: ignore[arg-type]  # typeshed: it is no IO[bytes]
+    if begins.startswith(b"BZh"):
+        return plain_tar(bz2.BZ2File(file))
+    return plain_tar(lzma.LZMAFile(file) if begins == b"\xfd7zXZ\0" else file)
 
 
 def regular(path: str, flags: int) -> int:
@@ -46,7 +110,7 @@ def unpacked(artifact: Artifact, folder: Path) -> Path:
                 # What is compared is our own copy: nobody changes the archive between its digest and its unpacking.
                 shutil.copyfileobj(file, copy, 1 << 20)
                 _compare(copy, wanted, artifact.path)
-                return _unpack(copy, root, artifact.path)
+                return unpack(copy, root, artifact.path)
     except OSError as error:
         raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
 
@@ -59,14 +123,15 @@ def _compare(file: IO[bytes], wanted: str, named: str) -> None:
     file.seek(0)
 
 
-def _unpack(file: IO[bytes], root: Path, named: str) -> Path:
+def unpack(file: IO[bytes], root: Path, named: str) -> Path:
+    """A tar archive's content in a folder that appears when it is whole. Raises BadArtifact."""
     temporary = root.with_suffix(f".{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(mode=0o755, parents=True)
     try:
-        with tarfile.open(fileobj=file) as archive:
+        with tar_of(file) as archive:
             _members(archive, temporary, named)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (*BAD_TAR, OSError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise BadArtifact(f"{named}: not a tar archive: {error}") from error
     except BadArtifact:
@@ -81,10 +146,10 @@ def _unpack(file: IO[bytes], root: Path, named: str) -> Path:
 
 def _members(archive: tarfile.TarFile, root: Path, named: str) -> None:
     total = 0
-    for number, member in enumerate(archive):
+    for member in members_of(archive):
         total += member.size
-        if number >= MOST_MEMBERS or total > LARGEST_CONTENT:
-            raise BadArtifact(f"{named}: unpacks to more than {MOST_MEMBERS} files or {LARGEST_CONTENT} bytes")
+        if total > LARGEST_CONTENT:
+            raise BadArtifact(f"{named}: unpacks to more than {LARGEST_CONTENT} bytes")
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             raise BadArtifact(f"{named}: {member.name[:100]!r} is a device or pipe")
         places = [member.name, member.linkname] if member.islnk() else [member.name]
