@@ -86,6 +86,8 @@ def _check_app(app: AppRoute, state: GatewayState) -> None:
         raise GatewayRefusal(f"{where}: nothing can cut out {unknown[0]!r}; known are {', '.join(KINDS)}")
     if (app.asks or app.holds_answers) and state.service is None:
         raise GatewayRefusal(f"{where} asks the decision service, and there is none in the state")
+    if app.holds_answers and not (app.asks or app.limits.request_bytes):
+        raise GatewayRefusal(f"{where} would answer a request that has not ended, and such an answer is not held")
     if app.cors is not None:
         _check_each(_ORIGIN, app.cors.origins, where, "origin")
         _check_each(_METHOD, app.cors.methods, where, "method")

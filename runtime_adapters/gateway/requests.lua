@@ -24,11 +24,18 @@ local function masked_body(handle, headers, text, kinds)
   local encoding = headers:get("content-encoding")
   if (encoding ~= nil and encoding:lower() ~= "identity") or headers:getNumValues("content-type") ~= 1 then return nil end
   local content_type = headers:get("content-type")
-  if content_type:lower():find("^%s*application/x%-www%-form%-urlencoded%s*;?") then return masked_pieces(text, "&=;", kinds) end
+  -- The whole of the type: `application/xml +json` is JSON to one reader and XML to another.
+  local kind = (content_type:lower() .. ";"):match("^%s*([^;]-)%s*;")
+  if kind:find("[%s,]") then return nil end
+  if kind == "application/x-www-form-urlencoded" then return masked_pieces(text, "&=;", kinds) end
   local sort = sort_of(content_type)
   if sort == "json" then return masked_json(text, kinds) end
-  if sort == "text" then return masked(text, kinds) end
-  return nil
+  if sort ~= "text" then return nil end
+  -- A reference, a comment or a section writes a value as no mask knows it.
+  if kind:find("xml$") and (text:find("&", 1, true) or text:find("<!", 1, true)) then return nil end
+  -- Whoever reads JSON whatever it is called has its escapes.
+  if text:find("^%s*[%[{]") then text = masked_json(text, kinds) end
+  return masked(text, kinds)
 end
 
 -- Nil where all was cut out, or a status and a code.

@@ -99,6 +99,13 @@ class TestRequests:
     def test_a_plain_text_is_looked_into(self, gateway):
         assert self.sent(gateway, f"mail {MAIL}.".encode(), "text/plain; charset=utf-8")["body"] == "mail [email]."
 
+    @pytest.mark.parametrize(
+        "content_type", ["text/plain", "application/x-www-form-urlencoded+json", "text/x;a=b +json"]
+    )
+    def test_json_is_looked_into_whatever_it_is_called(self, gateway, content_type):
+        body = self.sent(gateway, b'{"a": "bob\\u0040example.com"}', content_type)["body"]
+        assert json.loads(body) == {"a": "[email]"}
+
     def test_chunks_are_one_body(self, gateway):
         pieces = iter([b'{"a": "bob@exam', b'ple.com"', b"}"])
         read = self.sent(gateway, pieces)
@@ -122,6 +129,11 @@ class TestRequests:
             ("bob@example.com".encode("utf-16"), "text/plain; charset=utf-16", {}),
             (b"bob+AEA-example.com", "text/plain; charset=utf-7", {}),
             (b"bob@example.com", None, {}),
+            (b'{"a": "bob\\u0040example.com"}', "application/xml +json", {}),
+            (b'{"a": "bob\\u0040example.com"}', "application/x-www-form-urlencoded +json", {}),
+            (b'{"a": "bob\\u0040example.com"}', "text/plain, application/json", {}),
+            (b"<a>bob&#64;example.com</a>", "application/xml", {}),
+            (b"<a>bob@ex<!-- -->ample.com</a>", "application/soap+xml", {}),
         ],
     )
     def test_what_cannot_be_looked_into_does_not_arrive(self, gateway, body, content_type, headers):
@@ -305,6 +317,12 @@ class TestAnswers:
     def test_without_a_service_such_an_app_is_refused(self, gateway):
         with pytest.raises(GatewayRefusal, match="asks the decision service"):
             check(gateway.state(gateway.app(holds_answers=True)))
+
+    def test_an_app_that_may_answer_before_the_request_ended_is_refused_where_its_answers_are_held(self, gateway):
+        early = gateway.app(holds_answers=True, asks=False)
+        early = early._replace(limits=early.limits._replace(request_bytes=0))
+        with pytest.raises(GatewayRefusal, match="has not ended"):
+            check(gateway.state(early, service=DecisionService(gateway.service.endpoint, SERVICE_KEY)))
 
 
 class _Late:
