@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from connectors_registry.load import Registry
     from governance.enrich.pii.policy import ScanPolicy
     from governance.model.request import Json
     from governance.pipeline import Pipeline
@@ -72,14 +73,14 @@ def app_tokens_of(settings: Settings) -> AppTokens:
     return AppTokens(state_of(settings))
 
 
-def broker_of(settings: Settings, line: Pipeline) -> Broker:
+def broker_of(settings: Settings, line: Pipeline, registry: Registry | None = None) -> Broker:
     """The way out for apps whose calls `line` decides on; made and used in one event loop."""
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.calls import Parts as BrokerParts
     from governance.platform.broker.credentials import Credentials, Issuers
     from governance.platform.broker.limits import Meter
 
-    registry = registry_of(settings)
+    registry = registry or registry_of(settings)
     sender, secrets = sender_of(settings), secrets_of(settings)
     issuers = Issuers(grants_of(settings, sender, secrets), app_tokens_of(settings))
     return Broker(

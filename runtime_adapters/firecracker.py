@@ -199,7 +199,7 @@ class PreparedFirecracker:
         try:
             machine.boot(BOOT_S)
             machine.hold()
-        except RuntimeRefusal:
+        except BaseException:
             machine.close()
             raise
         return MicrovmInstance(machine, self._plan, broker, GuestLog(self._place.mask))

@@ -224,7 +224,7 @@ class _Parts(NamedTuple):
                 machine.come_back(self.snapshot.state)
             machine.hand_over(storage_mib, len(self.archive), BOOT_S if self.snapshot is None else _COME_BACK_S)
             machine.hold()
-        except RuntimeRefusal:
+        except BaseException:
             machine.close()
             raise
         return machine
@@ -302,7 +302,7 @@ class MicrovmInstance:
         )  # fmt: skip
         if talked.status != "done":
             self.stop()
-        return Outcome(talked.status, talked.output, "", talked.detail)
+        return Outcome(talked.status, talked.output, self._log.taken(is_over=bool(self._over)), talked.detail)
 
     def observe(self) -> Usage:
         """Processor time and memory are the whole machine's."""

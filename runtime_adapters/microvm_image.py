@@ -38,6 +38,7 @@ PINNED = {
 }
 LARGEST_CONTENT = 512 << 20
 """Bytes of an app's file system; it lies in memory twice while a machine is made. Packed and sparse archives count unpacked."""
+_OURS = frozenset({"bin", "dev", "proc", "tmp"})
 _LZ4_LEGACY = b"\x02\x21\x4c\x18"
 _LZ4_BLOCK = 8 << 20
 _PIECE = 64 << 10
@@ -172,7 +173,9 @@ def archive_of(tar: IO[bytes]) -> bytes:
                 name = _place_of(member, links)
                 if name in {"", "init"}:
                     continue  # the first program is ours
-                _add_member(out, members, member, name)
+                # Busybox gives up where a folder of ours stands in the way of a link; the kernel passes over it.
+                if member.isdir() or name not in _OURS:
+                    _add_member(out, members, member, name)
                 (links.add if member.issym() else links.discard)(name)
     except (*BAD_TAR, KeyError, OSError) as error:
         raise BadArtifact(f"not a tar archive: {error}") from error

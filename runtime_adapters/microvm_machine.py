@@ -22,6 +22,7 @@ from runtime_adapters.port import NotAvailable, RuntimeRefusal
 from runtime_adapters.qmp import Monitor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from runtime_adapters import cpu
@@ -105,6 +106,10 @@ class Machine:
         self, place: Place, shape: Shape, memory: IO[bytes], image: Sealed, *, cores: float = 1.0, is_copy: bool = False
     ) -> None:
         """`is_copy`: `memory` is a sealed snapshot's, and nothing boots until `come_back`."""
+        ours, theirs = socket.socketpair()
+        self.monitor = Monitor(ours)
+        # All in memory and opened by us, so that QEMU needs no access to the folder; it opens them again as nobody.
+        self._initrd = None if is_copy else sealed_copy("initrd", image.base)
         self._note = place.running / place.owner.new_name()
         self._note.touch(mode=0o600)  # before anything that would have to be found by it
         try:
@@ -113,10 +118,6 @@ class Machine:
             self._note.unlink()
             raise
         self.is_held = self._group is not None
-        ours, theirs = socket.socketpair()
-        self.monitor = Monitor(ours)
-        # All in memory and opened by us, so that QEMU needs no access to the folder; it opens them again as nobody.
-        self._initrd = None if is_copy else sealed_copy("initrd", image.base)
         boot = [image.kernel.fileno(), self._initrd.fileno()] if self._initrd is not None else []
         user, group = _account(shape.accelerator)
         qemu = [
@@ -124,7 +125,7 @@ class Machine:
             "-chardev", f"socket,id=monitor,fd={theirs.fileno()}", "-mon", "chardev=monitor,mode=control",
             *(_kernel(boot, shape) if boot else ["-incoming", "defer"]),
         ]  # fmt: skip
-        with theirs:
+        with theirs, self._undone():
             self.popen = subprocess.Popen(  # noqa: S603  the engine that the adapter is for, and files of our own
                 [*processes.dying_with_us(), *qemu], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, bufsize=0, pass_fds=[memory.fileno(), theirs.fileno(), *boot],
@@ -136,6 +137,17 @@ class Machine:
             raise RuntimeRefusal("the machine has no serial line")
         self.to_guest, self.from_guest = stdin.fileno(), stdout.fileno()
         self.process = self.popen.pid
+
+    @contextlib.contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Leaves nothing where no process could be started."""
+        try:
+            yield
+        except OSError as error:
+            if self._group is not None:
+                self._group.remove()
+            self._note.unlink(missing_ok=True)
+            raise NotAvailable(f"no machine can be started: {error.strerror or error}") from error
 
     def hold(self) -> None:
         """From here on the machine runs at its share. Raises NotAvailable."""

@@ -10,11 +10,12 @@
 package platform.rules.connectors.agreed
 
 import data.platform.lib.agreement
+import data.platform.lib.destination
 import data.platform.lib.lists
 import data.platform.lib.registry
 
 deny contains v if {
-	some used in registry.requested
+	some used in _used
 	some known in lists.at(["facts", "connectors"])
 	lists.text_of(known, "name") == used.name
 	lists.text_of(known, "state") != "unknown"
@@ -24,6 +25,20 @@ deny contains v if {
 		"message": sprintf("The connector %s is registered, but not approved%s: %s.", [json.marshal(used.name), _as_it_was(known), _who(used.name)]),
 		"details": {"digest": lists.text_of(known, "digest")},
 	}
+}
+
+_used contains used if some used in registry.requested
+
+# An address, and a source, go by a connector's document without the flow asking for it by name.
+_used contains {"name": name, "path": ["resource", "destination", "url"]} if {
+	input.kind == "data_flow"
+	object.get(input, ["resource", "destination", "connector"], "") == ""
+	some name in destination.names
+}
+
+_used contains {"name": input.resource.source, "path": ["resource", "source"]} if {
+	input.kind == "data_flow"
+	input.resource.source in registry.usable
 }
 
 _as_it_was(known) := " in its present form" if object.get(known, "approved_before", false) == true

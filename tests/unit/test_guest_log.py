@@ -36,6 +36,8 @@ def shown(*writes: bytes) -> str:
         ("password=hunter2!x", "password=[NAMED_SECRET]"),
         (f'{{"level": "info", "to": "{MAIL}"}}', '{"level": "info", "to": "[EMAIL_ADDRESS]"}'),
         ('{"to": "al\\u0069ce@example.com", "n": 1}\nnext', "[EMAIL_ADDRESS]\nnext"),
+        (f'{{"a": "{MAIL}", "b": "al\\u0069ce@example.com"}}', "[EMAIL_ADDRESS]"),
+        ('{"a": 4111111111111111, "b": 4.111111111111111e15}', "[CREDIT_CARD]"),
         (f"before\n{KEY}\nafter", "before\n[PRIVATE_KEY]\nafter"),
         (f"before\n{KEY[:300]}", "before\n[PRIVATE_KEY]"),
         ("lunch started in 12 ms at 2026-11-25T10:00:00Z\n", "lunch started in 12 ms at 2026-11-25T10:00:00Z\n"),

@@ -48,3 +48,12 @@ def test_the_statement_names_the_parts_and_under_what_they_run():
 def test_whatever_is_otherwise_is_refused_by_name(changes):
     with pytest.raises(NotWhatWasDecided, match=r"decision says|manifest says"):
         check_attested(PLAN, ARTIFACT, GIVEN._replace(**changes))
+
+
+def test_a_machine_is_what_either_of_its_engines_runs():
+    plan = PLAN._replace(runtime_class="microvm")
+    given = GIVEN._replace(digests={"rootfs": f"sha256:{'ab' * 32}"})
+    for adapter in ("microvm", "firecracker"):
+        check_attested(plan, ARTIFACT, given._replace(adapter=adapter))
+    with pytest.raises(NotWhatWasDecided, match="adapter"):
+        check_attested(PLAN, ARTIFACT, GIVEN._replace(adapter="firecracker"))

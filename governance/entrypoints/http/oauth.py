@@ -16,7 +16,6 @@ from governance.errors import CallerError, GovernanceError, NotFound, NotSignedI
 from governance.model.moment import utc_now
 from governance.normalise.requests import is_app_name
 from governance.platform.oauth.asking import CHOICES, Asked, asked_of, consent_entry
-from governance.wiring import registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -169,7 +168,7 @@ async def withdrawn(worker: Worker, call: Call, consent: Consent, by: Identity) 
     """
     found = worker.grants.consents.withdraw(consent.id, by.actor, utc_now())
     await _record(worker, call, "consent_withdrawn", found, by.actor)
-    connector = registry_of(worker.settings).connectors.get(found.connector)
+    connector = worker.registry.connectors.get(found.connector)
     return found, await worker.grants.withdrawn(found, connector)
 
 
@@ -230,7 +229,7 @@ def _asked(worker: Worker, call: Call) -> Asked:
 
 
 def _connector(worker: Worker, call: Call) -> Json:
-    found = registry_of(worker.settings).connectors.get(call.params[0])
+    found = worker.registry.connectors.get(call.params[0])
     if found is None or "authorization_url" not in found.get("oauth", {}):
         raise NotFound("no such connector asks people for consent", where=call.path)
     return found

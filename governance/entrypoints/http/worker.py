@@ -31,6 +31,7 @@ from governance.wiring import (
     connectors_by_host,
     directory_of,
     parts_for,
+    registry_of,
     review_queue_of,
     scan_policy_of,
     serving_of,
@@ -95,6 +96,7 @@ class Worker:
         self.directory = directory_of(settings)
         self.app_tokens = app_tokens_of(settings)
         self.approvals = approvals_of(settings)
+        self.registry = registry_of(settings)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
         self.scanning = asyncio.Lock()
         """One document at a time: scans run in a thread, and decisions share the interpreter with them."""
@@ -118,7 +120,7 @@ class Worker:
     def broker(self) -> Broker:
         """The way out for apps; made on first use, since it loads an HTTP client."""
         if self._broker is None:
-            self._broker = broker_of(self.settings, self.line)
+            self._broker = broker_of(self.settings, self.line, self.registry)
         return self._broker
 
     def line_of_starts(self) -> tuple[Pipeline, Recorder]:

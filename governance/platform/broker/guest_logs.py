@@ -7,6 +7,7 @@ bounded off, nobody knows what is left, and the adapter shows none of it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from governance.documents.leaves import leaves_in_text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # A log is scanned on the worker that ran the app: a twentieth of a second for one of full size, a tenth at the outside.
 _MOST_WORK = 1_500_000
 _LINES = "application/x-ndjson"
+_RESPELLED = re.compile(r"\\|\d[eE][+-]?\d")
 
 
 def log_mask(policy: Callable[[], ScanPolicy]) -> Mask:
@@ -54,7 +56,8 @@ def _spots(text: str, policy: ScanPolicy) -> Iterator[Spot]:
 def _places(text: str, finding: Finding, leaf: Leaf) -> Iterator[tuple[int, int]]:
     """Where it stands; for a member of a line that is JSON wherever its value does, or else the whole line."""
     span = span_in(finding, leaf) or (0, len(text))
-    at = -1 if leaf.is_exact else text.find(leaf.text, *span)
+    # Where a line is spelled with escapes or exponents, the same value may stand in it again in another spelling.
+    at = -1 if leaf.is_exact or _RESPELLED.search(text, *span) else text.find(leaf.text, *span)
     if at < 0:
         yield span
     while at >= 0:

@@ -100,3 +100,12 @@ test_an_unknown_connector_is_another_rules_matter if {
 test_no_facts_are_another_rules_matter if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_data_goes_to_no_address_of_it if {
+	_places(requests.flow_to_url) == set()
+	_places(requests.without(requests.flow_to_url, "/facts/connectors/1/approvals")) == {["resource", "destination", "url"]}
+}
+
+test_nothing_is_taken_for_its_data if {
+	_places(requests.without(requests.flow_to_url, "/facts/connectors/0/approvals")) == {["resource", "source"]}
+}

@@ -48,7 +48,6 @@ def move(source: Place, target: Place) -> int:
                 "INSERT INTO firings (app, name, at, leased_until, done) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 row,
             )
-    with source.store.transaction() as take:
         for table in ("deliveries", "events", "firings"):
             take(f"DELETE FROM {table}", ())  # noqa: S608  our own names
     return count
