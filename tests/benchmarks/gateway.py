@@ -3,8 +3,8 @@
     python tests/benchmarks/gateway.py [--apps 1000] [--rounds 5] [--requests 4000]
 
 Both Envoys answer from the same upstream, a third Envoy with a direct response, and are asked by turns; the CPU is that of the
-asked process alone. Rows: a known key with RBAC and a token bucket; the same with answers that are looked into; a verified token
-(JWT, kept in Envoy's cache) in the place of the key.
+asked process alone. Rows: a known key with RBAC and a token bucket; the same with answers that are looked into; a verified
+token (JWT, kept in Envoy's cache) in the place of the key.
 """
 
 from __future__ import annotations
