@@ -15,18 +15,14 @@ processor time (`cpu`). A machine ends with the thread that booted it; one that 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import json
-import os
 import threading
 import time
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from runtime_adapters import cpu, engines, microvm_guest, processes
 from runtime_adapters.engines import Program
-from runtime_adapters.image_layout import flattened, is_layout
-from runtime_adapters.microvm_image import LARGEST_CONTENT, NO_FILES, Sealed, archive_of, boot_id, image_in, sealed_in
+from runtime_adapters.microvm_image import NO_FILES, Sealed, app_archive, boot_id, image_in, sealed_in
 from runtime_adapters.microvm_machine import Machine, Place, Shape, memory_for
 from runtime_adapters.microvm_snapshots import BOOT_S, Snapshots
 from runtime_adapters.owners import Owner
@@ -34,15 +30,12 @@ from runtime_adapters.pipe import Talk
 from runtime_adapters.port import (
     Artifact,
     Attestation,
-    BadArtifact,
     NotAvailable,
-    NotWhatWasDecided,
     Outcome,
     Probe,
     RuntimeRefusal,
     Usage,
 )
-from runtime_adapters.rootfs import regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +98,7 @@ class MicrovmAdapter:
         if not seen.probe.is_available:
             raise NotAvailable(f"no virtual machine starts here: {seen.probe.reason}")
         image = self._sealed = sealed_in(self._folder, self._sealed)
-        archive, place = _app_archive(artifact, self._folder), self._place(engine)
+        archive, place = app_archive(artifact, self._folder), self._place(engine)
         shape = Shape(
             seen.probe.boundary.removeprefix("vm-"), plan.caps.memory_mib, microvm_guest.region_for(len(archive))
         )
@@ -303,22 +296,3 @@ class MicrovmInstance:
                 self._machine.kill()
                 return
             time.sleep(_LOOK_S)
-
-
-def _app_archive(artifact: Artifact, scratch: Path) -> bytes:
-    if is_layout(artifact.path):
-        with flattened(artifact, scratch) as tar:
-            return archive_of(tar)
-    wanted = artifact.sha256.removeprefix("sha256:")
-    try:
-        with open(artifact.path, "rb", opener=regular) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_CONTENT:
-                raise BadArtifact(f"{artifact.path}: larger than {LARGEST_CONTENT} bytes")
-            raw = file.read(LARGEST_CONTENT + 1)
-    except OSError as error:
-        raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
-    # The very bytes that were compared are unpacked: nobody changes the file in between.
-    found = hashlib.sha256(raw).hexdigest()
-    if found != wanted:
-        raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
-    return archive_of(io.BytesIO(raw))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import hashlib
+import io
 import json
 import os
 import struct
@@ -20,11 +21,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import microvm_guest
-from runtime_adapters.port import BadArtifact, NotAvailable
-from runtime_adapters.rootfs import BAD_TAR, members_of, tar_of
+from runtime_adapters.image_layout import flattened, is_layout
+from runtime_adapters.port import BadArtifact, NotAvailable, NotWhatWasDecided
+from runtime_adapters.rootfs import BAD_TAR, members_of, regular, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runtime_adapters.port import Artifact
 
 KERNEL = "linux-image-6.1.0-56-cloud-amd64"
 BUSYBOX = "busybox-static"
@@ -137,6 +141,26 @@ def uncompressed_kernel(raw: bytes) -> bytes:
     if not kernel.startswith(b"\x7fELF"):
         raise BadArtifact("what the kernel image holds is no ELF file")
     return kernel
+
+
+def app_archive(artifact: Artifact, scratch: Path) -> bytes:
+    """An app's files as a `newc` archive; `scratch`: a folder for nameless copies. Raises NotWhatWasDecided, BadArtifact."""
+    if is_layout(artifact.path):
+        with flattened(artifact, scratch) as tar:
+            return archive_of(tar)
+    wanted = artifact.sha256.removeprefix("sha256:")
+    try:
+        with open(artifact.path, "rb", opener=regular) as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_CONTENT:
+                raise BadArtifact(f"{artifact.path}: larger than {LARGEST_CONTENT} bytes")
+            raw = file.read(LARGEST_CONTENT + 1)
+    except OSError as error:
+        raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
+    # The very bytes that were compared are unpacked: nobody changes the file in between.
+    found = hashlib.sha256(raw).hexdigest()
+    if found != wanted:
+        raise NotWhatWasDecided(f"{artifact.path} is sha256:{found}, the manifest says sha256:{wanted}")
+    return archive_of(io.BytesIO(raw))
 
 
 def archive_of(tar: IO[bytes]) -> bytes:
