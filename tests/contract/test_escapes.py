@@ -200,12 +200,12 @@ SHELL = {
         "mkdir /tmp/9; for t in 9p virtiofs; do mount -t $t host /tmp/9 && echo through; done", "through"),
     "a control group's release": ("mkdir /tmp/c; mount -t cgroup -o rdma x /tmp/c && echo through", "through"),
     "what the machine's firmware was told": (
-        "mkdir /tmp/s; mount -t sysfs x /tmp/s; ls /tmp/s/firmware/qemu_fw_cfg /sys/firmware/qemu_fw_cfg | busybox grep -q by_ "
-        "&& echo through", "through"),
+        "mkdir /tmp/s; mount -t sysfs x /tmp/s; ls /tmp/s/firmware/qemu_fw_cfg | busybox grep -q by_ && echo through",
+        "through"),
     "memory behind our own": ("dd if=/dev/mem bs=1M skip=100000 count=1 && echo through", "through"),
     "storage beside the storage": (
-        "for d in /dev /dev/shm /dev/net /run /var /mnt /sys; do dd if=/dev/zero of=$d/big bs=1M count=16 && echo through; "
-        "busybox rm -f $d/big; done", "through"),
+        "for d in /dev /dev/shm /dev/net /run /var /sys; do dd if=/dev/zero of=$d/b bs=1M count=16 && echo through; done",
+        "through"),
     "all of the storage": ("dd if=/dev/zero of=/tmp/big bs=1M count=64 && echo through", "through"),
 }  # fmt: skip
 
