@@ -56,7 +56,6 @@ bench: setup ## ratios against the peers, paired in one run
 	@$(BIN)/python tests/benchmarks/scanning.py
 	@$(BIN)/python tests/benchmarks/gateway.py
 	@$(BIN)/python tests/benchmarks/runtime.py
-	@$(BIN)/python tests/benchmarks/machines.py
 	@$(BIN)/python tests/benchmarks/broker_cost.py
 	@$(BIN)/python tests/benchmarks/evidence.py --records 50000
 

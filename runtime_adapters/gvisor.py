@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 RUNSC = "runsc"
 _MOST_FILES, _MOST_PROCESSES = 256, 64
+# Root of a sandbox may write below its /dev, which is memory that no storage cap holds and no mount option makes smaller.
+_NOBODY = 65534
 
 
 def command(folder: Path, bundle_: Path) -> list[str]:
@@ -60,7 +62,7 @@ def _configuration(root: Path, args: Sequence[str], memory_mib: int, storage_mib
         "ociVersion": "1.0.2",
         "process": {
             "terminal": False,
-            "user": {"uid": 0, "gid": 0},
+            "user": {"uid": _NOBODY, "gid": _NOBODY},
             "args": list(args),
             "env": ["PATH=/usr/bin:/bin", "HOME=/tmp"],
             "cwd": "/",

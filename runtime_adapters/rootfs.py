@@ -160,7 +160,8 @@ def _members(archive: tarfile.TarFile, root: Path, named: str) -> None:
         member.name = member.name.lstrip("/")
         if member.islnk():
             member.linkname = member.linkname.lstrip("/")
-        member.mode = (member.mode or 0) & 0o755 | 0o400
+        # The app is nobody in its sandbox: what its maker's root may read and run, it may.
+        member.mode = 0o755 if member.isdir() or (member.mode or 0) & 0o111 else 0o644
         if member.name not in {"", "."}:
             _make_room(root / member.name, root / member.linkname if member.islnk() else None, named)
             archive.extract(member, root, set_attrs=not member.issym(), numeric_owner=True)

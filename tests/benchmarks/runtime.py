@@ -10,13 +10,23 @@ and as many wait for one at a time as do in a busy service.
 
 The last row is a tenant that calls once at a time while another keeps every place of its queue full, against the same without
 the other, by turns: the wait from asking to the answer.
+
+`--machines N` measures virtual machines instead, N rounds by turns: a boot and a return from a snapshot up to the first
+answer, against `qemu` started by hand on the same kernel and the same files (`microvm`, the app in the initial RAM file
+system, no monitor, no sandbox, no account of its own, nothing compared or attested). CPU is that of QEMU and of the adapter.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import gzip
 import hashlib
+import io
+import json
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +41,8 @@ import wasmtime  # noqa: E402
 
 from audit.log import AuditLog  # noqa: E402
 from runtime_adapters.fair_share import Busy, Share  # noqa: E402
+from runtime_adapters.microvm import QEMU, MicrovmAdapter  # noqa: E402
+from runtime_adapters.microvm_image import archive_of, build  # noqa: E402
 from runtime_adapters.plan import Caps, RuntimePlan  # noqa: E402
 from runtime_adapters.pool import Pool  # noqa: E402
 from runtime_adapters.port import Artifact  # noqa: E402
@@ -38,6 +50,7 @@ from runtime_adapters.wasm.adapter import WasmAdapter  # noqa: E402
 from runtime_adapters.wasm.engine import host  # noqa: E402
 from tests.benchmarks.audit_cost import entry  # noqa: E402
 from tests.contract import component_guests, guests  # noqa: E402
+from tests.contract.roots import ECHO, archive  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--machines", type=int, default=0, metavar="N")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.machines:
+            measure_machines(Path(folder), options.machines)
+            return
         measure(Path(folder), options.calls, options.rounds)
 
 
@@ -89,6 +106,76 @@ def measure(folder: Path, calls: int, rounds: int) -> None:
     print(f"memory of {LIVE} started apps: {growth_mib(lambda: module.start(lambda *_: b'')):.1f} MiB")
     print(f"memory of {LIVE} live guests, each within a call: {growth_mib(within(guests.ECHO)):.1f} MiB")
     print(f"p99 of a quiet tenant, beside a flood / without: {told(flooded(folder, rounds))}")
+
+
+def measure_machines(folder: Path, rounds: int) -> None:
+    build(folder / "image")
+    raw = archive(ECHO)
+    (folder / "app.tar").write_bytes(raw)
+    artifact = Artifact(str(folder / "app.tar"), hashlib.sha256(raw).hexdigest())
+    plan = RuntimePlan("bench", "bench", "id-1", "microvm", Caps(1.0, 64, 60_000, 8), ())
+    ways: dict[str, Callable[[], None]] = {}
+    for name, uses_snapshots in (("boot", False), ("return from a snapshot", True)):
+        adapter = MicrovmAdapter(folder / "image", uses_snapshots=uses_snapshots)
+        print(f"{name}: {adapter.probe().reason}")
+        ways[name] = answered(adapter, plan, artifact)
+    ways["qemu by hand"] = by_hand(folder, raw, adapter.probe().boundary.removeprefix("vm-"))
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in list(ways)[:: 1 if number % 2 else -1]:
+            took[name].append(spent(ways[name]))
+    for name, found in took.items():
+        wall, cpu = (sorted(one) for one in zip(*found, strict=True))
+        against = sorted(ours[0] / theirs[0] for ours, theirs in zip(found, took["qemu by hand"], strict=True))
+        print(f"{name}: wall {told(wall)} s, CPU {told(cpu)} s; wall against qemu by hand {told(against)}")
+
+
+def spent(way: Callable[[], None]) -> tuple[float, float]:
+    """Wall and CPU seconds, those of the children that ended meanwhile among them."""
+    before, begun = os.times(), time.perf_counter()
+    way()
+    after = os.times()
+    return time.perf_counter() - begun, sum(after[:4]) - sum(before[:4])
+
+
+def answered(adapter: MicrovmAdapter, plan: RuntimePlan, artifact: Artifact) -> Callable[[], None]:
+    """From the artifact to the first answer, and the end of the machine."""
+
+    def run() -> None:
+        instance = adapter.prepare(plan, artifact).start(lambda _raw, _left: b"{}")
+        try:
+            if instance.call(BODY).output != BODY:
+                raise SystemExit("a machine did not answer")
+        finally:
+            instance.stop()
+
+    adapter.prepare(plan, artifact)  # a snapshot is made once, and not what is measured
+    return run
+
+
+def by_hand(folder: Path, raw: bytes, accelerator: str) -> Callable[[], None]:
+    """The same guest as one boots it at a terminal."""
+    initrd = folder / "initrd"
+    initrd.write_bytes((folder / "image" / "base.cpio.gz").read_bytes() + gzip.compress(archive_of(io.BytesIO(raw)), 1))
+    command = [
+        QEMU, "-M", "microvm,isa-serial=on,pit=on,pic=on,rtc=off,acpi=off,x-option-roms=off", "-accel", accelerator,
+        "-cpu", "host" if accelerator == "kvm" else "max", "-m", "176", "-smp", "1", "-nodefaults", "-no-user-config",
+        "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", str(folder / "image" / "vmlinux"),
+        "-initrd", str(initrd), "-append", "quiet loglevel=0 no_timer_check tsc=reliable reboot=t panic=-1",
+    ]  # fmt: skip
+
+    def run() -> None:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as machine:
+            to_guest, from_guest = machine.stdin, machine.stdout
+            if to_guest is None or from_guest is None or from_guest.readline() != b"READY\n":
+                raise SystemExit("qemu by hand did not get ready")
+            to_guest.write(json.dumps({"request": base64.b64encode(BODY).decode()}).encode() + b"\n")
+            to_guest.flush()
+            if base64.b64decode(json.loads(from_guest.readline())["answer"]) != BODY:
+                raise SystemExit("qemu by hand did not answer")
+            machine.kill()
+
+    return run
 
 
 def told(ratios: list[float]) -> str:

@@ -55,7 +55,9 @@ def test_a_request_goes_in_and_the_answer_comes_out(started):
     ("command", "refused"),
     [
         ("cat /etc/shadow /etc/passwd", "No such file"),
-        ("touch /bin/new", "Read-only"),
+        ("touch /bin/new", "Read-only|ermission denied"),
+        ("dd if=/dev/zero of=/dev/big bs=1M count=64", "ermission denied"),
+        ("dd if=/dev/zero of=/dev/shm/big bs=1M count=64", "ermission denied"),
         ("mount -t tmpfs x /proc", "ermission denied|not permitted"),
         ("nc -w 2 192.0.2.1 80", "unreachable|can't connect|ermission"),
         ("nc -w 2 127.0.0.1 22", "can't connect|unreachable|refused"),
@@ -69,6 +71,17 @@ def test_what_is_outside_is_not_reached(started, command, refused):
     outcome = started(answering(command)).call(b"")
     assert outcome.status == "done", outcome
     assert re.search(refused, outcome.output.decode()), outcome.output
+
+
+@needs_runsc
+def test_an_app_starts_no_more_processes_than_it_may(started):
+    """Each is one of the host's as well. The cap counts for a user that is not root, in gVisor as elsewhere."""
+    many = "id -u; for n in $(busybox seq 150); do sleep 3 & done; echo all of them"
+    outcome = started(answering(many), caps=CAPS._replace(memory_mib=512, cpu=1.0, timeout_ms=20_000)).call(b"")
+    assert outcome.status == "done", outcome
+    assert outcome.output.startswith(b"65534\n")
+    assert b"can't fork" in outcome.output
+    assert b"all of them" not in outcome.output
 
 
 @needs_runsc

@@ -106,7 +106,7 @@ def test_there_are_enough_attempts_and_the_control_covers_its_share():
     assert len(ATTEMPTS) + len(REQUESTS) >= 40
     assert len({attempt.name for attempt in ATTEMPTS}) == len(ATTEMPTS)
     assert len(ORDINARY) >= 15
-    assert len(SHELL) >= 40
+    assert len(SHELL) >= 50
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,28 @@ SHELL = {
     "a name looked up": ("busybox nslookup api.hris.example.com 127.0.0.1 && echo through", "through"),
     "another network card": ("busybox ip link add x type dummy && echo through", "through"),
     "a socket of the host": ("busybox nc -w 1 local:%FOLDER%/socket && echo through", "through"),
+    "a descriptor that was left open": (
+        "for n in 4 5 6 7 8 9 10 11 12; do busybox timeout 1 cat /proc/self/fd/$n; done", CANARY.decode()),
+    "the program that runs us": ("busybox cat /bin/busybox > /proc/self/exe && echo through", "through"),
+    "the root as root of a user namespace": (
+        "busybox unshare -U -r -m sh -c 'mount -o remount,rw /; touch /new && echo through'", "through"),
+    "the namespaces of process 1": ("busybox nsenter -t 1 -m cat %CANARY%", CANARY.decode()),
+    "the namespaces of a process of the host": ("busybox nsenter -t %PID% -m cat %CANARY%", CANARY.decode()),
+    "a packet of our own": ("busybox ping -c 1 -W 1 192.0.2.1 && echo through", "through"),
+    "the host's ports": ("head -c 1 /dev/port && echo through", "through"),
+    "another serial line": ("for n in 1 2 3; do echo x > /dev/ttyS$n && echo through; done", "through"),
+    "a disk of the host": (
+        "cat /dev/vda /dev/sda /dev/sr0 /dev/fd0 /dev/nvme0n1 /dev/mtd0 | busybox grep -q . && echo through", "through"),
+    "a file system that the host shares": (
+        "mkdir /tmp/9; for t in 9p virtiofs; do mount -t $t host /tmp/9 && echo through; done", "through"),
+    "a control group's release": ("mkdir /tmp/c; mount -t cgroup -o rdma x /tmp/c && echo through", "through"),
+    "what the machine's firmware was told": (
+        "mkdir /tmp/s; mount -t sysfs x /tmp/s; ls /tmp/s/firmware/qemu_fw_cfg | busybox grep -q by_ && echo through",
+        "through"),
+    "memory behind our own": ("dd if=/dev/mem bs=1M skip=100000 count=1 && echo through", "through"),
+    "storage beside the storage": (
+        "for d in /dev /dev/shm /dev/net /run /var /sys; do dd if=/dev/zero of=$d/b bs=1M count=16 && echo through; done",
+        "through"),
     "all of the storage": ("dd if=/dev/zero of=/tmp/big bs=1M count=64 && echo through", "through"),
 }  # fmt: skip
 
@@ -193,7 +215,9 @@ OF_ITS_OWN = {"write to the root", "write to a program", "write to the app", "re
               "mount the host's processes", "bind the root", "a device for the memory", "a device for a disk",
               "the kernel's memory", "the kernel's log", "the kernel's symbols", "a setting of the kernel", "a core pattern",
               "a restart", "a module for the kernel", "another root", "another host name", "the clock", "a limit raised",
-              "another network card", "all of the storage"}  # fmt: skip
+              "another network card", "all of the storage", "the program that runs us",
+              "the root as root of a user namespace", "the host's ports", "a control group's release",
+              "storage beside the storage"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

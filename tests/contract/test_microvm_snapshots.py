@@ -85,6 +85,19 @@ def test_machines_of_one_snapshot_share_no_chance(folder, tmp_path):
 
 
 @boots
+def test_a_machine_finds_nothing_of_an_app_that_came_back_before_it(folder, tmp_path):
+    """All that its kernel lets it see of memory as a device is the region of its own archive."""
+    adapter, seen = MicrovmAdapter(folder), "busybox dd if=/dev/mem bs=64k skip=1024 count=256"
+    with starting(adapter, tmp_path, "microvm", CAPS) as start:
+        assert (
+            start(answering(f": of-the-first; {seen} | busybox grep -a -c of-the-first")).call(b"").output[-2:]
+            != b"0\n"
+        )
+        second = start(answering(f"{seen} | busybox grep -a -c of-the-[f]irst")).call(b"")
+        assert second.output.split(b"\n")[-2] == b"0", second
+
+
+@boots
 def test_a_guest_that_cannot_renew_starts_no_app(tmp_path_factory, tmp_path):
     """Its probe says why, and nothing is prepared."""
     deaf = microvm_guest.INIT.replace(RENEWS, "renew < /dev/null 4> /dev/urandom")
