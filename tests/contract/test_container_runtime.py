@@ -75,7 +75,7 @@ def test_what_is_outside_is_not_reached(started, command, refused):
 
 @needs_runsc
 def test_an_app_starts_no_more_processes_than_it_may(started):
-    """Each is one of the host's as well. The cap counts for a user that is not root, in gVisor as elsewhere."""
+    """Each is one of the host's as well."""
     many = "id -u; for n in $(busybox seq 150); do sleep 3 & done; echo all of them"
     outcome = started(answering(many), caps=CAPS._replace(memory_mib=512, cpu=1.0, timeout_ms=20_000)).call(b"")
     assert outcome.status == "done", outcome
