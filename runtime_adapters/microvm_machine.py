@@ -219,7 +219,9 @@ class Machine:
 
     def kill(self) -> None:
         """At once; there is no disk that would mind."""
-        processes.kill([], self.process)
+        # Once it was waited for, its number may be somebody else's.
+        if self.popen.poll() is None:
+            processes.kill([], self.process)
 
     def close(self) -> None:
         """Kill it and leave nothing of it; may be called twice."""
