@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote
 from governance.errors import CallerError, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -127,6 +127,14 @@ class Call:
             return parse_qs(self.query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
         except ValueError as error:
             raise CallerError(f"more than {_MOST_FIELDS} members", where="query string") from error
+
+    def query_of(self, names: Sequence[str]) -> dict[str, str]:
+        """The query string's members, each of them one of `names` and asked once; raises CallerError for any other."""
+        query = self.query()
+        for name, values in query.items():
+            if name not in names or len(values) > 1:
+                raise CallerError(f"{name[:40]!r} is not asked once, or not known here", hint=f"use {', '.join(names)}")
+        return {name: values[0] for name, values in query.items()}
 
     async def read(self, limit: int, deadline_s: float) -> bytes:
         """The whole body, decompressed; raises TooLarge as soon as it is, SlowBody when it takes too long."""

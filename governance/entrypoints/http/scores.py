@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import recorded_reading
-from governance.errors import CallerError, Forbidden
+from governance.errors import Forbidden
 from governance.model.moment import utc_now
 from governance.platform.scores import days_between, score, score_json, trend, trend_json
 
@@ -21,7 +21,7 @@ _NAMES = ("app", "tenant", "since", "until")
 
 async def report(worker: Worker, call: Call, identity: Identity) -> Answer:
     """`?app=&tenant=&since=DATE&until=DATE`: the score now, its rule set, how each app stands; with `since` the trend."""
-    wanted = dict.fromkeys(_NAMES, "") | _wanted(call)
+    wanted = dict.fromkeys(_NAMES, "") | call.query_of(_NAMES)
     if identity.tenant:
         if wanted["tenant"] not in {"", identity.tenant}:
             raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="tenant")
@@ -36,11 +36,3 @@ async def report(worker: Worker, call: Call, identity: Identity) -> Answer:
         body["trend"] = trend_json(await asyncio.to_thread(lambda: trend(reader, days=days, **scope)))
     await recorded_reading(worker, identity, {"app": wanted["app"], "tenant": wanted["tenant"], "scores": body["apps"]})
     return json_answer(body)
-
-
-def _wanted(call: Call) -> dict[str, str]:
-    query = call.query()
-    for name, values in query.items():
-        if name not in _NAMES or len(values) > 1:
-            raise CallerError(f"{name[:40]!r} is not asked once, or not known here", hint=f"use {', '.join(_NAMES)}")
-    return {name: values[0] for name, values in query.items()}

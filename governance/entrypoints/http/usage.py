@@ -20,7 +20,7 @@ _NAMES = ("app", "tenant", "since", "until", "by")
 
 async def report(worker: Worker, call: Call, identity: Identity) -> Answer:
     """`?app=&tenant=&since=DATE&until=DATE&by=app|tenant|day`: a row each, and their sum."""
-    wanted = dict.fromkeys(_NAMES, "") | {"by": "app"} | _wanted(call)
+    wanted = dict.fromkeys(_NAMES, "") | {"by": "app"} | call.query_of(_NAMES)
     if wanted["by"] not in BY:
         raise CallerError(f"{wanted['by'][:40]!r} is nothing to divide by", where="by", hint=f"use {', '.join(BY)}")
     if identity.tenant:
@@ -38,11 +38,3 @@ async def report(worker: Worker, call: Call, identity: Identity) -> Answer:
 
     # In a thread: waiting for the store must not keep decisions waiting.
     return json_answer(usage_json(await asyncio.to_thread(rows), wanted["since"], wanted["until"]))
-
-
-def _wanted(call: Call) -> dict[str, str]:
-    query = call.query()
-    for name, values in query.items():
-        if name not in _NAMES or len(values) > 1:
-            raise CallerError(f"{name[:40]!r} is not asked once, or not known here", hint=f"use {', '.join(_NAMES)}")
-    return {name: values[0] for name, values in query.items()}
