@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -205,6 +207,20 @@ def test_several_publishers_and_workers_lose_nothing_and_keep_each_key_s_order(a
     assert set(seen) == {f"k{key}" for key in range(keys)}
     for numbers in seen.values():
         assert list(dict.fromkeys(numbers)) == list(range(each))
+
+
+def test_a_file_that_somebody_else_is_just_making_is_waited_for(tmp_path):
+    """SQLite does not wait by itself when a file that another writes to is to be turned to WAL."""
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "events.db", isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ending = threading.Timer(0.3, other.execute, ["COMMIT"])
+        ending.start()
+        outbox = Outbox(SqliteStore(tmp_path), Keys(lambda: SEEDS))
+        assert outbox.add(accepted("1"), [CANTEEN], NOW)
+        ending.join()
+        outbox.close()
 
 
 def test_an_outbox_that_cannot_be_written_says_so_and_takes_nothing(tmp_path):

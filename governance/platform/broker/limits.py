@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from governance.errors import DependencyError
+from governance.state.sqlite import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -204,10 +205,7 @@ class FileCounters:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            self._path.chmod(0o600)
-            database.execute("PRAGMA journal_mode = WAL")
+            database = connected(self._path, _BUSY_S)
             # A crash of the machine may lose the last moments' counts; a crash of the process loses none.
             database.execute("PRAGMA synchronous = NORMAL")
             database.executescript(_SCHEMA)

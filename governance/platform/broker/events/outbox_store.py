@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from audit.errors import AuditError
 from governance.errors import DependencyError, InternalError
 from governance.platform.broker.events.outbox_tables import LAST
+from governance.state.sqlite import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,8 +130,7 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            database = connected(self._path, _BUSY_S)
             try:
                 self._prepare(database)
             except BaseException:
@@ -140,8 +140,6 @@ class SqliteStore:
         return self._database
 
     def _prepare(self, database: sqlite3.Connection) -> None:
-        self._path.chmod(0o600)
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         # What was delivered is overwritten, not only unlinked.
         database.execute("PRAGMA secure_delete = ON")
