@@ -3,6 +3,9 @@
 Each tenant has a clock of its own that advances by the time its calls took, divided by its weight; the tenant whose clock
 is furthest behind is next. One that comes back after a rest starts at the clock of those that are waiting, so that idleness
 earns nothing. Source: start-time fair queueing (Goyal, Vin, Cheng 1996), with the cost booked when it is known.
+
+A running call is never taken back, and so the last free worker is kept for a tenant of whom nothing runs: else one tenant holds
+every worker, and another waits for the rest of a call each time, whoever's turn it is.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Share(NamedTuple):
     weight: float = 1.0
     """Twice the weight, twice the time when both want it."""
     most_running: int = 8
+    """And of two workers or more one fewer than there are."""
     most_waiting: int = 64
 
 
@@ -39,15 +43,13 @@ class _Tenant(Generic[Job]):
         self.waiting: deque[Job] = deque()
         self.running = 0
 
-    @property
-    def is_ready(self) -> bool:
-        return bool(self.waiting) and self.running < self.share.most_running
-
 
 class FairShare(Generic[Job]):
     """Jobs of tenants in the order they should run. Not for several threads at once; its pool holds a lock."""
 
-    def __init__(self, default: Share, shares: dict[str, Share] | None = None) -> None:
+    def __init__(self, workers: int, default: Share, shares: dict[str, Share] | None = None) -> None:
+        """`workers`: how many jobs are run at the same time."""
+        self._workers, self._running = workers, 0
         self._default = default
         self._shares = dict(shares or {})
         self._tenants: dict[str, _Tenant[Job]] = {}
@@ -67,12 +69,13 @@ class FairShare(Generic[Job]):
 
     def take(self) -> tuple[str, Job] | None:
         """The next job and whose it is; None when nothing may run now."""
-        ready = [(tenant.clock, name) for name, tenant in self._tenants.items() if tenant.is_ready]
+        ready = [(tenant.clock, name) for name, tenant in self._tenants.items() if self._may_run(tenant)]
         if not ready:
             return None
         name = min(ready)[1]
         tenant = self._tenants[name]
         tenant.running += 1
+        self._running += 1
         tenant.clock += _GUESS_S / tenant.share.weight
         return name, tenant.waiting.popleft()
 
@@ -80,6 +83,7 @@ class FairShare(Generic[Job]):
         """A job of this tenant ended after `seconds` of a worker's time."""
         tenant = self._tenants[name]
         tenant.running -= 1
+        self._running -= 1
         tenant.clock += (seconds - _GUESS_S) / tenant.share.weight
         self._last_s = 0.9 * self._last_s + 0.1 * seconds
         if not tenant.waiting and not tenant.running and tenant.clock <= self._now():
@@ -91,6 +95,11 @@ class FairShare(Generic[Job]):
         for tenant in self._tenants.values():
             tenant.waiting.clear()
         return found
+
+    def _may_run(self, tenant: _Tenant[Job]) -> bool:
+        if not tenant.waiting or tenant.running >= tenant.share.most_running:
+            return False
+        return tenant.running == 0 or self._running < self._workers - 1
 
     def _now(self) -> float:
         """The clock of the tenant that is furthest behind among those that want something."""

@@ -41,7 +41,7 @@ class Pool:
     def __init__(
         self, workers: int, default: Share, shares: dict[str, Share] | None = None, meter: Meter | None = None
     ) -> None:
-        self._queue: FairShare[_Job] = FairShare(default, shares)
+        self._queue: FairShare[_Job] = FairShare(workers, default, shares)
         self._meter = meter
         self._changed = threading.Condition()
         self._is_closing = False

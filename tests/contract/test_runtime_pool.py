@@ -27,7 +27,7 @@ def run_through(queue: FairShare[str], cost, limit: int) -> list[str]:
 
 @given(st.integers(1, 6), st.integers(5, 40))
 def test_a_tenant_that_floods_the_pool_waits_for_itself(others, flood):
-    queue: FairShare[str] = FairShare(Share(most_waiting=100))
+    queue: FairShare[str] = FairShare(1, Share(most_waiting=100))
     for number in range(flood):
         queue.add("flood", f"f{number}")
     for number in range(others):
@@ -39,7 +39,7 @@ def test_a_tenant_that_floods_the_pool_waits_for_itself(others, flood):
 
 @given(st.floats(1, 10))
 def test_weights_are_shares_of_time_and_not_of_calls(cost):
-    queue: FairShare[str] = FairShare(Share(most_waiting=500), {"big": Share(weight=3, most_waiting=500)})
+    queue: FairShare[str] = FairShare(1, Share(most_waiting=500), {"big": Share(weight=3, most_waiting=500)})
     for number in range(400):
         queue.add("big", f"b{number}")
         queue.add("small", f"s{number}")
@@ -49,7 +49,7 @@ def test_weights_are_shares_of_time_and_not_of_calls(cost):
 
 
 def test_who_rested_has_earned_nothing():
-    queue: FairShare[str] = FairShare(Share(most_waiting=100))
+    queue: FairShare[str] = FairShare(1, Share(most_waiting=100))
     for number in range(50):
         queue.add("busy", f"{number}")
     assert run_through(queue, lambda _: 1.0, 20) == ["busy"] * 20
@@ -60,7 +60,7 @@ def test_who_rested_has_earned_nothing():
 
 
 def test_queues_are_bounded_and_say_when_to_come_back():
-    queue: FairShare[str] = FairShare(Share(most_waiting=2))
+    queue: FairShare[str] = FairShare(1, Share(most_waiting=2))
     queue.add("a", "1")
     queue.add("a", "2")
     with pytest.raises(Busy) as caught:
@@ -70,12 +70,45 @@ def test_queues_are_bounded_and_say_when_to_come_back():
 
 
 def test_a_tenant_runs_no_more_at_once_than_it_may():
-    queue: FairShare[str] = FairShare(Share(most_running=2))
+    queue: FairShare[str] = FairShare(4, Share(most_running=2))
     for number in range(4):
         queue.add("a", f"{number}")
     assert [queue.take() is not None for _ in range(3)] == [True, True, False]
     queue.done("a", 0.1)
     assert queue.take() == ("a", "2")
+
+
+@given(st.integers(2, 8), st.integers(1, 20))
+def test_whoever_has_nothing_running_finds_a_worker_free(workers, flood):
+    queue: FairShare[str] = FairShare(workers, Share(most_running=20))
+    for number in range(flood):
+        queue.add("flood", f"{number}")
+    taken = [queue.take() for _ in range(workers)]
+    assert [one is not None for one in taken] == [number < min(flood, workers - 1) for number in range(workers)]
+    queue.add("other", "first")
+    queue.add("other", "second")
+    assert queue.take() == ("other", "first")
+    if flood >= workers:
+        assert queue.take() is None
+
+
+def test_a_tenant_that_keeps_every_place_of_its_queue_full_holds_up_no_other():
+    """Neither call of the flood ends before the other tenant's did."""
+    made, held, log = Pool(3, Share(most_waiting=10)), threading.Event(), []
+
+    class Waits(Guest):
+        def call(self, request: bytes) -> Outcome:
+            held.wait(60)
+            return super().call(request)
+
+    waiting = [made.call("loud", "app", "d", lambda: Waits(log, "loud"), b"x") for _ in range(8)]
+    try:
+        assert ask(made, log).output == b"hi"
+        assert not any(one.done() for one in waiting)
+    finally:
+        held.set()
+        made.close()
+    assert {one.result(60).status for one in waiting if one.exception(60) is None} == {"done"}
 
 
 class Guest:

@@ -74,7 +74,11 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     serving.add_argument(
         "--socket", default="", metavar="PATH", help="Unix socket for the gateway; left out: apps.sock in the home"
     )
-    serving.add_argument("--threads", type=int, default=2, help="calls that run at the same time")
+    serving.add_argument(
+        "--threads", type=int, default=min(8, max(2, os.cpu_count() or 2)), metavar="N",
+        help="calls that run at the same time (as many as there are cores, 2 to 8); the last free one is kept for a tenant of "
+        "whom nothing runs",
+    )  # fmt: skip
     usage = commands.add_parser(
         "usage", help="what running apps used: calls, processor time, fuel, memory over time, calls and bytes out"
     )
