@@ -213,6 +213,14 @@ class TestConnectorCalls:
         ]
         assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows).status_code == 400
 
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_header_that_stands_twice_is_read_whole(self, line, order):
+        said = [("accept-language", "maria.garcia@example.com"), ("accept-language", "de")][::order]
+        rows = [("x-api-key", line.service.key("service", "marketing")), ("host", HOST), ("x-app", "where2eat"), *said]
+        answer = httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows)
+        assert answer.status_code == 403
+        assert "DATA-008" in {found["rule"] for found in answer.json()["violations"]}
+
     def test_a_yes_that_the_gateway_cannot_carry_out_is_a_no(self, tmp_path, upstream):
         service = Service(tmp_path / "home").start()
         try:

@@ -106,6 +106,8 @@ class Call:
         """Path and query as they were sent, undecoded."""
         headers = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(headers)
+        if len(headers) != len(self.headers):
+            self.headers = _joined(headers)
         self._receive = receive
         self.body = b""
         self.is_read = False
@@ -209,6 +211,15 @@ def _target(scope: Scope) -> bytes:
     path, _, _ = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")
     query = scope.get("query_string", b"")
     return bytes(path + b"?" + query if query else path)
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """What stands several times as one value (RFC 9110 section 5.3; RFC 9113 section 8.2.3 for cookies): none of it is lost."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        between = b"; " if name == b"cookie" else b", "
+        found[name] = found[name] + between + value if name in found else value
+    return found
 
 
 def _said_twice(headers: list[tuple[bytes, bytes]]) -> str:
