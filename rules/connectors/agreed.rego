@@ -10,7 +10,6 @@
 package platform.rules.connectors.agreed
 
 import data.platform.lib.agreement
-import data.platform.lib.destination
 import data.platform.lib.lists
 import data.platform.lib.registry
 
@@ -29,13 +28,7 @@ deny contains v if {
 
 _used contains used if some used in registry.requested
 
-# An address, and a source, go by a connector's document without the flow asking for it by name.
-_used contains {"name": name, "path": ["resource", "destination", "url"]} if {
-	input.kind == "data_flow"
-	object.get(input, ["resource", "destination", "connector"], "") == ""
-	some name in destination.names
-}
-
+# A source goes by a connector's document without the flow asking for it.
 _used contains {"name": input.resource.source, "path": ["resource", "source"]} if {
 	input.kind == "data_flow"
 	input.resource.source in registry.usable

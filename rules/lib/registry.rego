@@ -3,6 +3,7 @@ package platform.lib.registry
 
 import data.platform.lib.agreement
 import data.platform.lib.answer
+import data.platform.lib.destination
 import data.platform.lib.lists
 import data.platform.lib.manifest
 
@@ -22,6 +23,14 @@ requested contains r if {
 	input.kind == "data_flow"
 	name := input.resource.destination.connector
 	r := {"name": name, "path": ["resource", "destination", "connector"]}
+}
+
+# A flow to an address asks for the connectors that own its host, as it does by name.
+requested contains r if {
+	input.kind == "data_flow"
+	object.get(input, ["resource", "destination", "connector"], "") == ""
+	some name in destination.names
+	r := {"name": name, "path": ["resource", "destination", "url"]}
 }
 
 requested contains r if {

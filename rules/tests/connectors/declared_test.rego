@@ -25,8 +25,9 @@ test_an_app_that_nobody_knows_has_declared_nothing if {
 	_places(requests.without(requests.connector_call, "/app")) == {["resource", "connector"]}
 }
 
-test_a_flow_to_an_address_is_judged_by_its_host_elsewhere if {
+test_a_flow_to_an_address_goes_by_the_connector_that_owns_its_host if {
 	_places(requests.flow_to_url) == set()
+	_places(requests.changed(requests.flow_to_url, "/app/connectors/1/name", "slack")) == {["resource", "destination", "url"]}
 }
 
 test_an_answer_comes_from_a_connector_of_the_app if {

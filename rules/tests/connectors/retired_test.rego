@@ -34,3 +34,9 @@ test_without_a_clock_a_retirement_day_has_come if {
 test_without_facts_there_is_no_day_to_compare_and_approval_is_refused_elsewhere if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_a_flow_to_its_address_is_refused_as_one_to_its_name_is if {
+	over := requests.extended(requests.flow_to_url, "/facts/connectors/1/retires_at", "2026-11-24T09:00:00Z")
+	_places(requests.flow_to_url) == set()
+	_places(over) == {["resource", "destination", "url"]}
+}

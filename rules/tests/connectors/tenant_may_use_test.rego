@@ -42,3 +42,9 @@ test_the_star_opens_a_connector_to_every_tenant_that_has_it if {
 	request := requests.changed(requests.deploy, "/facts/connectors/0/tenants", ["*"])
 	_places(request) == set()
 }
+
+test_a_flow_to_its_address_is_refused_as_one_to_its_name_is if {
+	_places(requests.flow_to_url) == set()
+	_places(requests.changed(requests.flow_to_url, "/facts/tenant/connectors", ["hris"])) == {["resource", "destination", "url"]}
+	_places(requests.changed(requests.flow_to_url, "/facts/connectors/1/tenants", ["hr"])) == {["resource", "destination", "url"]}
+}

@@ -46,3 +46,8 @@ test_an_app_in_an_unknown_region_reaches_nothing if {
 test_no_facts_means_nothing_is_within_reach if {
 	_places(requests.without(requests.deploy, "/facts")) == {["app", "connectors", 0, "name"], ["app", "connectors", 1, "name"]}
 }
+
+test_a_flow_to_an_address_is_held_to_the_same if {
+	_places(requests.flow_to_url) == set()
+	_places(requests.changed(requests.flow_to_url, "/facts/connectors/1/regions", ["us"])) == {["resource", "destination", "url"]}
+}
