@@ -326,6 +326,7 @@ def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[W
     """As `waivers_of`, each of them on record; raises where one cannot be recorded."""
     from audit.errors import AuditError
     from governance.platform.excuses import Excuses, recorded_waivers
+    from governance.platform.waivers import check_allowed
 
     excuses = Excuses(state_of(settings), settings.home, settings.text("waivers"))
     problems = excuses.refresh(active.rules)
@@ -333,8 +334,12 @@ def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[W
         raise RuleError(problems[0])
     if not excuses.is_behind:
         return excuses.valid
+    line = _without_waivers(settings, active, recorder)
     with excuses.alone(waits=True), closing(open_reader(settings)) as log:
         for change in excuses.changes(recorded_waivers(log)):
+            question = change.question()
+            if question is not None:
+                check_allowed(line.decide(question))
             try:
                 if change.entry is not None:
                     recorder.append(change.entry)
@@ -342,6 +347,17 @@ def _taken_up(settings: Settings, active: Active, recorder: Recorder) -> tuple[W
                 raise DependencyError(f"a waiver cannot be recorded: {error}", where=change.label) from error
             excuses.settled(change)
     return excuses.valid
+
+
+def _without_waivers(settings: Settings, active: Active, recorder: Recorder) -> Pipeline:
+    return Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder))
+
+
+@contextmanager
+def about_waivers(settings: Settings) -> Iterator[Pipeline]:
+    """The whole line for a question about a waiver, which none excuses."""
+    with open_recorder(settings) as recorder:
+        yield _without_waivers(settings, active_of(settings), recorder)
 
 
 @contextmanager

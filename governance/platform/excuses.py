@@ -6,6 +6,7 @@ of several workers and replicas one does it; a change that cannot be recorded do
 
     refresh             what the folders hold now; what is gone or changed stops counting at once
     changes, settled    what has to be recorded, given what the log says; a waiver counts when its change is settled
+    refused             the policy was asked about a new or changed one, and said no
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from governance.enrich.scan import without_findings
 from governance.errors import GovernanceError
 from governance.model.moment import new_decision_id, utc_now
-from governance.platform.waivers import MADE, digest_of, files_of, public_of, sealed_of, texts_of
+from governance.model.request import Source
+from governance.platform.waivers import MADE, digest_of, files_of, public_of, question_of, sealed_of, texts_of
 from governance.policy.waivers import waiver_in
 from governance.state.files import write_whole
 
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 
     from audit.reader import LogReader
     from audit.record import Entry
+    from governance.model.request import Request
     from governance.policy.waivers import Waiver
     from governance.state.port import State
 
 ADDED, REVOKED = "waiver_added", "waiver_revoked"
+_DOOR = "waivers.file"
 _KINDS = (ADDED, "waiver_approved", REVOKED)
 
 
@@ -53,6 +57,13 @@ class Change(NamedTuple):
     entry: Entry | None
     """Its record; None where the log has it."""
 
+    def question(self) -> Request | None:
+        """What the policy has to be asked before it is recorded; None where there is nothing to ask."""
+        if self.found is None or self.entry is None:
+            return None
+        spec = {key: value for key, value in self.found.waiver._asdict().items() if key != "name" and value}
+        return question_of(self.found.waiver.name, spec, Source(_DOOR, "file"))
+
 
 class Excuses:
     """The waivers of one home that count. One that does not read does not count, and holds up no other."""
@@ -65,13 +76,14 @@ class Excuses:
         self._rules: Collection[str] = ()
         self._found: dict[str, Found] = {}
         self._settled: dict[str, Found] = {}
+        self._refused: dict[str, Found] = {}
         self._gone = set(_labels(self._ledger))
         self.valid: tuple[Waiver, ...] = ()
 
     @property
     def is_behind(self) -> bool:
         """Whether something has to be settled."""
-        return self._found != self._settled or bool(self._gone)
+        return self._found != {**self._settled, **self._refused} or bool(self._gone)
 
     def in_force(self) -> tuple[Waiver, ...]:
         """Those that count now. Raises DependencyError where other replicas may have revoked one that nobody here heard of."""
@@ -98,9 +110,10 @@ class Excuses:
             except (GovernanceError, OSError) as error:
                 problems.append(str(error))
         self._state.pulse()  # where the state went away while it was read, no waiver is gone for that
+        refused = self._refused if rules is self._rules else {}  # other rules may let it count
         self._pulse, self._stamp, self._rules, self._found = pulse, stamp, rules, found
         self._gone = (self._gone | set(self._settled)) - set(found)
-        self._settled = {label: one for label, one in self._settled.items() if found.get(label) == one}
+        self._settled, self._refused = _still(self._settled, found), _still(refused, found)
         self._count()
         return tuple(problems)
 
@@ -120,12 +133,17 @@ class Excuses:
         """What to settle now; `recorded` as `recorded_waivers` gives it, read while `alone`."""
         rows = [Change(label, None, _gone(label, recorded)) for label in sorted(self._gone)]
         for label, found in self._found.items():
-            if self._settled.get(label) != found:
+            if found not in {self._settled.get(label), self._refused.get(label)}:
                 entry = _taken_up(label, found, recorded)
                 # The log may know of its end already, and would be told that it came again.
                 if entry is None or self._stands(label, found):
                     rows.append(Change(label, found, entry))
         return rows
+
+    def refused(self, change: Change) -> None:
+        """The policy refused it, and that is on record: it does not count, and is not asked about again as it is."""
+        if change.found is not None:
+            self._refused[change.label] = change.found
 
     def settled(self, change: Change) -> None:
         """The change is on record: it counts."""
@@ -184,7 +202,7 @@ def _entry(kind: str, label: str, found: Found | None, change: str, *, replaces:
         **public_of(spec.get("name", ""), spec),
         "decision_id": new_decision_id(),
         "actor": "file",
-        "entry_point": "waivers.file",
+        "entry_point": _DOOR,
         "effect": "",
         "file": without_findings(label),
         "digest": found.digest if found is not None else "",
@@ -192,6 +210,10 @@ def _entry(kind: str, label: str, found: Found | None, change: str, *, replaces:
         "change": change,
     }
     return Entry(kind, utc_now(), public, sealed_of(spec) if found is not None else {})
+
+
+def _still(held: Mapping[str, Found], found: Mapping[str, Found]) -> dict[str, Found]:
+    return {label: one for label, one in held.items() if found.get(label) == one}
 
 
 def _labels(ledger: Path) -> list[str]:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from governance.enrich.scan import without_findings
 from governance.errors import CallerError, Forbidden, GovernanceError, NotFound, RuleError
 from governance.model.moment import utc_now
+from governance.normalise.requests import normalise_document
 from governance.policy.waivers import is_expired, waiver_files, waiver_in, waiver_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from governance.model.request import Json
+    from governance.model.decision import Decision
+    from governance.model.request import Json, Request, Source
     from governance.policy.waivers import Waiver
     from governance.state.port import State
 
@@ -30,7 +32,7 @@ FOLDER, HOME = "folder", "home"
 """What records call the folder that the settings name, and that of waivers that were made here."""
 API_VERSION = "microapps.internal/v1alpha1"
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_NOBODY = "(nobody yet)"
+NOBODY = "(nobody yet)"
 MADE, _PROPOSED = "waivers", "waivers/proposed"
 
 
@@ -202,10 +204,23 @@ def spec_without_approver(
         raise CallerError("is whoever approves it", where="/spec/approver", hint="POST /v1/waivers/{name}/approval")
     whole = {"owner": author, **spec}
     try:
-        store.check(name, {**whole, "approver": _NOBODY}, rules)
+        store.check(name, {**whole, "approver": NOBODY}, rules)
     except RuleError as error:
         raise CallerError(error.message, where=error.where, hint=error.hint) from error
     return whole
+
+
+def question_of(name: str, spec: dict[str, Json], source: Source) -> Request:
+    """The question to the policy whether there may be such a waiver."""
+    return normalise_document({"kind": "registry_entry", "resource": _document(name, spec)}, source)
+
+
+def check_allowed(decision: Decision) -> None:
+    """Raise Forbidden for a waiver that policy refuses."""
+    if not decision.is_allowed:
+        why = "; ".join(v.message for v in decision.violations if v.effect == decision.effect) or decision.reason
+        hint = f"decision {decision.decision_id} is on record"
+        raise Forbidden(f"the policy refuses this waiver: {why}", where="/spec", hint=hint)
 
 
 def place_of(name: str, spec: dict[str, Json] | None) -> dict[str, Json]:
@@ -221,8 +236,11 @@ def digest_of(raw: bytes) -> str:
 def _written(name: str, spec: dict[str, Json]) -> bytes:
     import yaml
 
-    document = {"apiVersion": API_VERSION, "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+    return yaml.safe_dump(_document(name, spec), sort_keys=False, allow_unicode=True).encode()
+
+
+def _document(name: str, spec: dict[str, Json]) -> dict[str, Json]:
+    return {"apiVersion": API_VERSION, "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
 
 
 def _checked(name: str) -> str:

@@ -108,3 +108,8 @@ class Service:
             answer = auditor.get("/v1/audit/records", params={"limit": "100", **filters})
             assert answer.status_code == 200, answer.text
             return answer.json()["records"]
+
+
+def soon(seconds: float) -> str:
+    """RFC 3339 of a moment that many seconds ahead."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))

@@ -14,7 +14,7 @@ import pytest
 from governance.events_wiring import outbox_of
 from governance.platform.broker.events.outbox_rows import Accepted, Target
 from governance.settings import from_environment
-from tests.journeys.service import EXAMPLES, Service, governance
+from tests.journeys.service import EXAMPLES, Service, governance, soon
 from tests.postgres import Server, needs_postgres
 
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
@@ -40,7 +40,7 @@ def shared_state(first: Service, second: Service) -> None:
             return {v["rule"]: v.get("waived_by") for v in archived(client)["violations"]}
 
         assert "REQ-004" in rules(there), "nobody deployed it yet"
-        spec = {"rule": "REQ-004", "subject": "app:where2eat", "reason": "by hand", "expires": "2099-01-01T00:00:00Z"}
+        spec = {"rule": "REQ-004", "subject": "app:where2eat", "reason": "by hand", "expires": soon(86_400)}
         assert ann.post("/v1/waivers", json={"name": "by-hand", "spec": spec}).status_code == 201
         second.wait_until(lambda: bob.post("/v1/waivers/by-hand/approval").status_code == 200, 20)
         second.wait_until(lambda: rules(there).get("REQ-004") == "by-hand", 20)

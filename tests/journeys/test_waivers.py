@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 
 import pytest
 import yaml
 
 from audit.reader import LogReader
-from tests.journeys.service import EXAMPLES, governance
+from tests.journeys.service import EXAMPLES, governance, soon
 
 DEPLOY = EXAMPLES / "app-fixed.yaml"
-
-
-def soon(seconds):
-    moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +151,38 @@ def test_a_file_that_is_no_waiver_holds_up_no_other_change(service, people):
     broken.unlink()
 
 
-def as_file(**changed):
-    spec = {**document("by-file", **changed)["spec"], "owner": "ann@example.com", "approver": "bob"}
-    return yaml.safe_dump({**document("by-file"), "spec": spec})
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [({"expires": "2999-12-31T00:00:00Z"}, "REG-002"), ({"reason": "deploys with AKIAIOSFODNN7EXAMPLE"}, "SEC-001")],
+)
+def test_what_the_rules_refuse_excuses_nothing_by_whatever_door_it_comes(service, people, changed, rule):
+    asks, ann, _ = people
+    before = len(service.records(kind="registry_entry"))
+    answer = ann.post("/v1/waivers", json=document("too-much", **changed))
+    assert (answer.status_code, ann.get("/v1/waivers/too-much").status_code) == (403, 404), answer.text
+    spec = {"rule": "REQ-004", "subject": "app:lunch", "reason": "r", "expires": "1d", **changed}
+    argv = [part for name, value in spec.items() for part in (f"--{name}", value)]
+    done = governance("waiver", "add", "by-hand-2", "--owner", "ann", "--approver", "bob", *argv, home=service.home)
+    assert done.returncode == 2
+    assert b"refuses this waiver" in done.stderr
+    path = service.home / "waivers" / "too-much.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(as_file("too-much", **changed))
+    # Each of the two workers asks once.
+    service.wait_until(lambda: len(service.records(kind="registry_entry")) == before + 4, 20)
+    assert all(waived(asks) is None for _ in range(8))
+    decided = service.records(kind="registry_entry")[: -before or None]
+    assert [(row["public"]["effect"], row["public"]["rules"]) for row in decided] == [("deny", [rule])] * 4
+    assert {row["public"]["entry_point"] for row in decided} == {"http.waivers", "cli.waiver", "waivers.file"}
+    path.write_text(as_file("too-much"))
+    service.wait_until(lambda: all(waived(asks) == "too-much" for _ in range(8)), 20)
+    path.unlink()
+    service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
+
+
+def as_file(name="by-file", **changed):
+    spec = {**document(name, **changed)["spec"], "owner": "ann@example.com", "approver": "bob"}
+    return yaml.safe_dump({**document(name), "spec": spec})
 
 
 def of_file(service, kind):
@@ -170,14 +193,14 @@ def test_a_file_counts_once_it_is_on_record_and_each_change_is_one(service, peop
     asks = people[0]
     path = service.home / "waivers" / "by-file.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(as_file(reason="pay with 4111 1111 1111 1111", ticket="AKIAIOSFODNN7EXAMPLE"))
+    path.write_text(as_file(reason="pay with 4111 1111 1111 1111", ticket="ann@example.com"))
     service.wait_until(lambda: all(waived(asks) == "by-file" for _ in range(8)), 20)
     (taken_up,) = of_file(service, "waiver_added")
     first = min(r["index"] for r in service.records(kind="lifecycle") if "by-file" in r["public"]["waivers"])
     assert taken_up["index"] < first, "no decision stands on a waiver that is not on record"
     public = taken_up["public"]
     assert (public["rules"], public["owner"], public["approver"]) == (["REQ-004"], "ann@example.com", "bob")
-    assert (public["change"], public["app"], public["ticket"]) == ("taken up", "lunch", "[AWS_ACCESS_KEY]")
+    assert (public["change"], public["app"], public["ticket"]) == ("taken up", "lunch", "[EMAIL_ADDRESS]")
     assert taken_up["opened"]["reason"] == "pay with [CREDIT_CARD]"
     used = next(r for r in service.records(kind="lifecycle") if "by-file" in r["public"]["waivers"])
     assert used["opened"]["answer"]["waivers"][0]["reason"] == "pay with [CREDIT_CARD]"
@@ -220,5 +243,5 @@ def test_one_decision_by_command_records_the_waiver_file_first_and_once(tmp_path
     log = LogReader(home, origin="governance.local/audit")
     records = [log.record(index) for index in range(log.size())]
     log.close()
-    assert [r["kind"] for r in records] == ["waiver_added", "lifecycle", "lifecycle"]
-    assert records[0]["public"]["file"] == "home/by-file.yaml"
+    assert [r["kind"] for r in records] == ["registry_entry", "waiver_added", "lifecycle", "lifecycle"]
+    assert records[1]["public"]["file"] == "home/by-file.yaml"

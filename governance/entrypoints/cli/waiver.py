@@ -33,8 +33,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
 def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     from governance.entrypoints.cli.key import expiry
     from governance.log_wiring import state_of
-    from governance.platform.waivers import WaiverStore, place_of
-    from governance.wiring import active_of
+    from governance.model.request import Source
+    from governance.platform.waivers import WaiverStore, check_allowed, place_of, question_of
+    from governance.wiring import about_waivers, active_of
 
     expires = expiry(options.expires)
     spec = {
@@ -44,6 +45,8 @@ def _add(options: argparse.Namespace, settings: Settings, stdout: TextIO) -> Non
     store = WaiverStore(state_of(settings))
     store.check(options.name, spec, active_of(settings).rules)
     store.check_free(options.name)
+    with about_waivers(settings) as line:
+        check_allowed(line.decide(question_of(options.name, spec, Source("cli.waiver", f"os-uid:{os.getuid()}"))))
     _record(settings, "waiver_added", options.name, spec, **place_of(options.name, spec))
     store.add(options.name, spec)
     stdout.write(f"{options.name}: {options.rule} is waived for {options.subject} until {expires}\n")

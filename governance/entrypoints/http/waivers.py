@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from audit.record import Entry
 from governance.entrypoints.http.asgi import Answer, json_answer
-from governance.entrypoints.http.decisions import body_of
+from governance.entrypoints.http.decisions import body_of, source_of
 from governance.errors import CallerError, Forbidden
 from governance.model.moment import new_decision_id, utc_now
 from governance.platform.waivers import (
+    NOBODY,
     Proposal,
     WaiverStore,
+    check_allowed,
     listed,
     place_of,
     public_of,
+    question_of,
     sealed_of,
     spec_without_approver,
 )
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json
     from governance.platform.keys import Identity
 
+ENTRY_POINT = "http.waivers"
 _MEMBERS = frozenset({"apiVersion", "kind", "metadata", "spec", "name"})
 
 
@@ -57,6 +61,7 @@ async def propose(worker: Worker, call: Call, identity: Identity) -> Answer:
     spec = spec_without_approver(document.get("spec"), identity.actor, worker.active.rules, store, name)
     _check_tenant(identity, spec)
     store.check_free(name)
+    await _ask(worker, call, identity, name, {**spec, "approver": NOBODY})
     proposal = Proposal(name, spec, identity.actor, utc_now())
     await _record(worker, identity, "waiver_proposed", name, spec)
     store.propose(proposal)
@@ -70,6 +75,7 @@ async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
     _check_tenant(identity, proposal.spec)
     spec = store.approved_spec(proposal, identity.actor)
     store.check(proposal.name, spec, worker.active.rules)
+    await _ask(worker, call, identity, proposal.name, spec)
     place = place_of(proposal.name, spec)
     await _record(worker, identity, "waiver_approved", proposal.name, {**spec, "author": proposal.author}, **place)
     store.add(proposal.name, spec)
@@ -86,11 +92,19 @@ async def revoke(worker: Worker, call: Call, identity: Identity) -> Answer:
     return json_answer({**row, "state": "revoked"})
 
 
+async def _ask(worker: Worker, call: Call, identity: Identity, name: str, spec: dict[str, Json]) -> None:
+    """Raise Forbidden where the policy refuses such a waiver."""
+    question = question_of(name, spec, source_of(call, identity, ENTRY_POINT))
+    decision = await worker.line.adecide(question)
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    check_allowed(decision)
+
+
 async def _record(
     worker: Worker, identity: Identity, kind: str, name: str, spec: dict[str, Json], **more: Json
 ) -> None:
     public = {
-        "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": "http.waivers", "effect": "",
+        "decision_id": new_decision_id(), "actor": identity.actor, "entry_point": ENTRY_POINT, "effect": "",
         **public_of(name, spec, author=str(spec.get("author", identity.actor)), **more),
     }  # fmt: skip
     await worker.client.aappend(Entry(kind, utc_now(), public, sealed_of(spec), identity.actor))

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from governance.platform.app_calls import AppCalls
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.sending import Sender
+    from governance.platform.excuses import Change
     from governance.platform.oauth.grants import Grants
     from governance.policy.active import Active
     from governance.settings import Settings
@@ -188,12 +189,27 @@ class Worker:
             recorded = await asyncio.to_thread(recorded_waivers, self.reader())
             for change in self.excuses.changes(recorded):
                 try:
+                    if not await self._may_count(change):
+                        continue
                     if change.entry is not None:
                         await self.client.aappend(change.entry)
                 except AuditError as error:
                     self._say(f"a waiver that does not count, for it cannot be recorded: {change.label}: {error.code}")
                     continue
                 self.excuses.settled(change)
+
+    async def _may_count(self, change: Change) -> bool:
+        """Whether the policy lets a waiver be that came, or changed, in a file."""
+        question = change.question()
+        if question is None:
+            return True
+        decision = await self.line.adecide(question)
+        if decision.is_allowed:
+            return True
+        if decision.error is None:
+            self.excuses.refused(change)
+        self._say(f"a waiver that does not count: {change.label}: {decision.reason} (decision {decision.decision_id})")
+        return False
 
     def _say(self, text: str) -> None:
         sys.stderr.write(f"worker {os.getpid()}: {text}\n")

@@ -55,6 +55,8 @@ def test_waivers_come_in_the_order_of_their_files_and_other_files_are_left_alone
         ({"subject": "app:a b"}, "is not app:<name>"),
         ({"subject": "app:a\n"}, "is not app:<name>"),
         ({"subject": "org:all"}, "is not app:<name>"),
+        ({"expires": "9999-99-99T99:99:99Z"}, "is not an instant"),
+        ({"expires": "2027-02-29T00:00:00Z"}, "is not an instant"),
         ({"owner": ""}, "spec.owner is missing"),
         ({"approver": None}, "spec.approver is missing"),
         ({"approver": "ann"}, "owner and approver are the same"),
