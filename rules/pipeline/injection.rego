@@ -14,8 +14,8 @@ import data.platform.lib.workflows
 
 deny contains v if {
 	some script in _scripts
-	some expression in regex.find_n(`\$\{\{(?:[^}]|\}[^}])*\}\}`, script.text, -1)
-	some member in _members(expression)
+	some expression in _expressions(script.text)
+	some member in _members(expression) | _taken_from_environment(expression)
 	not _is_trusted(member)
 	v := {
 		"path": script.path,
@@ -25,19 +25,45 @@ deny contains v if {
 
 _scripts contains script if {
 	some step in workflows.steps
-	some place in [["run"], ["with", "script"]]
+	some place in [["run"], ["shell"], ["with", "script"]]
 	is_object(step.it)
 	text := object.get(step.it, place, "")
 	is_string(text)
 	script := {"text": text, "path": array.concat(step.path, place)}
 }
 
-# Every way to write a member comes out as github.event.issue.title.
-_members(expression) := {member |
-	plain := replace(lower(expression), " ", "")
-	dotted := regex.replace(plain, `\[['"]([^'"]*)['"]\]`, ".$1")
-	some member in regex.find_n(`github(?:\.[a-z0-9_*-]+)*`, dotted, -1)
+_scripts contains script if {
+	some job in workflows.jobs
+	is_object(job.it)
+	text := object.get(job.it, ["defaults", "run", "shell"], "")
+	is_string(text)
+	script := {"text": text, "path": array.concat(job.path, ["defaults", "run", "shell"])}
 }
+
+_expressions(text) := regex.find_n(`\$\{\{(?:[^}]|\}[^}])*\}\}`, text, -1)
+
+_dotted(expression) := regex.replace(replace(lower(expression), " ", ""), `\[['"]([^'"]*)['"]\]`, ".$1")
+
+_members(expression) := {member | some member in regex.find_n(`github(?:\.[a-z0-9_*-]+)*`, _dotted(expression), -1)}
+
+# A variable is safe in a script, `${{ env.NAME }}` is the text of its value again. Which `env` counts where is not looked into.
+_taken_from_environment(expression) := {member |
+	some variable in regex.find_n(`env\.[a-z0-9_-]+`, _dotted(expression), -1)
+	some [name, member] in _in_environment
+	name == trim_prefix(variable, "env.")
+}
+
+_in_environment contains [lower(name), member] if {
+	some owner in _with_environment
+	some name, value in lists.object_of(owner, "env")
+	is_string(value)
+	some expression in _expressions(value)
+	some member in _members(expression)
+}
+
+_with_environment contains object.get(input, "resource", {})
+
+_with_environment contains part.it if some part in workflows.jobs | workflows.steps
 
 _is_trusted(member) if {
 	not startswith(member, "github.event.")

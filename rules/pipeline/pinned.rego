@@ -57,3 +57,10 @@ _images contains found if {
 	some name, owner in lists.object_of(job.it, "services")
 	found := {"image": lists.text_of(owner, "image"), "path": array.concat(job.path, ["services", name, "image"])}
 }
+
+# An action that is an image; one that is built from a Dockerfile of the repository is held to that file's rules.
+_images contains found if {
+	image := lists.text_of(lists.object_of(object.get(input, "resource", {}), "runs"), "image")
+	startswith(lower(image), "docker://")
+	found := {"image": substring(image, count("docker://"), -1), "path": ["resource", "runs", "image"]}
+}

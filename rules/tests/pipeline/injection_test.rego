@@ -74,3 +74,32 @@ test_a_script_that_is_no_text_holds_no_expression if {
 test_facts_change_nothing_about_a_script if {
 	_places(requests.without(requests.pipeline, "/facts")) == set()
 }
+
+# The text of a variable that is written into a script is a stranger's again.
+_taken(env, run) := requests.extended(requests.changed(requests.pipeline, "/resource/jobs/test/steps/1/run", run), "/resource/jobs/test/steps/1/env", env)
+
+test_a_title_in_a_variable_that_the_script_reads_passes if {
+	_places(_taken({"T": "${{ github.event.issue.title }}"}, "echo \"$T\"")) == set()
+}
+
+test_a_title_in_a_variable_that_becomes_text_is_refused if {
+	_places(_taken({"T": "${{ github.event.issue.title }}"}, "echo ${{ env.T }}")) == {["resource", "jobs", "test", "steps", 1, "run"]}
+	_places(_taken({"Title": "x ${{ github.head_ref }}"}, "echo ${{ env['TITLE'] }}")) == {["resource", "jobs", "test", "steps", 1, "run"]}
+}
+
+test_a_variable_of_our_own_may_become_text if {
+	_places(_taken({"T": "${{ github.sha }}"}, "echo ${{ env.T }}")) == set()
+	_places(_taken({"U": "${{ github.event.issue.title }}"}, "echo ${{ env.T }}")) == set()
+}
+
+test_a_variable_of_the_job_or_of_the_file_counts_too if {
+	request := requests.changed(requests.pipeline, "/resource/jobs/test/steps/1/run", "echo ${{ env.T }}")
+	_places(requests.extended(request, "/resource/env", {"T": "${{ github.event.issue.title }}"})) == {["resource", "jobs", "test", "steps", 1, "run"]}
+	_places(requests.extended(request, "/resource/jobs/test/env", {"T": "${{ github.event.issue.title }}"})) == {["resource", "jobs", "test", "steps", 1, "run"]}
+}
+
+test_a_shell_is_a_script_too if {
+	title := "bash -c ${{ github.event.issue.title }} {0}"
+	_places(requests.extended(requests.pipeline, "/resource/jobs/test/steps/1/shell", title)) == {["resource", "jobs", "test", "steps", 1, "shell"]}
+	_places(requests.extended(requests.pipeline, "/resource/jobs/test/defaults", {"run": {"shell": title}})) == {["resource", "jobs", "test", "defaults", "run", "shell"]}
+}

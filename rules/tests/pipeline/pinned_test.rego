@@ -74,3 +74,15 @@ test_a_pinned_service_passes if {
 test_facts_change_nothing_about_a_pin if {
 	_places(requests.without(requests.pipeline, "/facts")) == set()
 }
+
+_action(image) := requests.extended(requests.without(requests.pipeline, "/resource/jobs"), "/resource/runs", {"using": "docker", "image": image})
+
+test_an_action_that_is_an_image_is_pinned_as_well if {
+	_places(_action("docker://alpine:3")) == {["resource", "runs", "image"]}
+	_places(_action("DOCKER://alpine:3")) == {["resource", "runs", "image"]}
+	_places(_action("docker://alpine@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")) == set()
+}
+
+test_an_action_that_is_built_here_is_judged_by_its_dockerfile if {
+	_places(_action("Dockerfile")) == set()
+}
