@@ -7,6 +7,7 @@ linear in the size of the text. Source: docs.docker.com/reference/dockerfile.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,13 +26,14 @@ _NAMES = frozenset({
 })  # fmt: skip
 _WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
 _WITH_JSON = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL", "COPY", "ADD", "VOLUME"})
+_FRONTEND = re.compile(r"#\s*syntax\s*=\s*(.*?)\s*", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#[ \t]*([A-Za-z][A-Za-z0-9]{0,30})[ \t]*=[ \t]*(.+?)[ \t]*")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]+)")
 # Words as a shell has them: white space parts them, except in quotes. What is left over is a quote without an end.
 _SHELL_WORD = re.compile(r"\s*((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\])+)", re.DOTALL)
 _QUOTING = str.maketrans("", "", "\"'\\")
 _BARE_NAME = re.compile(r"([^\s=\"'\\]+)(?:\s+|$)")
-_FLAG = re.compile(r"--([a-z][a-z-]{0,30})(?:=((?:\"[^\"]*\"|'[^']*'|[^\s\"'])*))?(?:[ \t]+|$)")
+_FLAG = re.compile(r"(--(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\\.|[^\s\"'\\])*)(?:\s+|$)", re.DOTALL)
 _PAIR = re.compile(r"([^\s=\"']+)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\])*)(?:\s+|$)", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?([-+])([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
@@ -50,13 +52,14 @@ class Parsed(NamedTuple):
     """A file that was understood."""
 
     resource: dict[str, Json]
-    """`{instructions[], stages[], images[]}`.
+    """`{instructions[], stages[], images[], frontend?}`.
 
     - `instructions`: `{name, stage, text?, flags{name: [values]}, exec[]?, sources[]?, heredocs[]?, variables{}?, onbuild?}`;
       `stage` is -1 before the first FROM, a variable without a default is null
     - `stages`: `{name, image, from_stage, instruction, user?{value, instruction}}`; `image` with the defaults of ARGs filled
       in, `from_stage` the index of the earlier stage it builds on or null, `user` who it runs as if anything says so
     - `images`: `{image, instruction}`: other images that a COPY or a mount takes files from
+    - `frontend`: the image that `# syntax=` has read the file in the builder's place
     """
     lines: tuple[tuple[int, int], ...]
     """Line and column of each instruction."""
@@ -64,6 +67,7 @@ class Parsed(NamedTuple):
 
 def parsed(text: str, file: str) -> Parsed:
     """Raises CallerError with file and line for what a builder would refuse."""
+    text = text.removeprefix("\ufeff")
     reader = _Reader(file)
     lines: list[tuple[int, int]] = []
     for logical in _logical_lines(text, file):
@@ -78,6 +82,9 @@ def parsed(text: str, file: str) -> Parsed:
         "stages": reader.stages,
         "images": reader.images,
     }
+    frontend = _frontend(text)
+    if frontend is not None:
+        resource["frontend"] = frontend
     return Parsed(resource, tuple(lines))
 
 
@@ -141,6 +148,17 @@ def _escape_character(rows: list[str], file: str) -> str:
             if escape not in {"\\", "`"}:
                 raise CallerError("the escape character is \\ or `", where=f"{file}:{number}")
     return escape
+
+
+def _frontend(text: str) -> str | None:
+    """What BuildKit runs to read the file. It looks behind a `#!` line too; which comment ends its search is not relied on."""
+    for row in text.splitlines():
+        if row.strip() and not row.lstrip().startswith("#"):
+            return None
+        found = _FRONTEND.fullmatch(row.strip())
+        if found is not None:
+            return found[1].split(None, 1)[0] if found[1] else ""
+    return None
 
 
 def _is_continued(row: str, escape: str) -> bool:
@@ -213,7 +231,7 @@ class _Reader:
             raise CallerError(f"{name[:20]!r} is no instruction", where=where)
         if not self.stages and name not in {"FROM", "ARG"}:
             raise CallerError(f"{name} stands before the first FROM", where=where)
-        flags, rest = _flags(rest) if name not in {"ARG", "ENV", "LABEL"} else ({}, rest)
+        flags, rest = _flags(rest, where) if name not in {"ARG", "ENV", "LABEL"} else ({}, rest)
         if not rest and name != "HEALTHCHECK":
             raise CallerError(f"{name} says nothing", where=where)
         entry: dict[str, Json] = {"name": name, "stage": len(self.stages) - 1 + (name == "FROM"), "flags": flags}
@@ -233,7 +251,7 @@ class _Reader:
         self.instructions.append(entry)
         if not is_trigger:
             self._understand(name, rest, entry, where)
-        self._outside_images(entry, len(self.instructions) - 1)
+        self._outside_images(entry, where)
 
     def _understand(self, name: str, rest: str, entry: dict[str, Json], where: str) -> None:
         index = len(self.instructions) - 1
@@ -279,10 +297,12 @@ class _Reader:
             elif name == "ARG" and self.stages and key in self._globals:
                 scope[key] = self._globals[key]
 
-    def _outside_images(self, entry: dict[str, Json], index: int) -> None:
+    def _outside_images(self, entry: dict[str, Json], where: str) -> None:
+        index = len(self.instructions) - 1
         named = list(entry["flags"].get("from", []))
         for mount in entry["flags"].get("mount", []):
-            named += [part[5:] for part in mount.split(",") if part.startswith("from=")]
+            pairs = [part.partition("=") for part in _mount(mount, where)]
+            named += [image for key, _, image in pairs if key.strip().lower() == "from"]
         for name in named:
             image = _expanded(name, self._globals)
             is_stage = self._named(image) is not None or (image.isdigit() and int(image) < len(self.stages) - 1)
@@ -295,13 +315,48 @@ def _word(text: str) -> tuple[str, str]:
     return (parts[0], parts[1].strip() if len(parts) > 1 else "") if parts else ("", "")
 
 
-def _flags(rest: str) -> tuple[dict[str, list[str]], str]:
+def _flags(rest: str, where: str) -> tuple[dict[str, list[str]], str]:
+    """Flags as BuildKit takes them apart, quotes and backslashes gone wherever they stand; and what follows them.
+
+    Source: extractBuilderFlags in moby/buildkit, frontend/dockerfile/parser/line_parsers.go.
+    """
     flags: dict[str, list[str]] = {}
-    at = 0
-    while (found := _FLAG.match(rest, at)) is not None:
-        flags.setdefault(found[1], []).append(_unquoted(found[2] or "true"))
-        at = found.end()
-    return flags, rest[at:]
+    while rest.startswith("--"):
+        found = _FLAG.match(rest)
+        if found is None:
+            raise CallerError("a flag cannot be read: its quotes do not match", where=where)
+        rest = rest[found.end() :]
+        word = _plain(found[1])
+        if word == "--":
+            break
+        name, equals, value = word[2:].partition("=")
+        flags.setdefault(name, []).append(value if equals else "true")
+    return flags, rest
+
+
+def _plain(word: str) -> str:
+    kept: list[str] = []
+    quote = ""
+    characters = iter(word)
+    for char in characters:
+        if char == "\\":
+            kept.append(next(characters, ""))
+        elif char == quote:
+            quote = ""
+        elif not quote and char in "\"'":
+            quote = char
+        else:
+            kept.append(char)
+    return "".join(kept)
+
+
+def _mount(value: str, where: str) -> list[str]:
+    """The members of a mount, which BuildKit reads as a row of CSV."""
+    try:
+        (row,) = csv.reader([value], strict=True)
+    except (csv.Error, ValueError) as error:
+        raise CallerError("a mount cannot be read: its quotes do not match", where=where) from error
+    return row
 
 
 def _json_words(rest: str) -> list[str] | None:

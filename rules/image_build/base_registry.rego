@@ -20,3 +20,25 @@ deny contains v if {
 		"message": sprintf("The image %s does not come from a registry that the platform scans.", [json.marshal(found.image)]),
 	}
 }
+
+# `# syntax=` names a program that reads the file in the builder's place, and may make of it what it likes.
+deny contains v if {
+	is_object(input.resource)
+	some name, frontend in input.resource
+	name == "frontend"
+	not _is_known(frontend)
+	v := {
+		"path": ["resource", "frontend"],
+		"message": sprintf("The image %s would read this file in the builder's place.", [json.marshal(frontend)]),
+	}
+}
+
+_is_known(frontend) if {
+	is_string(frontend)
+	regex.match(data.platform.image_build.frontend_pattern, frontend)
+}
+
+_is_known(frontend) if {
+	is_string(frontend)
+	split(frontend, "/")[0] in data.platform.runtime.image_registries
+}

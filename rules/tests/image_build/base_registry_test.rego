@@ -34,3 +34,17 @@ test_an_image_that_is_no_text_is_refused if {
 test_facts_change_nothing_about_a_registry if {
 	_places(requests.without(requests.image_build, "/facts")) == set()
 }
+
+_read_by(frontend) := requests.extended(requests.image_build, "/resource/frontend", frontend)
+
+test_the_usual_frontend_may_read_the_file if {
+	every frontend in ["docker/dockerfile", "docker/dockerfile:1", "docker.io/docker/dockerfile:1.7-labs", "docker/dockerfile-upstream:master", "registry.example.com/dockerfile:1"] {
+		_places(_read_by(frontend)) == set()
+	}
+}
+
+test_another_frontend_may_not if {
+	every frontend in ["evil.example/frontend:latest", "docker/dockerfile.evil:1", "evil.example/docker/dockerfile:1", "docker/dockerfile:1\n", "", 7] {
+		_places(_read_by(frontend)) == {["resource", "frontend"]}
+	}
+}

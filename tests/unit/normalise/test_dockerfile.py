@@ -100,6 +100,40 @@ class TestStages:
         images = parsed(text, "Dockerfile").resource["images"]
         assert [image["image"] for image in images] == ["tool:1", "other", "late"]
 
+    @pytest.mark.parametrize(
+        "copy",
+        [
+            "RUN --mount=type=bind,FROM=evil:1,target=/x true", 'RUN --mount=type=bind,"from=evil:1",target=/x true',
+            "RUN --mount=type=bind,fr\\om=evil:1 true",
+            'RUN --mount=type=bind,\\"from=evil:1\\",target=/x true',
+            'COPY --fr"om"=evil:1 /a /b', "COPY --fr\\om=evil:1 /a /b",
+            "COPY '--from=evil:1' /a /b", "COPY --link --from='evil':1 /a /b", 'COPY "--from"="evil:1" /a /b',
+        ],
+    )  # fmt: skip
+    def test_images_that_files_come_from_are_found_however_they_are_quoted(self, copy):
+        """A flag has to begin with its dashes: what begins with a quote is a source, and no builder reads a flag there."""
+        read = parsed("FROM a\n" + copy, "Dockerfile").resource
+        found = [image["image"] for image in read["images"]]
+        assert found == ([] if copy.startswith(("COPY '", 'COPY "')) else ["evil:1"])
+
+    @pytest.mark.parametrize(
+        "run", ['RUN --network=h"ost" true', "RUN --network=h\\ost true", "RUN --net'work'=host true"]
+    )
+    def test_a_flag_is_what_the_builder_makes_of_it(self, run):
+        assert instructions("FROM a\n" + run)[1]["flags"] == {"network": ["host"]}
+
+    @pytest.mark.parametrize(
+        ("top", "expected"),
+        [
+            ("# syntax=evil/frontend:1\n", "evil/frontend:1"), ("#syntax = evil/frontend:1 --x\n", "evil/frontend:1"),
+            ("#!/bin/x\n# SYNTAX=evil/frontend:1\n", "evil/frontend:1"), ("\ufeff# syntax=e\n", "e"),
+            ("# escape=`\n# check=skip=all\n# syntax=e\n", "e"), ("# words\n# syntax=e\n", "e"),
+            ("# no syntax\n", None), ("", None),
+        ],
+    )  # fmt: skip
+    def test_who_reads_the_file_is_said_at_its_top(self, top, expected):
+        assert parsed(top + "FROM a\n# syntax=late\n", "Dockerfile").resource.get("frontend") == expected
+
 
 class TestVariables:
     @pytest.mark.parametrize(
@@ -128,6 +162,9 @@ class TestVariables:
         ("RUN a\nFROM b\n", 1),
         (BASE + "\nFETCH x\n", 3),
         (BASE + "RUN\n", 2),
+        (BASE + 'COPY --fr"om=a /x /y\n', 2),
+        (BASE + 'RUN --mount=type=bind,\\"from=a\\"b true\n', 2),
+        ("//syntax=evil\n" + BASE, 1),
         (BASE + "ENV A\n", 2),
         (BASE + 'ENV A="b\n', 2),
         ("FROM a b\n", 1),
