@@ -256,11 +256,24 @@ def _app_of(kind: str, resource: Json, context: Json) -> Json:
         name = metadata.get("name", "") if isinstance(metadata, dict) else ""
         return {**(spec if isinstance(spec, dict) else {}), "name": name}
     if kind == "workload":
-        return {"name": label_of(resource, APP_LABEL)}
+        return {"name": _labelled_app(resource)}
     if kind in _OF_A_REPOSITORY:
         # These files do not say which app they belong to; who hands them in does.
         return {"name": context.get("app", "")}
     return {"name": resource.get("app", "")}
+
+
+def _labelled_app(resource: Json) -> str:
+    """The app that an object says it is of; empty where the pods it makes say that they are of another."""
+    name, spec = label_of(resource, APP_LABEL), _inner(resource, "spec")
+    makers = (resource, spec, _inner(_inner(spec, "jobTemplate"), "spec"))
+    inside = {label_of(_inner(maker, "template"), APP_LABEL) for maker in makers}
+    return name if inside <= {"", name} else ""
+
+
+def _inner(value: Json, member: str) -> dict[str, Json]:
+    found = value.get(member)
+    return found if isinstance(found, dict) else {}
 
 
 def label_of(resource: Json, name: str) -> str:

@@ -151,7 +151,9 @@ def _excusable_app(request: Request, facts: Facts) -> str:
     known = facts.values.get("app")
     spec = known.get("spec") if isinstance(known, dict) and known.get("known") else None
     is_foreign = isinstance(spec, dict) and spec.get("tenant") != request.tenant
-    return "" if request.kind == "template" or is_foreign else str(request.app.get("name", ""))
+    # A label anybody writes; until an app of that name was deployed it is nobody's.
+    is_only_said = request.kind == "workload" and not isinstance(spec, dict)
+    return "" if request.kind == "template" or is_foreign or is_only_said else str(request.app.get("name", ""))
 
 
 def _judge(

@@ -12,6 +12,7 @@ from governance.errors import CallerError
 from governance.model.request import Source
 from governance.normalise.documents import read_documents
 from governance.normalise.requests import (
+    APP_LABEL,
     changed,
     is_app_name,
     is_malformed_manifest,
@@ -175,3 +176,18 @@ def test_what_is_no_app_name(name):
 @pytest.mark.parametrize("name", ["a", "a-b", "0a", "a" * 63])
 def test_what_is_one(name):
     assert is_app_name(name)
+
+
+def _made_by(kind, template):
+    spec = {"Deployment": {"template": template}, "CronJob": {"jobTemplate": {"spec": {"template": template}}}}.get(
+        kind
+    )
+    inner = {"template": template} if spec is None else {"spec": spec}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "labels": {APP_LABEL: "lunch"}}, **inner}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob", "PodTemplate"])
+def test_a_workload_is_of_the_app_that_its_pods_name_too(kind):
+    for inner, app in (({APP_LABEL: "lunch"}, "lunch"), ({}, "lunch"), ({APP_LABEL: "other"}, "")):
+        resource = _made_by(kind, {"metadata": {"labels": inner}})
+        assert normalise_document({"kind": "workload", "resource": resource}, KEY).app == {"name": app}

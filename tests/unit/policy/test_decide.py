@@ -15,6 +15,7 @@ from governance.policy.explain import with_proved_fixes
 from governance.policy.metadata import metadata_of
 from governance.policy.modes import effective_mode
 from governance.policy.waivers import Waiver
+from tests.unit.policy.conftest import FILES, NO_FACTS
 
 NOW = "2027-03-01T12:00:00Z"
 GOOD = {"owner": "o", "colour": "red"}
@@ -395,3 +396,14 @@ def test_a_waiver_of_an_app_does_not_excuse_who_only_bears_its_name(active, verd
     assert verdict(active(), request, waivers, facts=knowing(tenant=request.tenant)).decision.effect == "allow"
     assert verdict(active(), request, waivers, facts=knowing(tenant="another")).decision.effect == "deny"
     assert verdict(active(), request, waivers, facts=knowing()).decision.effect == "deny"
+
+
+def test_a_label_that_names_an_app_nobody_deployed_excuses_nothing(active, verdict, request_for):
+    policy = active({"app/owner.rego": FILES["app/owner.rego"].replace("[deploy]", "[deploy, workload]")})
+    labelled = request_for(colour="red")._replace(kind="workload")
+    assert verdict(policy, labelled, [waiver()], facts=knowing(tenant="hr")).decision.effect == "allow"
+    for facts in (NO_FACTS, Facts({"app": {"known": False}}, "facts", '{"app": {"known": false}}')):
+        assert verdict(policy, labelled, [waiver()], facts=facts).decision.effect == "deny"
+        assert verdict(policy, request_for(colour="red"), [waiver()], facts=facts).decision.effect == "allow", (
+            "a first deploy"
+        )
