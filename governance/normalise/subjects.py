@@ -15,7 +15,7 @@ from governance.normalise.documents import MAX_BYTES, MAX_DEPTH, Document, decod
 from governance.normalise.requests import API_GROUP, is_malformed_manifest, manifest_kind, normalise_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from governance.model.request import Json, Request, Source
 
@@ -26,11 +26,11 @@ _POD_KINDS = frozenset({
 _BUILT_IN_GROUPS = frozenset({"", "apps", "autoscaling", "batch", "extensions", "policy"})
 # Groups below k8s.io whose files configure a program; no API server ever sees them.
 _CONFIGURATION = ("config.k8s.io", "kubeadm.k8s.io", "audit.k8s.io", ".x-k8s.io")
-# The words that make a file one that has to be read: where it cannot be, that is a failure and no skip.
-_WORDS = (
-    rb"microapps\.internal/|score\.dev/|\"terraform_version\"|"
-    rb"\bapiVersion[\"']?[ \t]*:[ \t]*[\"']?(?:[a-z0-9]{1,40}/|[a-z0-9.]{1,200}\.k8s\.io/)?v[0-9]"
-)
+# The words that make a file one that has to be read: where it cannot be, that is a failure and no skip. What could not be read
+# is not taken apart, so whatever may be one of these words for another reader is taken for one.
+_WORDS = re.compile(rb"microapps\.internal/|score\.dev/|\"terraform_version\"|apiVersion|\bbinary\b")
+_LONGEST_WORD = 32
+_ESCAPED = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|u00([0-9A-Fa-f]{2})|U000000([0-9A-Fa-f]{2})|\r?\n[ \t]*)")
 
 
 class Subject(NamedTuple):
@@ -85,7 +85,27 @@ def is_workflow_name(file: str) -> bool:
 
 def has_to_be_read(raw: bytes, file: str) -> bool:
     """Whether a file that could not be read is by its name or words one of those that are decided on."""
-    return is_build_name(file) or ".github/workflows/" in file.replace("\\", "/") or re.search(_WORDS, raw) is not None
+    return is_build_name(file) or ".github/workflows/" in file.replace("\\", "/") or _has_words(raw)
+
+
+def rest_has_to_be_read(pieces: Iterable[bytes]) -> bool:
+    """The same of what stands behind the part of a long file that was looked at."""
+    end = b""
+    for piece in pieces:
+        if _has_words(end + piece):
+            return True
+        end = piece[-6 * _LONGEST_WORD :]
+    return False
+
+
+def _has_words(raw: bytes) -> bool:
+    """Also in UTF-16, with letters escaped as YAML and JSON have it, and broken over lines."""
+    plain = raw.replace(b"\0", b"")
+    return _WORDS.search(_ESCAPED.sub(_letter, plain) if b"\\" in plain else plain) is not None
+
+
+def _letter(found: re.Match[bytes]) -> bytes:
+    return bytes.fromhex((found[1] or found[2] or found[3] or b"").decode())
 
 
 def subjects_of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from governance.entrypoints.cli.checked import Checked, tally
 from governance.errors import CallerError
 from governance.model.request import Source
-from governance.normalise.subjects import Subject, has_to_be_read, request_of, subjects_of
+from governance.normalise.subjects import Subject, has_to_be_read, request_of, rest_has_to_be_read, subjects_of
 from governance.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _baseline(results: Results, path: str, stderr: TextIO) -> int:
 
 
 def _read(options: _Options, stdin: TextIO, stderr: TextIO, settings: Settings) -> _Read:
-    from governance.entrypoints.cli.files import contents, is_chart_template
+    from governance.entrypoints.cli.files import beyond, contents, is_chart_template
 
     limit, depth = settings.number("max_body_bytes"), settings.number("max_depth")
     subjects: list[Subject] = []
@@ -141,7 +141,8 @@ def _read(options: _Options, stdin: TextIO, stderr: TextIO, settings: Settings) 
         try:
             found, wrong = subjects_of(raw, file, max_bytes=limit, max_depth=depth)
         except CallerError as error:
-            if file in {"<stdin>", options.values.get("filename")} or has_to_be_read(raw, file):
+            is_named = file in {"<stdin>", options.values.get("filename")}
+            if is_named or has_to_be_read(raw, file) or (len(raw) > limit and rest_has_to_be_read(beyond(file, limit))):
                 problems.append((error, file))
             else:
                 skipped += 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _ENDINGS = (".yaml", ".yml", ".json")
+_PIECE = 1 << 20
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv"})
 # The hidden folder that is looked into: workflows live there.
 _SHOWN_FOLDER = ".github"
@@ -34,6 +35,17 @@ def contents(
                     yield file, stream.read(limit)
             except OSError as error:
                 raise CallerError(f"cannot be read: {error.strerror}", where=file) from error
+
+
+def beyond(file: str, limit: int) -> Iterator[bytes]:
+    """What a file holds behind its first `limit` bytes, piece by piece; raises CallerError where it cannot be read."""
+    try:
+        with open(file, "rb") as stream:
+            stream.seek(max(0, limit - _PIECE))
+            while piece := stream.read(_PIECE):
+                yield piece
+    except OSError as error:
+        raise CallerError(f"cannot be read: {error.strerror}", where=file) from error
 
 
 def read_whole(path: str) -> bytes:
@@ -72,7 +84,7 @@ def files_below(path: str, wanted: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _may_be_recognised(file: str) -> bool:
-    return file.endswith(_ENDINGS) or is_build_name(file)
+    return file.lower().endswith(_ENDINGS) or is_build_name(file)
 
 
 def _unreadable(error: OSError) -> None:

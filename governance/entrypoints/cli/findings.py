@@ -141,8 +141,8 @@ def _fingerprint(subject: Subject, violation: Violation) -> str:
         shown_path(subject.document.file),
         subject.name,
         named_pointer(_resource(subject), violation.path),
-        # Several violations of one rule at one place differ only in what they say.
-        violation.message if violation.path == "" else "",
+        # What was worse than it is now, or is worse now, is another finding: only the sentence holds the value.
+        violation.message,
     )
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

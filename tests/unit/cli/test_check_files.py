@@ -201,6 +201,36 @@ class TestKubernetes:
     def test_what_no_api_server_sees_is_somebody_else_s(self, cli, text):
         assert cli("check", "-", stdin=text.encode()).code == 2
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "apiVersion: !!str v1\n", "apiVersion: &v v1\nx: yes\n", "apiVersion: >-\n  v1\nx: yes\n",
+            "? apiVersion\n: v1\nx: yes\n",
+            '"apiVersi\\u006fn": !!str v1\n', '"api\\x56ersion": !!str v1\n', '"apiVer\\\n  sion": !!str v1\n',
+            "!!binary YXBpVmVyc2lvbg==: v1\n", '"apiVersi\\U0000006fn": !!str v1\n',
+        ],
+    )  # fmt: skip
+    def test_a_manifest_that_only_others_read_fails_the_check(self, cli, tmp_path, text):
+        pod = text + "kind: Pod\nmetadata: {name: a}\nspec: {hostNetwork: true, containers: [{name: a, image: a}]}\n"
+        (tmp_path / "good.yaml").write_text(DEPLOYMENT)
+        for raw in (pod.encode(), pod.encode("utf-16")):
+            (tmp_path / "pod.yaml").write_bytes(raw)
+            done = cli("check", "good.yaml", "pod.yaml")
+            assert (done.code, "pod.yaml" in done.out + done.err) == (1, True), done.out + done.err
+
+    def test_a_manifest_behind_a_long_comment_fails_the_check_and_long_data_does_not(self, cli, tmp_path):
+        (tmp_path / "good.yaml").write_text(DEPLOYMENT.replace("hostNetwork: true", "hostNetwork: false"))
+        (tmp_path / "long.yaml").write_text("# words\n" * 300_000 + "data: 1\n")
+        assert "not readable" not in cli("check").out
+        with (tmp_path / "long.yaml").open("a") as file:
+            file.write("---\napiVersion: v1\nkind: Pod\n")
+        done = cli("check")
+        assert (done.code, "long.yaml" in done.out + done.err) == (1, True)
+
+    def test_a_file_in_capitals_is_looked_at(self, cli, tmp_path):
+        (tmp_path / "POD.YAML").write_text(DEPLOYMENT)
+        assert "POD.YAML" in cli("check").out
+
     def test_a_chart_s_templates_are_named_and_skipped(self, cli, tmp_path):
         (tmp_path / "c" / "templates").mkdir(parents=True)
         (tmp_path / "c" / "Chart.yaml").write_text("apiVersion: v2\nname: c\n")
