@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class Envoy:
             "--drain-time-s", _DRAIN_S, "--drain-strategy", "immediate", "--log-level", "warning",
             "--file-flush-interval-msec", "1000", "--log-path", str(self.log),
         ]  # fmt: skip
-        self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen([*_with_its_parent(), *argv], stdin=subprocess.DEVNULL)
         if wait:
             self._wait()
         return self
@@ -111,3 +112,12 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def _with_its_parent() -> list[str]:
+    """Ends it with the thread that starts it: without one that brings what was revoked it must not go on.
+
+    `setpriv` is of util-linux, which no Debian is without; elsewhere whoever supervises the service has to end both.
+    """
+    program = shutil.which("setpriv")
+    return [program, "--pdeathsig", "KILL"] if program else []

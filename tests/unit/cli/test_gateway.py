@@ -209,6 +209,9 @@ def test_a_running_gateway_follows_keys_and_restarts_what_was_killed(cli, home, 
         # A file that is wrong holds no revocation back.
         keys.revoke(key.id)
         until(lambda: status() == 401)
+        # Nobody would tell it of the next one: it does not outlive who looks after it.
+        running.kill()
+        until(lambda: status() == 0)
     finally:
         running.terminate()
         running.wait(timeout=30)
