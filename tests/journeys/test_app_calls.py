@@ -18,6 +18,10 @@ from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 LOOP = module("(loop $again (br $again))")
 WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
+# JSON for some readers, and for no mask.
+WIDE = module(
+    "(call $say (i32.const 0) (i32.const 14))", data="".join(f"\\{byte:02x}" for byte in '{"a":1}'.encode("utf-16-le"))
+)
 MAIL = "ada@example.com"
 # To its log, in two pieces.
 FAILS = module(
@@ -32,14 +36,14 @@ TRACE = "ef" * 16
 
 
 class Platform:
-    """A service with two workers, the host of its apps, and four apps that were deployed by decision."""
+    """A service with two workers, the host of its apps, and apps that were deployed by decision."""
 
     def __init__(self, folder) -> None:
         self.service = Service(folder / "home", "--workers", "2", GOVERNANCE_EXT_AUTHZ="app_call").start()
         self.gateway_key = self.service.key("service")
         self.root = folder
         with self.service.client("platform") as client:
-            for name, wasm in {"where2eat": ECHO, "loop": LOOP, "words": WORDS, "fails": FAILS}.items():
+            for name, wasm in {"where2eat": ECHO, "loop": LOOP, "words": WORDS, "wide": WIDE, "fails": FAILS}.items():
                 self.deploy(client, name, wasm)
         self.socket = folder / "home" / "apps.sock"
         self.log = (folder / "host.log").open("wb")
@@ -116,6 +120,7 @@ def test_an_app_reads_who_calls_and_what_and_its_answer_goes_back(platform):
         ("loop", 504, "app_too_slow"),
         ("fails", 502, "app_stopped"),
         ("words", 502, "app_stopped"),
+        ("wide", 502, "app_stopped"),
         ("nobody", 404, "not_found"),
     ],
 )

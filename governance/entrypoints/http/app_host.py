@@ -123,7 +123,7 @@ def _json_of(outcome: Outcome) -> bytes:
         sort = AppTooSlow if outcome.status in _TOO_LONG else AppStopped
         raise sort(f"the app was stopped ({outcome.status}): {outcome.detail}")
     try:
-        json.loads(outcome.output)
-    except ValueError as error:
+        json.loads(outcome.output.decode())  # in no other coding: who masks the answer reads UTF-8
+    except (ValueError, RecursionError) as error:
         raise AppStopped("the app answered something that is not JSON") from error
     return outcome.output
