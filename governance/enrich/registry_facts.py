@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors_registry.agreements import given, rows_of, withdrawn
 from connectors_registry.digests import digest_of
 from governance.model.facts import Written
 
@@ -55,9 +56,7 @@ class RegistryFacts:
         for name in {*agreed, *(self._agreed or ())} & set(self._shaped):
             entry = self._shaped[name]
             documents = agreed.get(name, {})
-            given = documents.get(entry["digest"], [])
-            before = {"approved_before": True} if documents and not given else {}
-            self._connectors[name] = Written({**entry, **({"approvals": given} if given else {}), **before})
+            self._connectors[name] = Written({**entry, **_agreement(documents, entry["digest"])})
         self._agreed = agreed
 
     def _named(self, request: Request) -> set[str]:
@@ -71,6 +70,18 @@ class RegistryFacts:
             if isinstance(place, str) and place:
                 names.add(place)
         return names
+
+
+def _agreement(documents: Mapping[str, Json], digest: str) -> dict[str, Json]:
+    """`approvals`, as what they were `withdrawn`, or that another document was `approved_before`; what there is of them."""
+    rows = rows_of(documents, digest)
+    in_force, back = given(rows), withdrawn(rows)
+    found: dict[str, Json] = {"approvals": in_force} if in_force else {}
+    if back:
+        found["withdrawn"] = back
+    elif documents and not in_force:
+        found["approved_before"] = True
+    return found
 
 
 def _names_in(spec: Json) -> set[str]:

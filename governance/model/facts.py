@@ -54,7 +54,8 @@ class Facts(NamedTuple):
       `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
       others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
       RFC 3339, absent when not planned. `digest`: of the document (`connectors_registry/digests.py`); `approvals`:
-      `[{as, by, role, team, at}]` given for that digest, absent without one; `approved_before`: only earlier documents were
+      `[{as, by, role, team, person, at}]` given for that digest, absent without one; `withdrawn`: as what they were taken
+      back, absent where none was; `approved_before`: only earlier documents were
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;

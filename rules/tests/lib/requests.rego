@@ -204,6 +204,32 @@ consent := object.union(_request, {
 	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
 })
 
+approval_taken_back := object.union(_request, {
+	"kind": "revocation",
+	"action": "withdraw",
+	"resource": {"connector": "hris"},
+	"context": {"as": "compliance", "digest": "sha256:of-the-hris-document", "reason": "It was breached."},
+	"facts": {
+		"connectors": [_hris],
+		"approval": {
+			"by": "key:other",
+			"person": "cai.l",
+			"role": "compliance",
+			"team": "",
+			"owner": "hr-systems@example.com",
+			"digest": "sha256:of-the-hris-document",
+			"given": [{"as": "compliance", "by": "key:officer", "person": "ben.o"}],
+		},
+	},
+})
+
+revocation := object.union(_request, {
+	"kind": "revocation",
+	"action": "revoke",
+	"resource": {"app": "where2eat", "connector": "hris", "consent": "0199-given"},
+	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
+})
+
 call_for_person := object.union(connector_call, {
 	"resource": {"consent": "0199-given"},
 	"facts": {
@@ -409,8 +435,8 @@ workload := object.union(_request, {
 
 # What two people gave to a connector of `owner`.
 both_agreed(owner) := [
-	{"as": "owner", "by": "key:owner", "role": "platform", "team": owner},
-	{"as": "compliance", "by": "key:officer", "role": "compliance", "team": ""},
+	{"as": "owner", "by": "key:owner", "person": "ana.k", "role": "platform", "team": owner},
+	{"as": "compliance", "by": "key:officer", "person": "ben.o", "role": "compliance", "team": ""},
 ]
 
 # Approvals of this request by `who` in `role`, good for another month.
