@@ -31,7 +31,7 @@ CALENDAR = {
     "title": "Team calendar",
     "state": "approved",
     "owner": "collaboration",
-    "review_by": "2027-06-30",
+    "review_by": "2099-06-30",
     "hosts": [HOST],
     "regions": ["eu"],
     "scopes": {

@@ -96,9 +96,7 @@ def _member(value: Json, name: str) -> Json:
 
 
 # How the broker calls, and words for people.
-_NOT_FOR_RULES = frozenset(
-    {"title", "review_by", "auth", "oauth", "documentation", "region_hosts", "usage_limits", "smtp"}
-)
+_NOT_FOR_RULES = frozenset({"title", "auth", "oauth", "documentation", "region_hosts", "usage_limits", "smtp"})
 # Schemas are for whoever checks shapes; a rule needs to know that there is one.
 _SCHEMAS = ("request", "response")
 

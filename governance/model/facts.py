@@ -44,8 +44,8 @@ class Facts(NamedTuple):
     values: Json
     """
     - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], operations[], fields[],
-      limits{}, owner, tenants[], retires_at, replaced_by}]`: the registry's entry for each connector that the request
-      names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
+      limits{}, owner, tenants[], review_by, retires_at, replaced_by}]`: the registry's entry for each connector that the
+      request names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
       `read`, `write` or `admin`. `operations`:
       `[{name, method, paths[], scope, cost_microeur?, stream?, reserved[]?, shaped[]}]`, `paths` being templates

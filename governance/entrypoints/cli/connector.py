@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from governance.entrypoints.cli.connector_approvals import answered, arguments, entry_of, standings
 from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
+from governance.model.moment import utc_now
 from governance.settings import from_environment
 from governance.wiring import directory_of, registry_of, scope_use_of
 
@@ -44,8 +45,10 @@ def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> in
     if options.format == "json":
         stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
+    today = utc_now()[:10]
     for row in rows:
         ends = f"  retires {row['retires_at'][:10]}" if row.get("retires_at") else ""
+        ends += f"  review overdue since {row['review_by']}" if row["review_by"] < today else ""
         waits = f"  waits for {' and '.join(row['waits_for'])}" if row["waits_for"] else ""
         stdout.write(
             f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n"

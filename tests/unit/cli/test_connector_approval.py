@@ -306,3 +306,19 @@ def test_a_broken_document_does_not_keep_its_approval(ask):
     assert take_back(ask, "compliance", ask.key("compliance")).code == 0
     ask.edit(hosts=["login.vendor.example"], operations=CALENDAR["operations"], limits={"*": 1000})
     assert "not approved any longer" in rules(deployed(ask))["CONN-017"]
+
+
+def test_a_document_whose_review_is_overdue_brings_nobody_new_and_its_users_go_on_as_a_finding(ask):
+    """Its owner sets another day, which is another document, and both approve that."""
+    both(ask)
+    assert deployed(ask).code == 0
+    ask.edit(review_by="2026-01-31")
+    both(ask)
+    found = rules(deployed(ask))
+    assert found.keys() >= {"CONN-018", "CONN-019"}
+    assert "review overdue since 2026-01-31" in ask("connector", "list").out
+    called = json.loads(ask("connector", "call", "calendar", CALL["url"], "--app", "dates").out)
+    assert "CONN-018" in {row["rule"] for row in called["decision"]["violations"]}
+    assert "CONN-019" not in {row["rule"] for row in called["decision"]["violations"]}
+    ask.edit(review_by="2099-06-30")
+    assert deployed(ask).code == 0
