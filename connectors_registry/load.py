@@ -62,7 +62,7 @@ def load_registry(folder: str = "") -> Registry:
     """Read `connectors/` and `tenants/` below `folder` (ours by default); raises BadEntry."""
     base = folder or os.path.dirname(os.path.abspath(__file__))
     return Registry(
-        {e["name"]: e for e in _entries(os.path.join(base, "connectors"), _connector)},
+        {e["name"]: e for e in _entries(os.path.join(base, "connectors"), check_connector)},
         {e["name"]: e for e in _entries(os.path.join(base, "tenants"), _tenant)},
     )
 
@@ -89,7 +89,8 @@ def _entries(folder: str, read: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _connector(document: dict[str, Any], path: str) -> None:
+def check_connector(document: dict[str, Any], path: str) -> None:
+    """Raise BadEntry, with `path` in front, for what is no connector."""
     _check_members(document, _CONNECTOR, _CONNECTOR_OPTIONAL, path)
     if document["state"] not in STATES:
         raise BadEntry(f"{path}: state {document['state']!r} is not one of {', '.join(STATES)}")

@@ -33,7 +33,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     if options.verb == "call":
         return _call(settings, options, stdin, stdout)
     if options.verb == "import":
-        return _import(options, stdin, stdout)
+        return _import(options, stdin, stdout, stderr)
     if options.verb == "unused":
         return _unused(settings, options, stdout)
     return _retire(settings, options, stdout, stderr)
@@ -110,9 +110,11 @@ def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout
     return 0 if "answer" in said else 1
 
 
-def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
+def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """The entry to standard output; what its owner still has to say, and what was left out, beside it."""
     from connectors_registry.load import BadEntry
-    from connectors_registry.openapi import entry_from
+    from connectors_registry.openapi import imported
+    from connectors_registry.openapi_schemas import UNCLASSIFIED
     from governance.normalise.documents import read_documents
 
     raw = stdin.buffer.read() if options.file == "-" else read_whole(options.file)
@@ -120,9 +122,12 @@ def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
     if len(documents) != 1:
         raise CallerError("one OpenAPI document is needed", where=options.file)
     try:
-        entry = entry_from(documents[0].value, options.name, owner=options.owner, review_by=options.review_by)
+        entry, notes = imported(documents[0].value, options.name, owner=options.owner, review_by=options.review_by)
     except BadEntry as error:
         raise CallerError(str(error), where=options.file) from error
+    stderr.writelines(f"{note}\n" for note in notes)
+    count = sum(field["class"] == UNCLASSIFIED for field in entry["fields"])
+    stderr.write(f"Before anybody can approve it: data_classes, limits, tenants, and the class of {count} fields.\n")
     stdout.write(_yaml(entry))
     return 0
 

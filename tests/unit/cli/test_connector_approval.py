@@ -322,3 +322,12 @@ def test_a_document_whose_review_is_overdue_brings_nobody_new_and_its_users_go_o
     assert "CONN-019" not in {row["rule"] for row in called["decision"]["violations"]}
     ask.edit(review_by="2099-06-30")
     assert deployed(ask).code == 0
+
+
+def test_what_was_imported_is_not_approved_before_its_fields_have_classes(ask):
+    fields = [{"pointer": ["**", "displayName"], "class": "unclassified"}]
+    ask.edit(fields=[*fields, *CALENDAR["fields"]])
+    refused = approve(ask, "owner", ask.key("citizen", "collaboration"))
+    assert (refused.code, refused.err.startswith('REG-006: "unclassified" is no data class')) == (1, True)
+    ask.edit(fields=[{**fields[0], "class": "personal"}, *CALENDAR["fields"]])
+    assert approve(ask, "owner", ask.key("citizen", "collaboration")).code == 0
