@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
-    from governance.platform.connector_approvals import Approvals
+    from governance.platform.connector_approvals import Approvals, Held
     from governance.platform.review_queue import ReviewQueue
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
@@ -245,17 +245,20 @@ def enrichers_of(
     settings: Settings,
     active: Callable[[], Active] | None = None,
     registry: Registry | None = None,
+    approvals: Held | None = None,
 ) -> list[Enricher]:
     """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows.
 
-    `registry`: the documents that whoever carries a decision out goes by as well; left out, they are read anew.
+    `registry`: the documents that whoever carries a decision out goes by as well; left out, they are read anew. `approvals`:
+    in place of those that this home knows.
     """
+    held = approvals_of(settings).held if approvals is None else lambda: approvals
     registry = registry or registry_of(settings)
     return [
         SchemaFacts(),
         AppFacts(directory),
         ApiFacts(directory),
-        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, approvals_of(settings).held),
+        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, held),
         UrlFacts(),
         OperationFacts(registry.connectors),
         ScopeFacts(lambda app: directory.last_good(app) is not None, lambda app: scope_use_of(settings, registry, app)),
@@ -290,14 +293,17 @@ def connectors_by_host(registry: Registry) -> dict[str, str]:
     return {host: names[0] for host, names in owners.items() if len(names) == 1}
 
 
-def for_check(settings: Settings) -> Pipeline:
-    """A line that only advises: no log, no state of its own, and so nothing that could be permitted."""
+def for_check(settings: Settings, approvals: Held | None = None) -> Pipeline:
+    """A line that only advises: no log, no state of its own, and so nothing that could be permitted.
+
+    `approvals`: of connectors, from the installation that is advised about; left out, those that this home knows.
+    """
     active = active_of(settings)
     waivers = waivers_of(settings, active)
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings), settings, lambda: active),
+            enrichers=enrichers_of(directory_of(settings), settings, lambda: active, approvals=approvals),
             rebuild=changed,
             waivers=lambda: waivers,
         )

@@ -1,4 +1,4 @@
-"""`governance connector list|show|approve|withdraw-approval|call|import|retire|unused`: the registry, and calls of apps."""
+"""`governance connector list|show|approve|withdraw-approval|export-approvals|import|retire|unused|call`: the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
-from governance.entrypoints.cli.connector_approvals import answered, arguments, entry_of, standings
+from governance.entrypoints.cli.connector_approvals import answered, arguments, entry_of, export, standings
 from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
 from governance.model.moment import utc_now
@@ -30,6 +30,8 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         return _show(settings, options, stdout)
     if options.verb in {"approve", "withdraw-approval"}:
         return answered(settings, options, stdin, stdout, stderr)
+    if options.verb == "export-approvals":
+        return export(settings, stdout)
     if options.verb == "call":
         return _call(settings, options, stdin, stdout)
     if options.verb == "import":

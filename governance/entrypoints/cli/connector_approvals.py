@@ -46,6 +46,15 @@ def answered(settings: Settings, options: argparse.Namespace, stdin: TextIO, std
     return 0
 
 
+def export(settings: Settings, stdout: TextIO) -> int:
+    """Who approved what, signed by the log's key, for checks elsewhere."""
+    from governance.log_wiring import signing_key_of
+    from governance.platform.approval_notes import note_of
+
+    stdout.write(note_of(approvals_of(settings).held(), signing_key_of(settings)))
+    return 0
+
+
 def standings(settings: Settings, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What stands with each entry's approval, as `standing` says it."""
     from governance.platform.connector_approvals import standing
@@ -81,6 +90,10 @@ def arguments(verbs: Any) -> None:
         "documents that come with the program are stopped the same way.",
     )
     back.add_argument("--digest", default="*", help="of one document; left out: whichever is registered, now or later")
+    verbs.add_parser(
+        "export-approvals",
+        help="print which documents are approved, signed by the log's key: governance check --approvals goes by it",
+    )
     for verb in (approve, back):
         verb.add_argument("name")
         verb.add_argument("--as", dest="part", required=True, choices=("owner", "compliance"))

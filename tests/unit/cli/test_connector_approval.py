@@ -18,8 +18,8 @@ def ask(cli, tmp_path):
     """`ask("connector", "show", "calendar")`; `ask.edit(title="…")` changes the document; `ask.key(role, team)` is a key."""
     folder, numbers = registry(tmp_path / "registry", state="proposed"), itertools.count()
 
-    def run(*argv, stdin=b""):
-        return cli(*argv, stdin=stdin, GOVERNANCE_REGISTRY=str(folder))
+    def run(*argv, stdin=b"", **env):
+        return cli(*argv, stdin=stdin, GOVERNANCE_REGISTRY=str(folder), **env)
 
     def edit(**changes):
         file = folder / "connectors" / "calendar.yaml"
@@ -331,3 +331,28 @@ def test_what_was_imported_is_not_approved_before_its_fields_have_classes(ask):
     assert (refused.code, refused.err.startswith('REG-006: "unclassified" is no data class')) == (1, True)
     ask.edit(fields=[{**fields[0], "class": "personal"}, *CALENDAR["fields"]])
     assert approve(ask, "owner", ask.key("citizen", "collaboration")).code == 0
+
+
+def test_a_check_elsewhere_goes_by_the_approvals_that_the_service_signed(ask, tmp_path):
+    """As in CI: another home, which knows of no approvals, with the same documents."""
+    both(ask)
+    file, note, elsewhere = tmp_path / "template.yaml", tmp_path / "approvals.note", str(tmp_path / "ci")
+    file.write_text(yaml.safe_dump(template()))
+    note.write_text(ask("connector", "export-approvals").out)
+    key = ask("audit", "key").out.strip()
+
+    def check(*more):
+        return ask("check", str(file), *more, GOVERNANCE_HOME=elsewhere)
+
+    assert "CONN-017" in check().out
+    good = ("--approvals", str(note), "--approvals-key", key)
+    assert (check(*good).code, check(*good).out.count("CONN-017")) == (0, 0)
+    assert "go together" in check(*good[:2]).err
+    ask.edit(limits={"*": 7})
+    assert "CONN-017" in check(*good).out
+    ask.edit(limits={"*": 1000})
+    note.write_text(note.read_text().replace("collaboration", "collaborations"))
+    assert (check(*good).code, "was changed" in check(*good).err) == (2, True)
+    assert take_back(ask, "owner", ask.key("citizen", "collaboration")).code == 0
+    note.write_text(ask("connector", "export-approvals").out)
+    assert "any longer" in check(*good).out
