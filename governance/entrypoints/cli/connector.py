@@ -51,10 +51,10 @@ def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> in
     for row in rows:
         ends = f"  retires {row['retires_at'][:10]}" if row.get("retires_at") else ""
         ends += f"  review overdue since {row['review_by']}" if row["review_by"] < today else ""
+        # What calls itself proposed and waits for nobody is in service.
+        state = "approved" if row["state"] == "proposed" and not row["waits_for"] else row["state"]
         waits = f"  waits for {' and '.join(row['waits_for'])}" if row["waits_for"] else ""
-        stdout.write(
-            f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n"
-        )
+        stdout.write(f"{row['name']:<20} {state:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n")
     return 0
 
 
@@ -129,7 +129,8 @@ def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: 
         raise CallerError(str(error), where=options.file) from error
     stderr.writelines(f"{note}\n" for note in notes)
     count = sum(field["class"] == UNCLASSIFIED for field in entry["fields"])
-    stderr.write(f"Before anybody can approve it: data_classes, limits, tenants, and the class of {count} fields.\n")
+    stderr.write("Still to say: data_classes, limits, tenants, regions, auth, a group of combinations.yaml;\n")
+    stderr.write(f"and, before anybody can approve it, the class of {count} fields.\n")
     stdout.write(_yaml(entry))
     return 0
 
@@ -143,14 +144,43 @@ def _retire(settings: Settings, options: argparse.Namespace, stdout: TextIO, std
         day = datetime.fromisoformat(options.at).date().isoformat()
     except ValueError as error:
         raise CallerError("no such day", where="--at", hint="YYYY-MM-DD") from error
+    if day <= utc_now()[:10]:
+        hint = f"to stop it now: governance connector withdraw-approval {options.name}"
+        raise CallerError("a grace period ends on a day that is ahead", where="--at", hint=hint)
+    _say_who(settings, options.name, day, stderr)
     if options.successor:
-        entry_of(settings, options.successor)
-    affected = [name for name, spec in directory_of(settings).specs() if options.name in _connectors_of(spec)]
-    stderr.write(f"{len(affected)} apps use {options.name}: {', '.join(affected) or 'none'}\n")
-    stderr.write(f"From now on they are told (CONN-003); from {day} on their calls are refused (CONN-002).\n")
+        _say_of_successor(settings, options, stderr)
     ending = {"state": "deprecated", "retires_at": f"{day}T00:00:00Z"}
     stdout.write(_yaml({**entry, **ending, **({"replaced_by": options.successor} if options.successor else {})}))
     return 0
+
+
+def _say_who(settings: Settings, name: str, day: str, stderr: TextIO) -> None:
+    directory = directory_of(settings)
+    apps = [app for app, spec in directory.specs() if name in _connectors_of(spec)]
+    templates = [template for template, spec in directory.templates() if name in _connectors_of(spec)]
+    stderr.write(f"{len(apps)} apps use {name}: {', '.join(apps) or 'none'}\n")
+    stderr.write(f"{len(templates)} templates name it: {', '.join(templates) or 'none'}\n")
+    stderr.write(
+        f"Once this is the entry they are told (CONN-003) and no template that names it is published (CONN-020); "
+        f"from {day} on calls are refused (CONN-002).\n"
+    )
+
+
+def _say_of_successor(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> None:
+    """Whether it is any: in service, approved, and open to who has to move. Raises CallerError where it is none."""
+    successor, tenants = entry_of(settings, options.successor), registry_of(settings).tenants
+    if options.successor == options.name or successor["state"] in {"deprecated", "retired"}:
+        raise CallerError(f"{options.successor} is on its way out itself", where="--successor")
+    (about,) = standings(settings, [successor])
+    if about["waits_for"]:
+        stderr.write(f"{options.successor} waits for {' and '.join(about['waits_for'])}\n")
+    for app, spec in directory_of(settings).specs():
+        tenant = str(spec.get("tenant", ""))
+        is_open = {tenant, "*"} & set(successor["tenants"])
+        has_it = options.successor in tenants.get(tenant, {}).get("connectors", [])
+        if options.name in _connectors_of(spec) and not (is_open and has_it):
+            stderr.write(f"{app} cannot move to {options.successor} yet: it is not open to the tenant {tenant}\n")
 
 
 def _unused(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:

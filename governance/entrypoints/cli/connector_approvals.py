@@ -28,7 +28,7 @@ def answered(settings: Settings, options: argparse.Namespace, stdin: TextIO, std
     with for_cli(settings) as line:
         decision = line.knowing(asked).decide(asked.request(source))
     if not decision.is_allowed:
-        stderr.writelines(f"{v.rule}: {v.message}\n  fix: {v.remediation}\n" for v in decision.violations)
+        stderr.writelines(f"{v.rule} {v.path}: {v.message}\n  fix: {v.remediation}\n" for v in decision.violations)
         return 1
     is_yes = options.verb == "approve"
     if (

@@ -157,13 +157,35 @@ def deployed(cli) -> None:
 
 def test_retiring_says_who_is_affected_and_gives_the_entry_with_its_grace_period(cli):
     deployed(cli)
-    done = cli("connector", "retire", "recommender", "--at", "2027-02-28", "--successor", "slack")
+    done = cli("connector", "retire", "recommender", "--at", "2099-02-28", "--successor", "salesforce")
     assert done.code == 0
-    assert "1 apps use recommender: where2eat" in done.err
+    assert "1 apps use recommender: where2eat\n" in done.err
+    assert "1 templates name it: recommendations@1.2.0\n" in done.err
+    assert "cannot move" not in done.err
     made = yaml.safe_load(done.out)
-    assert (made["state"], made["retires_at"], made["replaced_by"]) == ("deprecated", "2027-02-28T00:00:00Z", "slack")
-    assert cli("connector", "retire", "recommender", "--at", "soon").code == 2
-    assert cli("connector", "retire", "recommender", "--at", "2027-02-28", "--successor", "nobody").code == 2
+    assert (made["state"], made["retires_at"], made["replaced_by"]) == (
+        "deprecated",
+        "2099-02-28T00:00:00Z",
+        "salesforce",
+    )
+    unready = cli("connector", "retire", "recommender", "--at", "2099-02-28", "--successor", "openapi")
+    assert "openapi waits for owner and compliance\n" in unready.err
+    assert "where2eat cannot move to openapi yet: it is not open to the tenant marketing\n" in unready.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--at", "soon"), "no such day"),
+        (("--at", "2020-01-01"), "withdraw-approval recommender"),
+        (("--at", "2099-02-28", "--successor", "nobody"), "there is no connector"),
+        (("--at", "2099-02-28", "--successor", "recommender"), "on its way out itself"),
+        (("--at", "2099-02-28", "--successor", "legacy-sftp"), "on its way out itself"),
+    ],
+)
+def test_what_is_no_grace_period_or_no_successor_is_refused(cli, argv, words):
+    done = cli("connector", "retire", "recommender", *argv)
+    assert (done.code, done.out, words in done.err) == (2, "", True)
 
 
 def test_listing_and_showing(cli):
