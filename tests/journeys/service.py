@@ -95,9 +95,9 @@ class Service:
                     found.append(int(folder.name))
         return sorted(found)
 
-    def key(self, role: str, tenant: str = "", expires: str = "", team: str = "") -> str:
-        """Each key is another person's."""
-        whose = f"{role}.{next(_PEOPLE)}"
+    def key(self, role: str, tenant: str = "", expires: str = "", team: str = "", *, person: str = "") -> str:
+        """Each key is another person's, where none is named."""
+        whose = person or f"{role}.{next(_PEOPLE)}"
         argv = [
             "key",
             "create",
