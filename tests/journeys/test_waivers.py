@@ -42,15 +42,6 @@ def document(name, **changed):
     return {"apiVersion": "microapps.internal/v1alpha1", "kind": "Waiver", "metadata": {"name": name}, "spec": spec}
 
 
-def test_two_keys_of_one_person_are_one_person(service):
-    answers = []
-    for way, body in (("", document("alone")), ("/alone/approval", None)):
-        headers = {"authorization": f"Bearer {service.key('compliance', person='eve.r')}"}
-        answers.append(httpx.post(f"{service.url}/v1/waivers{way}", json=body, headers=headers, timeout=30))
-    assert [answer.status_code for answer in answers] == [201, 403]
-    assert "nobody approves their own waiver" in answers[1].text
-
-
 def test_a_waiver_counts_when_somebody_else_approved_it_and_until_it_is_revoked(service, people):
     asks, ann, bob = people
     assert waived(asks) is None
@@ -232,3 +223,13 @@ def test_one_decision_by_command_records_the_waiver_file_first_and_once(tmp_path
     log.close()
     assert [r["kind"] for r in records] == ["waiver_added", "lifecycle", "lifecycle"]
     assert records[0]["public"]["file"] == "home/by-file.yaml"
+
+
+def test_two_keys_of_one_person_are_one_person(service):
+    answers = []
+    for way, body in (("", document("alone")), ("/alone/approval", None)):
+        headers = {"authorization": f"Bearer {service.key('compliance', person='eve.r')}"}
+        answers.append(httpx.post(f"{service.url}/v1/waivers{way}", json=body, headers=headers, timeout=30))
+    assert [answer.status_code for answer in answers] == [201, 403]
+    assert "nobody approves their own waiver" in answers[1].text
+    assert httpx.delete(f"{service.url}/v1/waivers/alone", headers=headers, timeout=30).status_code == 200
