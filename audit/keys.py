@@ -52,7 +52,10 @@ class SigningKey:
 
     def checkpoint(self, size: int, root: bytes) -> str:
         """A signed note that states the log's size and root; by both keys while there are two."""
-        text = checkpoint_text(Checkpoint(self._origin, size, root))
+        return self.note(checkpoint_text(Checkpoint(self._origin, size, root)))
+
+    def note(self, text: str) -> str:
+        """A signed note of any text whose first line nobody takes for a checkpoint's; by both keys while there are two."""
         first, *more = self.signatures(text.encode())
         lines = (signature_line(key, one) for key, one in zip(self.verifiers[1:], more, strict=True))
         return signed(text, self.verifier, first) + "".join(lines)

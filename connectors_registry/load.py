@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import datetime
 from typing import Any, NamedTuple
 
 STATES = ("proposed", "approved", "deprecated", "retired")
@@ -21,6 +22,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._~:@$()=,'+-]+|\{[A-Za-z][A-Za-z0-9_]*\}")
 # What a flow in which a person consents needs to know.
 _FLOW_NEEDS = {"authorization_code": "authorization_url", "device_code": "device_authorization_url"}
 _OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_authorization_url")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+_SUCH_AS = {"review_by": "2027-06-30", "retires_at": "2027-06-30T00:00:00Z"}
 _ADDRESS = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
@@ -58,7 +62,7 @@ def load_registry(folder: str = "") -> Registry:
     """Read `connectors/` and `tenants/` below `folder` (ours by default); raises BadEntry."""
     base = folder or os.path.dirname(os.path.abspath(__file__))
     return Registry(
-        {e["name"]: e for e in _entries(os.path.join(base, "connectors"), _connector)},
+        {e["name"]: e for e in _entries(os.path.join(base, "connectors"), check_connector)},
         {e["name"]: e for e in _entries(os.path.join(base, "tenants"), _tenant)},
     )
 
@@ -85,7 +89,8 @@ def _entries(folder: str, read: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _connector(document: dict[str, Any], path: str) -> None:
+def check_connector(document: dict[str, Any], path: str) -> None:
+    """Raise BadEntry, with `path` in front, for what is no connector."""
     _check_members(document, _CONNECTOR, _CONNECTOR_OPTIONAL, path)
     if document["state"] not in STATES:
         raise BadEntry(f"{path}: state {document['state']!r} is not one of {', '.join(STATES)}")
@@ -96,6 +101,7 @@ def _connector(document: dict[str, Any], path: str) -> None:
         if not isinstance(host, str) or "*" in host or "/" in host or host != host.lower():
             raise BadEntry(f"{path}: host {host!r} is not one plain host name in lower case")
 
+    _check_days(document, path)
     _check_operations(document, path)
     _check_limits(document, path)
     _check_auth(document, path)
@@ -104,6 +110,21 @@ def _connector(document: dict[str, Any], path: str) -> None:
     for region, hosts in document.get("region_hosts", {}).items():
         if region not in document["regions"] or not isinstance(hosts, list) or set(hosts) - set(document["hosts"]):
             raise BadEntry(f"{path}: region_hosts.{region} names a region or a host that the entry does not have")
+
+
+def _check_days(document: dict[str, Any], path: str) -> None:
+    """A day that nobody can read would be over for every rule (CONN-018, CONN-002), and nobody would see why."""
+    for name, form, words in (("review_by", _DAY, "a day"), ("retires_at", _INSTANT, "an instant in UTC")):
+        if name not in document:
+            continue
+        try:
+            datetime.fromisoformat(document[name])
+        except ValueError:
+            is_real = False
+        else:
+            is_real = form.fullmatch(document[name]) is not None
+        if not is_real:
+            raise BadEntry(f"{path}: {name} {document[name]!r} is not {words}, such as {_SUCH_AS[name]}")
 
 
 def _check_operations(document: dict[str, Any], path: str) -> None:

@@ -74,7 +74,10 @@ def app_tokens_of(settings: Settings) -> AppTokens:
 
 
 def broker_of(settings: Settings, line: Pipeline, registry: Registry | None = None) -> Broker:
-    """The way out for apps whose calls `line` decides on; made and used in one event loop."""
+    """The way out for apps whose calls `line` decides on; made and used in one event loop.
+
+    `registry`: the documents that the line has its facts from; left out, they are read anew.
+    """
     from governance.platform.broker.calls import Broker
     from governance.platform.broker.calls import Parts as BrokerParts
     from governance.platform.broker.credentials import Credentials, Issuers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,17 @@ from governance.broker_wiring import consents_of, grants_of, secrets_of, sender_
 from governance.errors import GovernanceError
 from governance.events_wiring import left_outboxes, outbox_of
 from governance.log_wiring import database_of
-from governance.wiring import registry_of
+from governance.model.request import Source
+from governance.platform.erasure import ENTRY_POINT
+from governance.platform.oauth.asking import handing_back
+from governance.wiring import line_on, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from governance.platform.erasure import Erased, Parts
+    from audit.record import Entry, Receipt
+    from governance.model.request import Json
+    from governance.platform.erasure import Erased, Parts, Record
     from governance.platform.oauth.consents import Consent, Consents
     from governance.settings import Settings
 
@@ -32,8 +38,8 @@ def opened_beside(settings: Settings) -> Iterator[Parts]:
     """What `governance.platform.erasure` looks into."""
     from governance.platform.erasure import Parts
 
-    def take_back(consent: Consent) -> bool | None:
-        return asyncio.run(_taken_back(settings, consent))
+    def take_back(consent: Consent, record: Record) -> bool | None:
+        return asyncio.run(_taken_back(settings, consent, _told(settings, consent, record)))
 
     consents, outboxes = [consents_of(settings)], [outbox_of(settings), *left_outboxes(settings)]
     if database_of(settings) is not None:
@@ -58,11 +64,35 @@ def said_of(settings: Settings, gone: Erased) -> dict[str, Any]:
     return {"reached": [f"{count} {what}" for count, what in counts if count], "beside": beside}
 
 
-async def _taken_back(settings: Settings, consent: Consent) -> bool | None:
+class _Recording:
+    """The erasure's way into the log as the line's recorder: while it erases, this process has no other."""
+
+    def __init__(self, record: Record) -> None:
+        self.append = record
+
+    async def aappend(self, entry: Entry) -> Receipt:
+        """As `append`."""
+        return self.append(entry)
+
+
+def _told(settings: Settings, consent: Consent, record: Record) -> Json | None:
+    """The connector's document where policy lets its addresses be shown the token; what cannot be decided may not leave."""
+    try:
+        registry = registry_of(settings)
+        connector = registry.connectors.get(consent.connector)
+        if connector is None:
+            return None
+        line = line_on(settings, _Recording(record), registry)
+        decision = line.decide(handing_back(consent, Source(ENTRY_POINT, f"os-uid:{os.getuid()}")))
+    except GovernanceError:
+        return None
+    return connector if decision.is_allowed else None
+
+
+async def _taken_back(settings: Settings, consent: Consent, connector: Json | None) -> bool | None:
     sender = sender_of(settings)
     try:
         with closing(secrets_of(settings)) as secrets:
-            connector = registry_of(settings).connectors.get(consent.connector)
             try:
                 return await grants_of(settings, sender, secrets).withdrawn(consent, connector)
             except (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from audit.keys import SigningKey
     from audit.log import AuditLog
     from audit.postgres import Database
     from audit.reader import LogReader
@@ -106,11 +107,16 @@ def state_of(settings: Settings) -> State:
 
 def seeds_of(settings: Settings) -> tuple[bytes, ...]:
     """The secrets of the log's signing keys, for deriving others from them; the newest first. Raises DependencyError."""
+    return signing_key_of(settings).seeds
+
+
+def signing_key_of(settings: Settings) -> SigningKey:
+    """The log's signing key, for notes of this home. Raises DependencyError."""
     from audit.errors import AuditError
     from audit.keys import load_or_make
 
     try:
-        return load_or_make(_key_file(settings), settings.text("log_origin"), may_make=False).seeds
+        return load_or_make(_key_file(settings), settings.text("log_origin"), may_make=False)
     except (AuditError, OSError) as error:
         raise DependencyError(f"the log's key cannot be had: {error}") from error
 

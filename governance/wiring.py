@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from governance.pipeline import Recorder
     from governance.platform.bundles.keeper import Keeper, Plan
     from governance.platform.bundles.serving import Serving
-    from governance.platform.connector_approvals import Approvals
+    from governance.platform.connector_approvals import Approvals, Held
     from governance.platform.review_queue import ReviewQueue
     from governance.policy.active import Active
     from governance.policy.waivers import Waiver
@@ -241,15 +241,24 @@ def review_queue_of(settings: Settings) -> ReviewQueue | None:
 
 
 def enrichers_of(
-    directory: AppDirectory, settings: Settings, active: Callable[[], Active] | None = None
+    directory: AppDirectory,
+    settings: Settings,
+    active: Callable[[], Active] | None = None,
+    registry: Registry | None = None,
+    approvals: Held | None = None,
 ) -> list[Enricher]:
-    """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows."""
-    registry = registry_of(settings)
+    """Every source of facts, in the order they are asked; without a bundle the scanner looks for all it knows.
+
+    `registry`: the documents that whoever carries a decision out goes by as well; left out, they are read anew. `approvals`:
+    in place of those that this home knows.
+    """
+    held = approvals_of(settings).held if approvals is None else lambda: approvals
+    registry = registry or registry_of(settings)
     return [
         SchemaFacts(),
         AppFacts(directory),
         ApiFacts(directory),
-        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, approvals_of(settings).held),
+        RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, held),
         UrlFacts(),
         OperationFacts(registry.connectors),
         ScopeFacts(lambda app: directory.last_good(app) is not None, lambda app: scope_use_of(settings, registry, app)),
@@ -275,37 +284,38 @@ def scope_use_of(settings: Settings, registry: Registry, app: str) -> Json:
         return scope_use(log, registry.connectors, app, since.replace("+00:00", "Z"))
 
 
-def connectors_by_host() -> dict[str, str]:
+def connectors_by_host(registry: Registry) -> dict[str, str]:
     """The one connector that a host belongs to; a host of several is nobody's, and has to be named by who asks."""
-    from connectors_registry.load import load_registry
-
     owners: dict[str, list[str]] = {}
-    for name, entry in load_registry().connectors.items():
+    for name, entry in registry.connectors.items():
         for host in entry["hosts"]:
             owners.setdefault(host, []).append(name)
     return {host: names[0] for host, names in owners.items() if len(names) == 1}
 
 
-def for_check(settings: Settings) -> Pipeline:
-    """A line that only advises: no log, no state of its own, and so nothing that could be permitted."""
+def for_check(settings: Settings, approvals: Held | None = None) -> Pipeline:
+    """A line that only advises: no log, no state of its own, and so nothing that could be permitted.
+
+    `approvals`: of connectors, from the installation that is advised about; left out, those that this home knows.
+    """
     active = active_of(settings)
     waivers = waivers_of(settings, active)
     return Pipeline(
         Parts(
             active=lambda: active,
-            enrichers=enrichers_of(directory_of(settings), settings, lambda: active),
+            enrichers=enrichers_of(directory_of(settings), settings, lambda: active, approvals=approvals),
             rebuild=changed,
             waivers=lambda: waivers,
         )
     )
 
 
-def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
-    """The parts of a line that permits, all but its recorder."""
+def parts_for(settings: Settings, active: Callable[[], Active], registry: Registry | None = None) -> Parts:
+    """The parts of a line that permits, all but its recorder; `registry` as in `enrichers_of`."""
     directory = directory_of(settings)
     return Parts(
         active=active,
-        enrichers=enrichers_of(directory, settings, active),
+        enrichers=enrichers_of(directory, settings, active, registry),
         rebuild=changed,
         enforcement=directory,
         keep=PolicyKeeper(settings.text("home")).keep,
@@ -361,9 +371,18 @@ def about_waivers(settings: Settings) -> Iterator[Pipeline]:
 
 
 @contextmanager
-def for_cli(settings: Settings) -> Iterator[Pipeline]:
-    """The whole line for one process, one decision after another."""
+def for_cli(settings: Settings, registry: Registry | None = None) -> Iterator[Pipeline]:
+    """The whole line for one process, one decision after another; `registry` as in `enrichers_of`."""
     active = active_of(settings)
     with open_recorder(settings) as recorder:
-        waivers = _taken_up(settings, active, recorder)
-        yield Pipeline(parts_for(settings, lambda: active)._replace(recorder=recorder, waivers=lambda: waivers))
+        yield line_on(settings, recorder, registry, active)
+
+
+def line_on(
+    settings: Settings, recorder: Recorder, registry: Registry | None = None, active: Active | None = None
+) -> Pipeline:
+    """The whole line for whoever has the log open; `registry` as in `enrichers_of`."""
+    in_force = active or active_of(settings)
+    waivers = _taken_up(settings, in_force, recorder)
+    parts = parts_for(settings, lambda: in_force, registry)
+    return Pipeline(parts._replace(recorder=recorder, waivers=lambda: waivers))

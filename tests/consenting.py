@@ -31,7 +31,7 @@ CALENDAR = {
     "title": "Team calendar",
     "state": "approved",
     "owner": "collaboration",
-    "review_by": "2027-06-30",
+    "review_by": "2099-06-30",
     "hosts": [HOST],
     "regions": ["eu"],
     "scopes": {
@@ -83,8 +83,8 @@ def agreed(settings: Settings) -> None:
     """Owner and compliance approve every connector of the settings' registry, as it is now."""
     approvals = Approvals(state_of(settings))
     for entry in registry_of(settings).connectors.values():
-        people = {"owner": Identity("key:owner", "platform", "", entry["owner"])}
-        for part, who in {**people, "compliance": Identity("key:officer", "compliance", "")}.items():
+        people = {"owner": Identity("key:owner", "platform", "", entry["owner"], "ana.k")}
+        for part, who in {**people, "compliance": Identity("key:officer", "compliance", "", "", "ben.o")}.items():
             approvals.keep(Asked(entry, approvals, who, part=part, digest=digest_of(entry), reason="read it"))
 
 

@@ -116,6 +116,15 @@ class AppDirectory:
         spec = self._shipped.get(f"{name}@{version}")
         return None if spec is None else {"spec": spec, "state": "published"}
 
+    def templates(self) -> list[tuple[str, Json]]:
+        """(name@version, spec) of every published template, and of those that come with the package."""
+        found = dict(self._shipped)
+        for document in self._state.names(_TEMPLATES):
+            published = self._read(document)
+            if published is not None:
+                found[document.removeprefix(f"{_TEMPLATES}/").removesuffix(".json")] = published["spec"]
+        return sorted(found.items())
+
     def carry_out(self, request: Request, decision: Decision) -> None:
         """Remember an allowed deploy or template; raises OSError or DependencyError when that is not possible."""
         name = str(request.app.get("name", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connectors_registry.agreements import given, rows_of, withdrawn
 from connectors_registry.digests import digest_of
 from governance.model.facts import Written
 
@@ -55,9 +56,7 @@ class RegistryFacts:
         for name in {*agreed, *(self._agreed or ())} & set(self._shaped):
             entry = self._shaped[name]
             documents = agreed.get(name, {})
-            given = documents.get(entry["digest"], [])
-            before = {"approved_before": True} if documents and not given else {}
-            self._connectors[name] = Written({**entry, **({"approvals": given} if given else {}), **before})
+            self._connectors[name] = Written({**entry, **_agreement(documents, entry["digest"])})
         self._agreed = agreed
 
     def _named(self, request: Request) -> set[str]:
@@ -73,6 +72,18 @@ class RegistryFacts:
         return names
 
 
+def _agreement(documents: Mapping[str, Json], digest: str) -> dict[str, Json]:
+    """`approvals`, as what they were `withdrawn`, or that another document was `approved_before`; what there is of them."""
+    rows = rows_of(documents, digest)
+    in_force, back = given(rows), withdrawn(rows)
+    found: dict[str, Json] = {"approvals": in_force} if in_force else {}
+    if back:
+        found["withdrawn"] = back
+    elif documents and not in_force:
+        found["approved_before"] = True
+    return found
+
+
 def _names_in(spec: Json) -> set[str]:
     connectors = spec.get("connectors") if isinstance(spec, dict) else None
     if not isinstance(connectors, list):
@@ -85,9 +96,7 @@ def _member(value: Json, name: str) -> Json:
 
 
 # How the broker calls, and words for people.
-_NOT_FOR_RULES = frozenset(
-    {"title", "review_by", "auth", "oauth", "documentation", "region_hosts", "usage_limits", "smtp"}
-)
+_NOT_FOR_RULES = frozenset({"title", "auth", "oauth", "documentation", "region_hosts", "usage_limits", "smtp"})
 # Schemas are for whoever checks shapes; a rule needs to know that there is one.
 _SCHEMAS = ("request", "response")
 

@@ -44,8 +44,8 @@ class Facts(NamedTuple):
     values: Json
     """
     - `connectors`: `[{name, state, hosts[], regions[], scopes{name: access}, data_classes[], operations[], fields[],
-      limits{}, owner, tenants[], retires_at, replaced_by}]`: the registry's entry for each connector that the request
-      names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
+      limits{}, owner, tenants[], review_by, retires_at, replaced_by}]`: the registry's entry for each connector that the
+      request names, and for a call or a flow also for each one the app's last allowed deploy names. `state`: `approved`,
       `deprecated`, `retired`, `proposed`, or `unknown` (nothing but the name) when the registry has no entry. `access`:
       `read`, `write` or `admin`. `operations`:
       `[{name, method, paths[], scope, cost_microeur?, stream?, reserved[]?, shaped[]}]`, `paths` being templates
@@ -54,7 +54,8 @@ class Facts(NamedTuple):
       `acts_for_person`: whether a call needs a person's consent. `limits`: most calls a day by business area, `"*"` for
       others; `per_minute`: the same of one app within 60 s. `tenants`: names, `"*"` for all. `retires_at`:
       RFC 3339, absent when not planned. `digest`: of the document (`connectors_registry/digests.py`); `approvals`:
-      `[{as, by, role, team, at}]` given for that digest, absent without one; `approved_before`: only earlier documents were
+      `[{as, by, role, team, person, at}]` given for that digest, absent without one; `withdrawn`: as what they were taken
+      back, absent where none was; `approved_before`: only earlier documents were
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_ACTS = ("connector_call", "data_flow", "app_call", "app_answer", "publish", "lifecycle", "consent")
+_ACTS = ("connector_call", "data_flow", "app_call", "app_answer", "publish", "lifecycle", "consent", "revocation")
 # What a repository holds besides manifests, and what wants into a cluster.
 _FILE_KINDS = ("workload", "infrastructure", "image_build", "pipeline", "registry_entry")
 KINDS: frozenset[str] = frozenset(("template", "deploy", *_ACTS, *_FILE_KINDS))

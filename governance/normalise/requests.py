@@ -33,6 +33,7 @@ _DEFAULT_ACTION = {
     "publish": "publish",
     "lifecycle": "change",
     "consent": "give",
+    "revocation": "revoke",
     "workload": "create",
     "infrastructure": "apply",
     "image_build": "build",

@@ -21,10 +21,14 @@ from governance.platform.oauth.asking import consent_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from audit.record import Receipt
     from governance.model.request import Json
     from governance.platform.broker.events.outbox import Outbox
     from governance.platform.broker.events.outbox_rows import Kept
     from governance.platform.oauth.consents import Consent, Consents
+
+    Record = Callable[[Entry], Receipt]
+    """Returns once an entry is durable, or raises."""
 
 ENTRY_POINT = "cli.audit"
 _PAGE = 500
@@ -39,7 +43,7 @@ class Parts(NamedTuple):
 
     consents: Sequence[Consents]
     outboxes: Sequence[Outbox]
-    take_back: Callable[[Consent], bool | None]
+    take_back: Callable[[Consent, Record], bool | None]
     """Forgets the tokens of a consent; whether the vendor took them back, None where there were none."""
 
 
@@ -78,7 +82,7 @@ def look(parts: Parts, subject: str) -> Found:
     return Found(consents, [(outbox, one) for outbox in parts.outboxes for one in _events(outbox, names)])
 
 
-def erase(parts: Parts, subject: str, actor: str, found: Found, record: Callable[[Entry], object]) -> Erased:
+def erase(parts: Parts, subject: str, actor: str, found: Found, record: Record) -> Erased:
     """End all of it. `record` returns once an entry is durable, or raises; asked again, this goes on from there."""
     unrevoked, ended = 0, set()
     for store, consent in found.consents:
@@ -86,7 +90,7 @@ def erase(parts: Parts, subject: str, actor: str, found: Found, record: Callable
             store.withdraw(consent.id, actor, utc_now())
             record(consent_entry("consent_withdrawn", consent, actor=actor, entry_point=ENTRY_POINT))
         # Of one that had ended as well: whoever ended it may have been killed before its token went.
-        unrevoked += parts.take_back(consent) is False
+        unrevoked += parts.take_back(consent, record) is False
         record(consent_entry("consent_erased", consent, actor=actor, entry_point=ENTRY_POINT))
         store.remove(consent.id)
         ended.add(consent.id)

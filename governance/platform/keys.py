@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import CallerError, DependencyError, NotFound, NotSignedIn
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ROLES = ("platform", "citizen", "compliance", "auditor", "service")
 _KEYS = "keys.json"
+# As a directory names people, and one way to write each: an address would be personal data in every record.
+_PERSON = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
 
 
 class Identity(NamedTuple):
@@ -31,6 +34,8 @@ class Identity(NamedTuple):
     """Empty: not bound to one."""
     team: str = ""
     """What it speaks for as an owner, in the registry's words; empty: for nothing."""
+    person: str = ""
+    """Whose key it is; two keys of one person are one person. Empty: nobody's that is known."""
 
 
 class Key(NamedTuple):
@@ -46,7 +51,8 @@ class Key(NamedTuple):
     revoked: str
     """When it was revoked; empty: not."""
     team: str = ""
-    """As in `Identity`."""
+    person: str = ""
+    """Both as in `Identity`."""
 
 
 class KeyStore:
@@ -79,12 +85,21 @@ class KeyStore:
             raise NotSignedIn("the API key is not known", hint="governance key create")
         return _in_force(key)
 
-    def create(self, role: str, tenant: str = "", expires: str = "", team: str = "") -> tuple[Key, str]:
+    def create(
+        self, role: str, tenant: str = "", expires: str = "", team: str = "", person: str = ""
+    ) -> tuple[Key, str]:
         """A new key and its full text, which is shown once and kept nowhere."""
         if role not in ROLES:
             raise CallerError(f"role {role!r} is not one of {', '.join(ROLES)}")
+        if person and not _PERSON.fullmatch(person):
+            raise CallerError(
+                "is no person as a directory names them",
+                where="--person",
+                hint="a login or a personnel number in small letters, such as ana.k; no e-mail address",
+            )
         key_id, secret = os.urandom(6).hex(), os.urandom(32).hex()
-        key = Key(key_id, hashlib.sha256(secret.encode()).hexdigest(), role, tenant, utc_now(), expires, "", team)
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        key = Key(key_id, digest, role, tenant, utc_now(), expires, "", team, person)
         self._state.change(_KEYS, lambda held: _text({**_parsed(held), key_id: key}))
         return key, f"gk_{key_id}_{secret}"
 
@@ -131,4 +146,4 @@ def _text(keys: dict[str, Key]) -> bytes:
 def _in_force(key: Key) -> Identity:
     if key.revoked or (key.expires and key.expires <= utc_now()):
         raise NotSignedIn(f"API key {key.id} was revoked or has expired", hint="governance key create")
-    return Identity(f"key:{key.id}", key.role, key.tenant, key.team)
+    return Identity(f"key:{key.id}", key.role, key.tenant, key.team, key.person)

@@ -51,6 +51,8 @@ class Proposal(NamedTuple):
     """Without its approver."""
     author: str
     proposed_at: str
+    person: str = ""
+    """Whose key the author's is, where that is known."""
 
 
 class Text(NamedTuple):
@@ -104,10 +106,17 @@ class WaiverStore:
         except (OSError, ValueError, TypeError) as error:
             raise NotFound(f"no waiver {name[:80]!r} waits for an approval") from error
 
-    def approved_spec(self, proposal: Proposal, approver: str) -> dict[str, Json]:
-        """The whole specification; raises Forbidden where the author approves their own, Conflict where the name is taken."""
+    def approved_spec(self, proposal: Proposal, approver: str, person: str = "") -> dict[str, Json]:
+        """The whole specification; raises Forbidden where the author approves their own, Conflict where the name is taken.
+
+        `person`: whose key the approver's is; two keys of one person are one.
+        """
         if self._state.read(_path(proposal.name)) is not None:
             raise Conflict(f"a waiver {proposal.name!r} is in force already", hint="revoke it first")
+        if person and person == proposal.person:
+            raise Forbidden(
+                "nobody approves their own waiver", hint="two keys of one person are one; somebody else has to"
+            )
         if approver.casefold() in {proposal.author.casefold(), str(proposal.spec.get("owner", "")).strip().casefold()}:
             raise Forbidden("nobody approves their own waiver", hint="somebody else has to, with a key of their own")
         return {**proposal.spec, "approver": approver}

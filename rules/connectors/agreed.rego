@@ -21,7 +21,7 @@ deny contains v if {
 	not used.name in agreement.agreed
 	v := {
 		"path": used.path,
-		"message": sprintf("The connector %s is registered, but not approved%s: %s.", [json.marshal(used.name), _as_it_was(known), _who(used.name)]),
+		"message": sprintf("The connector %s is registered, but not approved%s: %s.", [json.marshal(used.name), _as_it_was(known), _who(known)]),
 		"details": {"digest": lists.text_of(known, "digest")},
 	}
 }
@@ -34,17 +34,28 @@ _used contains {"name": input.resource.source, "path": ["resource", "source"]} i
 	input.resource.source in registry.usable
 }
 
-_as_it_was(known) := " in its present form" if object.get(known, "approved_before", false) == true
+_as_it_was(known) := " any longer" if object.get(known, "withdrawn", []) != []
+
+else := " in its present form" if object.get(known, "approved_before", false) == true
 
 else := ""
 
-_who(name) := sprintf("it waits for %s", [concat(" and ", missing)]) if {
-	missing := [words | some part in ["owner", "compliance"]; not part in _given(name); words := _words[part]]
+_who(known) := sprintf("it waits for %s", [concat(" and ", missing)]) if {
+	missing := [words | some part in ["owner", "compliance"]; _is_missing(known, part); words := _words[part]]
 	missing != []
 }
 
 else := "its owner and compliance have to be two people"
 
-_given(name) := {part | some [of, part, _] in agreement.approvers; of == name}
+# A document that comes with the pack misses only what was taken back of it.
+_is_missing(known, part) if {
+	known.name in agreement.shipped
+	part in lists.of(known, "withdrawn")
+}
+
+_is_missing(known, part) if {
+	not known.name in agreement.shipped
+	not part in {given | some [of, given, _] in agreement.approvers; of == known.name}
+}
 
 _words := {"owner": "its owner", "compliance": "compliance"}

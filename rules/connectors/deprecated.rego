@@ -1,6 +1,6 @@
 # METADATA
 # title: Deprecated connectors are on their way out
-# description: A deprecated connector still works, but its users are told; a template may not bring new users to it.
+# description: A deprecated connector still works, but its users are told.
 # custom:
 #   id: CONN-003
 #   severity: low

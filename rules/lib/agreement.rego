@@ -5,11 +5,10 @@ import data.platform.lib.lists
 
 # Names of connectors that both have agreed to.
 agreed contains name if {
+	some name in shipped
 	some known in lists.at(["facts", "connectors"])
-	name := lists.text_of(known, "name")
-	digest := lists.text_of(known, "digest")
-	digest != ""
-	data.platform.connectors.shipped[name] == digest
+	lists.text_of(known, "name") == name
+	object.get(known, "withdrawn", []) == []
 }
 
 agreed contains name if {
@@ -19,15 +18,24 @@ agreed contains name if {
 	other != one
 }
 
-# [connector, part, who], each of them in a role that may.
-approvers contains [name, part, by] if {
+# Names of connectors whose document comes with the pack, as it is registered.
+shipped contains name if {
+	some known in lists.at(["facts", "connectors"])
+	name := lists.text_of(known, "name")
+	digest := lists.text_of(known, "digest")
+	digest != ""
+	data.platform.connectors.shipped[name] == digest
+}
+
+# [connector, part, person], each of them in a role that may. Nobody can tell whether two keys of no person are two people's.
+approvers contains [name, part, person] if {
 	some known in lists.at(["facts", "connectors"])
 	name := lists.text_of(known, "name")
 	owner := lists.text_of(known, "owner")
 	some approval in lists.of(known, "approvals")
 	part := lists.text_of(approval, "as")
-	by := lists.text_of(approval, "by")
-	by != ""
+	person := lists.text_of(approval, "person")
+	person != ""
 	lists.text_of(approval, "role") in object.get(data.platform.connectors.approvers, part, [])
 	is_theirs(part, lists.text_of(approval, "team"), owner)
 }

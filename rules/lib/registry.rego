@@ -67,6 +67,7 @@ entries contains c if {
 		"tenants": lists.of(known, "tenants"),
 		"acts_for_person": object.get(known, "acts_for_person", true),
 		"retires_at": object.get(known, "retires_at", null),
+		"review_by": lists.text_of(known, "review_by"),
 		"replaced_by": lists.text_of(known, "replaced_by"),
 		"recipients": object.get(known, "recipients", null),
 	}

@@ -6,7 +6,7 @@
 #   severity: high
 #   applies_to: [registry_entry]
 #   controls: ["ISO-27001:A.5.3", "ISO-27001:A.5.19", "SOC2:CC9.2", "GDPR:Art.28", "NIST-SP-800-53:AC-5"]
-#   remediation: "Sign in with a key of the role and the team that are named, or let somebody else approve it; read the document again where it has changed."
+#   remediation: "Sign in with a key of the role, the team and the person that are asked for (key create --person), or let somebody else approve it; read the document again where it has changed."
 package platform.rules.registry.connector_approval
 
 import data.platform.lib.agreement
@@ -32,9 +32,19 @@ deny contains v if {
 
 deny contains v if {
 	_is_approval
+	lists.text_of(_asked, "person") == ""
+	v := {
+		"path": ["context", "as"],
+		"message": "This key names no person, and two keys may be one person's: approvals are counted by people.",
+	}
+}
+
+deny contains v if {
+	_is_approval
 	some given in lists.of(_asked, "given")
 	lists.text_of(given, "as") != _part
-	lists.text_of(given, "by") == lists.text_of(_asked, "by")
+	some member in ["by", "person"]
+	lists.text_of(given, member) == lists.text_of(_asked, member)
 	v := {
 		"path": ["context", "as"],
 		"message": sprintf("The same person has approved it as %s already; this takes two.", [json.marshal(lists.text_of(given, "as"))]),

@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-007
 #   severity: high
-#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, workload, infrastructure, image_build, pipeline, registry_entry, consent]
+#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, workload, infrastructure, image_build, pipeline, registry_entry, consent, revocation]
 #   controls: ["ISO-27001:A.8.26", "SOC2:CC7.2", "GDPR:Art.32", "NIST-SP-800-53:SI-17"]
 #   remediation: Try again in a moment; if it stays, tell the platform team which stage is named.
 package platform.rules.request.facts_available

@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-001
 #   severity: high
-#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, workload, infrastructure, image_build, pipeline, registry_entry, consent]
+#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, workload, infrastructure, image_build, pipeline, registry_entry, consent, revocation]
 #   controls: ["ISO-27001:A.8.26", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:SI-10"]
 #   remediation: Use one of the platform's kinds and actions.
 package platform.rules.request.kind_and_action

@@ -4,7 +4,7 @@
 # custom:
 #   id: REQ-006
 #   severity: high
-#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, registry_entry, consent]
+#   applies_to: [template, deploy, connector_call, data_flow, app_call, app_answer, publish, lifecycle, registry_entry, consent, revocation]
 #   controls: ["ISO-27001:A.8.26", "SOC2:CC6.1", "GDPR:Art.32", "NIST-SP-800-53:SI-10"]
 #   remediation: Correct the document at the place that the message names.
 package platform.rules.request.schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
+_PEOPLE = itertools.count()
 MAIN = "from governance.entrypoints.cli.main import main; main()"
 
 
@@ -93,8 +95,23 @@ class Service:
                     found.append(int(folder.name))
         return sorted(found)
 
-    def key(self, role: str, tenant: str = "", expires: str = "", team: str = "") -> str:
-        argv = ["key", "create", "--role", role, "--tenant", tenant, "--expires", expires, "--team", team]
+    def key(self, role: str, tenant: str = "", expires: str = "", team: str = "", *, person: str = "") -> str:
+        """Each key is another person's, where none is named."""
+        whose = person or f"{role}.{next(_PEOPLE)}"
+        argv = [
+            "key",
+            "create",
+            "--role",
+            role,
+            "--tenant",
+            tenant,
+            "--expires",
+            expires,
+            "--team",
+            team,
+            "--person",
+            whose,
+        ]
         done = governance(*argv, home=self.home, **self.env)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()

@@ -103,6 +103,15 @@ def test_two_people_approve_a_connector_and_every_worker_goes_by_it(service):
         service.wait_until(lambda: all("waits for compliance" in waits(service, presented) for _ in range(8)), 20)
         assert officer.post(f"{path}/approvals", json={**asked, "as": "compliance"}).json()["waits_for"] == []
         service.wait_until(lambda: all(waits(service, presented) == "" for _ in range(8)), 20)
+        gone = {"as": "compliance", "digest": "*", "reason": "It was breached."}
+        denied = owner.post(f"{path}/approvals/withdraw", json=gone).json()
+        assert (denied["effect"], waits(service, presented)) == ("deny", "")
+        assert officer.post(f"{path}/approvals/withdraw", json={**gone, "digest": "sha256:0"}).status_code == 404
+        since = time.monotonic()
+        assert officer.post(f"{path}/approvals/withdraw", json=gone).json()["waits_for"] == ["compliance"]
+        assert all("any longer: it waits for compliance" in waits(service, presented) for _ in range(8))
+        assert time.monotonic() - since < 10
+    assert [row["public"]["as"] for row in service.records(kind="connector_approval_withdrawn")] == ["compliance"]
     with service.client("service", "marketing") as bound, service.client("auditor") as auditor:
         assert bound.post(f"{path}/approvals", json={**asked, "as": "owner"}).status_code == 403
         assert auditor.post(f"{path}/approvals", json={**asked, "as": "owner"}).status_code == 403

@@ -17,7 +17,7 @@ import pytest
 
 from governance.platform.broker.doubles import write_pins
 from governance.settings import from_environment
-from tests.consenting import CALL, HOST, PURPOSE, agreed, manifest, registry, template
+from tests.consenting import CALENDAR, CALL, HOST, PURPOSE, agreed, manifest, registry, template
 from tests.journeys.service import Service, governance
 from tests.leaks import Traces, leaked
 from tests.oauth_server import CLIENT_ID, CLIENT_SECRET, Vendor
@@ -371,6 +371,62 @@ def test_nothing_secret_stands_anywhere(service, vendor, traces, tmp_path):
             said = {path: client.get(path) for path in asked}
         assert sum(answer.status_code == 200 for answer in said.values()) > 10
         assert not [path for path, answer in said.items() if leaked(answer.content, [*hidden, *signing])]
+
+
+def test_a_document_that_was_exchanged_gets_no_call_code_or_token(tmp_path, vendor):
+    """The folder changes under a running service, which goes on by what it started with; started anew, it asks first."""
+    folder, home = registry(tmp_path / "registry"), tmp_path / "home"
+    env = {
+        "GOVERNANCE_REGISTRY": str(folder),
+        "GOVERNANCE_CONNECTOR_PINS": str(write_pins(tmp_path / "pins.json", vendor.double)),
+    }
+    settings = from_environment({**env, "GOVERNANCE_HOME": str(home)})
+    agreed(settings)
+    client = f"{CLIENT_ID}:{CLIENT_SECRET}\n".encode()
+    assert governance("secret", "put", "marketing/calendar", home=home, stdin=client, **env).returncode == 0
+    for kind, document in (("template", template()), ("deploy", manifest())):
+        asked = json.dumps({"kind": kind, "resource": document}).encode()
+        assert governance("decide", "-", home=home, stdin=asked, **env).returncode == 0
+    running = Service(home, **env).start()
+    try:
+        lead = running.key("citizen", "marketing")
+        with Browser(running, lead) as browser:
+            given = consent_id(browser.consent(vendor))
+            cookies, begun, waits = browser.cookies, back_from(vendor, browser), back_from(vendor, browser)
+            places = {"token_url": f"https://{HOST}/other-token", "revocation_url": f"https://{HOST}/other-revoke"}
+            changed_entry = {**CALENDAR, "oauth": {**CALENDAR["oauth"], **places}}
+            changed_entry["operations"] = [{**CALENDAR["operations"][0], "paths": ["/api/me/events", "/other-calls"]}]
+            (folder / "connectors" / "calendar.yaml").write_text(json.dumps(changed_entry))
+            assert call(running, given)["effect"] == "allow"
+            assert rules(call(running, given, url=f"https://{HOST}/other-calls")) == {"CONN-007"}
+            consent_id(browser.get(begun))
+            with running.client("auditor") as auditor:
+                shown = auditor.get("/v1/connectors/calendar").json()
+            assert shown["waits_for"] == ["owner", "compliance"]
+            assert shown["serving"] not in {"", shown["digest"]}
+        running.stop()
+        running.start()
+        asked_before = len(vendor.double.asked)
+        assert "CONN-017" in rules(call(running, given))
+        with Browser(running) as browser:
+            browser.cookies = cookies
+            refused = browser.get(changed(waits))
+            assert (refused.status_code, "not approved in its present form" in unescape(refused.text)) == (403, True)
+            assert browser.get(changed(waits)).status_code == 400
+        with running.client("citizen", "marketing") as other:
+            assert other.post(f"/v1/consents/{given}/withdraw", json={}).status_code == 404
+        with httpx.Client(base_url=running.url, headers={"authorization": f"Bearer {lead}"}, timeout=30) as program:
+            ended = program.post(f"/v1/consents/{given}/withdraw", json={}).json()
+        assert (ended["state"], ended["taken_back_by_vendor"]) == ("withdrawn", False)
+        assert vendor.double.asked[asked_before:] == []
+        assert "OAUTH-007" in rules(call(running, given))
+        said = {row["kind"]: row["public"]["rules"] for row in running.records(effect="deny")}
+        assert said["revocation"] == ["OAUTH-009"]
+        assert "CONN-017" in said["consent"]
+        agreed(settings)
+        assert rules(call(running, given)) == {"OAUTH-007"}
+    finally:
+        running.stop()
 
 
 def routes(service) -> dict[str, dict]:

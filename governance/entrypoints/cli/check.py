@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from governance.model.decision import Decision
     from governance.normalise.documents import Document
     from governance.pipeline import Pipeline
+    from governance.platform.connector_approvals import Held
 
 HELP = """usage: governance check [PATH …] [--format text|json|sarif|junit|github] [--baseline FILE] [--fix] …
 
@@ -40,12 +41,15 @@ workflows and actions. A file that has such words or such a name and cannot be r
   --if-any             end with 0 where none of the files named is recognised, as a pre-commit hook has to
   --filename NAME      what standard input is called, where its name says what it is (Dockerfile)
   --bundle PATH        serve somebody's own Rego and data beside the rule pack (folder, .rego or .tar.gz); may be repeated
+  --approvals FILE     which connectors are approved, as the service's `governance connector export-approvals` wrote it;
+                       without it this home's approvals count, which in CI are none
+  --approvals-key KEY  whose note that has to be: what `governance audit key` of the service prints
 
 Waivers: GOVERNANCE_WAIVERS names their folder; what is waived is counted. Exit codes: 0 clean (warnings allowed),
 1 violations or files that could not be read, 2 wrong use or nothing to check.
 """
 _FORMATS = ("text", "json", "sarif", "junit", "github")
-_VALUES = ("bundle", "format", "baseline", "write-baseline", "tenant", "app", "filename")
+_VALUES = ("bundle", "format", "baseline", "write-baseline", "tenant", "app", "filename", "approvals", "approvals-key")
 
 
 class _Options(NamedTuple):
@@ -76,7 +80,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         settings = Settings({**settings.values, "extra_bundles": ",".join(options.bundles)})
     from governance.wiring import for_check
 
-    line = for_check(settings)
+    line = for_check(settings, _approvals(options))
     read = _read(options, stdin, stderr, settings)
     checked = _decided(line, read, options)
     if not checked and not read.problems:
@@ -88,6 +92,20 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         checked = _fixed(line, checked, options, stderr)
     stderr.writelines(f"{error}\n" for error, _ in read.problems)
     return _told(checked, read, options, line, (stdout, stderr))
+
+
+def _approvals(options: _Options) -> Held | None:
+    named = [options.values.get(name, "") for name in ("approvals", "approvals-key")]
+    if not any(named):
+        return None
+    file, key = named
+    if not all(named):
+        raise CallerError("--approvals and --approvals-key go together", hint="governance check --help")
+    from governance.entrypoints.cli.files import read_whole
+    from governance.normalise.documents import decoded
+    from governance.platform.approval_notes import read_note
+
+    return read_note(decoded(read_whole(file), file), key, file)
 
 
 def _told(

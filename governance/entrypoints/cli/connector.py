@@ -1,4 +1,4 @@
-"""`governance connector list|show|approve|call|import|retire|unused`: the registry, and a call through the broker."""
+"""`governance connector list|show|approve|withdraw-approval|export-approvals|import|retire|unused|call`: the registry."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
+from governance.entrypoints.cli.connector_approvals import answered, arguments, entry_of, export, standings
 from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
+from governance.model.moment import utc_now
 from governance.settings import from_environment
-from governance.wiring import active_of, approvals_of, directory_of, registry_of, scope_use_of, shipped_connectors
+from governance.wiring import directory_of, registry_of, scope_use_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from governance.settings import Settings
-
-
-_LONGEST_KEY = 1024
 
 
 def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -29,12 +28,14 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         return _list(settings, options, stdout)
     if options.verb == "show":
         return _show(settings, options, stdout)
-    if options.verb == "approve":
-        return _approve(settings, options, stdin, stdout, stderr)
+    if options.verb in {"approve", "withdraw-approval"}:
+        return answered(settings, options, stdin, stdout, stderr)
+    if options.verb == "export-approvals":
+        return export(settings, stdout)
     if options.verb == "call":
         return _call(settings, options, stdin, stdout)
     if options.verb == "import":
-        return _import(options, stdin, stdout)
+        return _import(options, stdin, stdout, stderr)
     if options.verb == "unused":
         return _unused(settings, options, stdout)
     return _retire(settings, options, stdout, stderr)
@@ -42,61 +43,35 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
 
 def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
     entries = sorted(registry_of(settings).connectors.values(), key=lambda row: str(row["name"]))
-    rows = [{**row, **about} for row, about in zip(entries, _standings(settings, entries), strict=True)]
+    rows = [{**row, **about} for row, about in zip(entries, standings(settings, entries), strict=True)]
     if options.format == "json":
         stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
+    today = utc_now()[:10]
     for row in rows:
         ends = f"  retires {row['retires_at'][:10]}" if row.get("retires_at") else ""
+        ends += f"  review overdue since {row['review_by']}" if row["review_by"] < today else ""
+        # What calls itself proposed and waits for nobody is in service.
+        state = "approved" if row["state"] == "proposed" and not row["waits_for"] else row["state"]
         waits = f"  waits for {' and '.join(row['waits_for'])}" if row["waits_for"] else ""
-        stdout.write(
-            f"{row['name']:<20} {row['state']:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n"
-        )
+        stdout.write(f"{row['name']:<20} {state:<11} {row['owner']:<18} {', '.join(row['hosts'])}{ends}{waits}\n")
     return 0
 
 
 def _show(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
     """The entry, which may be read in again, and as comments who has approved it."""
-    entry = _entry(settings, options.name)
-    (about,) = _standings(settings, [entry])
+    entry = entry_of(settings, options.name)
+    (about,) = standings(settings, [entry])
     stdout.write(f"# {about['digest']}\n")
     stdout.writelines(
-        f"# approved as {row['as']} by {row['by']} ({row['role']}), {row['at'][:10]}\n" for row in about["approvals"]
+        f"# approved as {row['as']} by {row['person'] or 'nobody known'} ({row['role']}, {row['by']}), {row['at'][:10]}\n"
+        for row in about["approvals"]
     )
+    if about.get("withdrawn"):
+        stdout.write(f"# taken back as {' and '.join(about['withdrawn'])}\n")
     if about["waits_for"]:
         stdout.write(f"# waits for {' and '.join(about['waits_for'])}: governance connector approve\n")
     stdout.write(_yaml(entry))
-    return 0
-
-
-def _approve(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    """One approval in the name of the key on standard input: decided, recorded, and then a fact."""
-    from connectors_registry.digests import digest_of
-    from governance.log_wiring import open_recorder, state_of
-    from governance.model.request import Source
-    from governance.platform.connector_approvals import Asked
-    from governance.platform.keys import KeyStore
-    from governance.wiring import for_cli
-
-    presented = stdin.readline(_LONGEST_KEY).strip()
-    if not presented:
-        raise CallerError("no key was presented", where="<stdin>", hint="the text of an API key on standard input")
-    identity = KeyStore(state_of(settings)).identify(presented)
-    entry, approvals = _entry(settings, options.name), approvals_of(settings)
-    digest = options.digest or digest_of(entry)
-    asked = Asked(entry, approvals, identity, part=options.part, digest=digest, reason=options.reason)
-    source = Source("cli.connector", identity.actor, (identity.role,))
-    with for_cli(settings) as line:
-        decision = line.knowing(asked).decide(asked.request(source))
-    if not decision.is_allowed:
-        stderr.writelines(f"{v.rule}: {v.message}\n  fix: {v.remediation}\n" for v in decision.violations)
-        return 1
-    with open_recorder(settings) as recorder:
-        recorder.append(asked.entry(source))
-    approvals.keep(asked)
-    waiting = _standings(settings, [entry])[0]["waits_for"]
-    stdout.write(f"{options.name} is approved as {options.part}: {digest}\n")
-    stdout.write(f"It waits for {' and '.join(waiting)}.\n" if waiting else "Apps may use it.\n")
     return 0
 
 
@@ -121,8 +96,9 @@ def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout
         asked["body"] = json.loads(stdin.read())
 
     async def once() -> dict[str, Any]:
-        with for_cli(settings) as line:
-            broker = broker_of(settings, line)
+        registry = registry_of(settings)
+        with for_cli(settings, registry) as line:
+            broker = broker_of(settings, line, registry)
             try:
                 called = await broker.call(
                     caller, options.name, asked, entry_point="cli.connector", trace_id=new_trace()
@@ -136,9 +112,11 @@ def _call(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout
     return 0 if "answer" in said else 1
 
 
-def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
+def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """The entry to standard output; what its owner still has to say, and what was left out, beside it."""
     from connectors_registry.load import BadEntry
-    from connectors_registry.openapi import entry_from
+    from connectors_registry.openapi import imported
+    from connectors_registry.openapi_schemas import UNCLASSIFIED
     from governance.normalise.documents import read_documents
 
     raw = stdin.buffer.read() if options.file == "-" else read_whole(options.file)
@@ -146,9 +124,13 @@ def _import(options: argparse.Namespace, stdin: TextIO, stdout: TextIO) -> int:
     if len(documents) != 1:
         raise CallerError("one OpenAPI document is needed", where=options.file)
     try:
-        entry = entry_from(documents[0].value, options.name, owner=options.owner, review_by=options.review_by)
+        entry, notes = imported(documents[0].value, options.name, owner=options.owner, review_by=options.review_by)
     except BadEntry as error:
         raise CallerError(str(error), where=options.file) from error
+    stderr.writelines(f"{note}\n" for note in notes)
+    count = sum(field["class"] == UNCLASSIFIED for field in entry["fields"])
+    stderr.write("Still to say: data_classes, limits, tenants, regions, auth, a group of combinations.yaml;\n")
+    stderr.write(f"and, before anybody can approve it, the class of {count} fields.\n")
     stdout.write(_yaml(entry))
     return 0
 
@@ -157,19 +139,48 @@ def _retire(settings: Settings, options: argparse.Namespace, stdout: TextIO, std
     """Who is affected, and the entry as it reads during the grace period; committing it is the owner's, by review."""
     from datetime import datetime
 
-    entry = _entry(settings, options.name)
+    entry = entry_of(settings, options.name)
     try:
         day = datetime.fromisoformat(options.at).date().isoformat()
     except ValueError as error:
         raise CallerError("no such day", where="--at", hint="YYYY-MM-DD") from error
+    if day <= utc_now()[:10]:
+        hint = f"to stop it now: governance connector withdraw-approval {options.name}"
+        raise CallerError("a grace period ends on a day that is ahead", where="--at", hint=hint)
+    _say_who(settings, options.name, day, stderr)
     if options.successor:
-        _entry(settings, options.successor)
-    affected = [name for name, spec in directory_of(settings).specs() if options.name in _connectors_of(spec)]
-    stderr.write(f"{len(affected)} apps use {options.name}: {', '.join(affected) or 'none'}\n")
-    stderr.write(f"From now on they are told (CONN-003); from {day} on their calls are refused (CONN-002).\n")
+        _say_of_successor(settings, options, stderr)
     ending = {"state": "deprecated", "retires_at": f"{day}T00:00:00Z"}
     stdout.write(_yaml({**entry, **ending, **({"replaced_by": options.successor} if options.successor else {})}))
     return 0
+
+
+def _say_who(settings: Settings, name: str, day: str, stderr: TextIO) -> None:
+    directory = directory_of(settings)
+    apps = [app for app, spec in directory.specs() if name in _connectors_of(spec)]
+    templates = [template for template, spec in directory.templates() if name in _connectors_of(spec)]
+    stderr.write(f"{len(apps)} apps use {name}: {', '.join(apps) or 'none'}\n")
+    stderr.write(f"{len(templates)} templates name it: {', '.join(templates) or 'none'}\n")
+    stderr.write(
+        f"Once this is the entry they are told (CONN-003) and no template that names it is published (CONN-020); "
+        f"from {day} on calls are refused (CONN-002).\n"
+    )
+
+
+def _say_of_successor(settings: Settings, options: argparse.Namespace, stderr: TextIO) -> None:
+    """Whether it is any: in service, approved, and open to who has to move. Raises CallerError where it is none."""
+    successor, tenants = entry_of(settings, options.successor), registry_of(settings).tenants
+    if options.successor == options.name or successor["state"] in {"deprecated", "retired"}:
+        raise CallerError(f"{options.successor} is on its way out itself", where="--successor")
+    (about,) = standings(settings, [successor])
+    if about["waits_for"]:
+        stderr.write(f"{options.successor} waits for {' and '.join(about['waits_for'])}\n")
+    for app, spec in directory_of(settings).specs():
+        tenant = str(spec.get("tenant", ""))
+        is_open = {tenant, "*"} & set(successor["tenants"])
+        has_it = options.successor in tenants.get(tenant, {}).get("connectors", [])
+        if options.name in _connectors_of(spec) and not (is_open and has_it):
+            stderr.write(f"{app} cannot move to {options.successor} yet: it is not open to the tenant {tenant}\n")
 
 
 def _unused(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> int:
@@ -189,23 +200,9 @@ def _unused(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> 
     return int(is_unused)
 
 
-def _standings(settings: Settings, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    from governance.platform.connector_approvals import standing
-
-    approvals, shipped = approvals_of(settings), shipped_connectors(active_of(settings))
-    return [standing(entry, approvals, shipped) for entry in entries]
-
-
 def _connectors_of(spec: Any) -> set[str]:
     rows = spec.get("connectors", []) if isinstance(spec, dict) else []
     return {str(row.get("name")) for row in rows if isinstance(row, dict)}
-
-
-def _entry(settings: Settings, name: str) -> dict[str, Any]:
-    found = registry_of(settings).connectors.get(name)
-    if found is None:
-        raise NotFound(f"there is no connector {name[:63]!r}", hint="governance connector list")
-    return found
 
 
 def _yaml(value: Any) -> str:
@@ -222,19 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = verbs.add_parser("list", help="every registered connector")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     verbs.add_parser("show", help="one entry as it is registered").add_argument("name")
-    approve = verbs.add_parser(
-        "approve",
-        help="approve a connector as its owner or as compliance; two people have to before it has any effect",
-        description="The API key of who approves is read from standard input: of a role of "
-        "rules/data/platform/connectors.yaml, and for its owner made with --team OWNER. A document that changes has "
-        "to be approved again; state, retires_at, replaced_by, documentation and usage_limits may change without.",
-    )
-    approve.add_argument("name")
-    approve.add_argument("--as", dest="part", required=True, choices=("owner", "compliance"))
-    approve.add_argument("--reason", required=True, help="one sentence, kept in the audit log")
-    approve.add_argument(
-        "--digest", default="", help="of the document that was read, as `show` prints it; left out: today's"
-    )
+    arguments(verbs)
     call = verbs.add_parser("call", help="one call in the name of a deployed app, through the whole broker")
     call.add_argument("name")
     call.add_argument("url")

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from governance.broker_wiring import consents_of, grants_of, secrets_of, sender_of
-from governance.errors import CallerError, NotFound
+from governance.errors import CallerError, GovernanceError, NotFound
 from governance.log_wiring import open_recorder
 from governance.model.moment import utc_now
 from governance.settings import from_environment
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from audit.record import Entry
+    from connectors_registry.load import Registry
+    from governance.model.request import Json
     from governance.platform.oauth.asking import Asked
     from governance.platform.oauth.consents import Consent
     from governance.platform.oauth.grants import Grants
@@ -35,7 +37,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
     if options.verb == "list":
         return _list(settings, options, stdout)
     if options.verb == "withdraw":
-        return _withdraw(settings, options.id, stdout)
+        return _withdraw(settings, options.id, stdout, stderr)
     return _ask(settings, options, stdin, stdout, stderr)
 
 
@@ -52,11 +54,11 @@ def _list(settings: Settings, options: argparse.Namespace, stdout: TextIO) -> in
     return 0
 
 
-def _withdraw(settings: Settings, consent_id: str, stdout: TextIO) -> int:
+def _withdraw(settings: Settings, consent_id: str, stdout: TextIO, stderr: TextIO) -> int:
     """It ends first and is recorded then: nobody who withdraws may have to wait for a disk."""
     ended = consents_of(settings).withdraw(consent_id, _person(), utc_now())
     _record(settings, _entry("consent_withdrawn", ended))
-    connector = registry_of(settings).connectors.get(ended.connector)
+    connector = _told(settings, ended, stderr)
     taken_back = _with_grants(settings, lambda grants: grants.withdrawn(ended, connector))
     said = {
         True: "the vendor took its token back",
@@ -67,8 +69,25 @@ def _withdraw(settings: Settings, consent_id: str, stdout: TextIO) -> int:
     return 0
 
 
+def _told(settings: Settings, ended: Consent, stderr: TextIO) -> Json | None:
+    """The connector's document where policy lets its addresses be shown the token; what cannot be decided may not leave."""
+    from governance.model.request import Source
+    from governance.platform.oauth.asking import handing_back
+
+    try:
+        registry = registry_of(settings)
+        with for_cli(settings, registry) as line:
+            decision = line.decide(handing_back(ended, Source(_ENTRY_POINT, _person())))
+    except GovernanceError as error:
+        stderr.write(f"the vendor is not told: {error}\n")
+        return None
+    stderr.writelines(f"{violation.rule}: {violation.message}\n" for violation in decision.violations)
+    return registry.connectors.get(ended.connector) if decision.is_allowed else None
+
+
 def _ask(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    asked = _asked(settings, options)
+    registry = registry_of(settings)
+    asked = _asked(settings, options, registry)
     stdout.write(_terms(asked, options.days))
     stderr.write("Type yes to allow it: ")
     stderr.flush()
@@ -76,7 +95,7 @@ def _ask(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout:
         _record(settings, _entry("consent_refused", asked.consent(_person())))
         stdout.write("Nothing was allowed.\n")
         return 1
-    consent = _decided(settings, asked, options.days, stderr)
+    consent = _decided(settings, asked, options.days, registry, stderr)
     if consent is None:
         return 1
 
@@ -99,11 +118,11 @@ def _ask(settings: Settings, options: argparse.Namespace, stdin: TextIO, stdout:
     return 0
 
 
-def _decided(settings: Settings, asked: Asked, days: int, stderr: TextIO) -> Consent | None:
+def _decided(settings: Settings, asked: Asked, days: int, registry: Registry, stderr: TextIO) -> Consent | None:
     from governance.model.request import Source
 
     request = asked.request(Source(_ENTRY_POINT, _person()), days)
-    with for_cli(settings) as line:
+    with for_cli(settings, registry) as line:
         decision = line.decide(request)
     if decision.is_allowed:
         return asked.consent(_person(), request, decision)
@@ -111,10 +130,10 @@ def _decided(settings: Settings, asked: Asked, days: int, stderr: TextIO) -> Con
     return None
 
 
-def _asked(settings: Settings, options: argparse.Namespace) -> Asked:
+def _asked(settings: Settings, options: argparse.Namespace, registry: Registry) -> Asked:
     from governance.platform.oauth.asking import asked_of
 
-    connector = registry_of(settings).connectors.get(options.connector)
+    connector = registry.connectors.get(options.connector)
     if connector is None:
         raise NotFound(f"there is no connector {options.connector[:63]!r}", hint="governance connector list")
     if "device_authorization_url" not in connector.get("oauth", {}):

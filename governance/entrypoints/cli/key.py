@@ -31,7 +31,9 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
     settings = from_environment(os.environ)
     store = KeyStore(state_of(settings))
     if options.verb == "create":
-        stdout.write(f"{created(settings, options.role, options.tenant, expiry(options.expires), options.team)}\n")
+        expires = expiry(options.expires)
+        text = created(settings, options.role, options.tenant, expires, options.team, options.person)
+        stdout.write(f"{text}\n")
     elif options.verb == "revoke":
         _record(settings, "key_revoked", store.revoke(options.id))
         stdout.write(f"{options.id} is revoked; a running service refuses it within a second\n")
@@ -40,12 +42,14 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, _stderr: TextIO) ->
     return 0
 
 
-def created(settings: Settings, role: str, tenant: str = "", expires: str = "", team: str = "") -> str:
+def created(
+    settings: Settings, role: str, tenant: str = "", expires: str = "", team: str = "", person: str = ""
+) -> str:
     """A new key's full text; that it was made is on record."""
     from governance.log_wiring import state_of
     from governance.platform.keys import KeyStore
 
-    key, text = KeyStore(state_of(settings)).create(role, tenant, expires, team)
+    key, text = KeyStore(state_of(settings)).create(role, tenant, expires, team, person)
     _record(settings, "key_created", key)
     return text
 
@@ -80,7 +84,7 @@ def _record(settings: Settings, kind: str, key: Key) -> None:
         "team": key.team,
     }  # fmt: skip
     with open_recorder(settings) as recorder:
-        recorder.append(Entry(kind, utc_now(), public, {}))
+        recorder.append(Entry(kind, utc_now(), public, {"person": key.person} if key.person else {}, key.person))
 
 
 def _list(keys: Sequence[Key], form: str, stdout: TextIO) -> None:
@@ -91,6 +95,7 @@ def _list(keys: Sequence[Key], form: str, stdout: TextIO) -> None:
     for key in keys:
         state = f"revoked {key.revoked}" if key.revoked else f"until {key.expires}" if key.expires else "no end"
         speaks = f"  for {key.team}" if key.team else ""
+        speaks += f"  of {key.person}" if key.person else ""
         whose = key.tenant or "(any tenant)"
         stdout.write(f"{key.id}  {key.role:<11} {whose:<20} since {key.created}  {state}{speaks}\n")
 
@@ -107,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--tenant", default="", help="the only tenant it may ask for; left out: any")
     create.add_argument("--expires", default="", help="2027-01-31T00:00:00Z, or a number of days: 30d; left out: never")
     create.add_argument("--team", default="", help="the owner it speaks for, as connectors name theirs: collaboration")
+    create.add_argument(
+        "--person",
+        default="",
+        help="whose it is, as your directory names people: ana.k; without one it approves no connector, "
+        "for two keys may be one person's",
+    )
     listing = verbs.add_parser("list", help="every key, without its secret")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     revoke = verbs.add_parser("revoke", help="a key stops within a second")

@@ -11,7 +11,7 @@ from governance.broker_wiring import broker_of, runtimes_of, usage_counters_of
 from governance.entrypoints.cli.files import read_whole
 from governance.log_wiring import open_recorder
 from governance.settings import from_environment
-from governance.wiring import active_of, directory_of, parts_for, scan_policy_of
+from governance.wiring import active_of, directory_of, parts_for, registry_of, scan_policy_of
 
 if TYPE_CHECKING:
     import argparse
@@ -52,10 +52,11 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
         active = active_of(settings)
         with open_recorder(settings) as recorder:
             # Starting again what was deployed changes nothing about it: no directory is written to.
-            parts = parts_for(settings, lambda: active)._replace(recorder=recorder, enforcement=None)
+            registry = registry_of(settings)
+            parts = parts_for(settings, lambda: active, registry)._replace(recorder=recorder, enforcement=None)
             line = Pipeline(parts)
             book = UsageBook(usage_counters_of(settings), sys.stderr.write)
-            broker, pool = broker_of(settings, line), Pool(1, Share(), meter=book.meter)
+            broker, pool = broker_of(settings, line, registry), Pool(1, Share(), meter=book.meter)
             adapters = runtimes_of(settings, scan_policy_of(lambda: active))
             host = Host(line, broker, recorder, adapters, pool, settings.home, root)
             try:

@@ -13,6 +13,7 @@ from audit.errors import AuditError
 from governance.entrypoints.http import (
     admission,
     app_answers,
+    approvals,
     authzen,
     bundles,
     connectors,
@@ -202,9 +203,12 @@ ROUTES: Sequence[Route] = (
         "Call a connector, with an app token; the answer comes masked",
         "http.connectors",
     ),
-    Route("GET", "/v1/connectors", connectors.listing, _EVERYBODY, "The registered connectors"),
-    Route("GET", "/v1/connectors/{name}", connectors.show, _EVERYBODY, "One registered connector"),
-    Route("POST", "/v1/connectors/{name}/approvals", connectors.approve, _DECIDES, "Approve it", "http.connectors"),
+    Route("GET", "/v1/connectors", approvals.listing, _EVERYBODY, "The registered connectors"),
+    Route("GET", "/v1/connectors/{name}", approvals.show, _EVERYBODY, "One registered connector"),
+    Route("POST", "/v1/connectors/{name}/approvals", approvals.approve, _DECIDES, "Approve it", "http.connectors"),
+    Route(
+        "POST", "/v1/connectors/{name}/approvals/withdraw", approvals.withdraw, _DECIDES, "Take back", "http.connectors"
+    ),
     Route("GET", "/v1/apps/{name}/scopes", connectors.scopes, _READS, "Scopes of an app, and when each was last used"),
     Route("POST", "/v1/apps/{name}/tokens", connectors.token, _RUNS, "A token for an app's instance (a runtime asks)"),
     Route(

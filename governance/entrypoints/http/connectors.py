@@ -1,4 +1,4 @@
-"""`/v1/connectors`: the broker, for apps; app tokens, for runtimes; the catalog's entries, for everybody."""
+"""`/v1/connectors/…/calls`: the broker, for apps; app tokens, for runtimes; which scopes an app uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from audit.errors import AuditError
 from audit.record import Entry
 from governance.entrypoints.http.asgi import Answer, json_answer, json_bytes
-from governance.entrypoints.http.decisions import body_of, recorded_reading, source_of
+from governance.entrypoints.http.decisions import body_of, recorded_reading
 from governance.errors import (
     CallerError,
     Forbidden,
@@ -19,14 +19,12 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
-from governance.model.answer import decision_json
 from governance.model.moment import new_decision_id, utc_now
 from governance.model.request import Source
 from governance.normalise.requests import is_app_name
 from governance.platform.broker.calls import called_json
 from governance.platform.broker.tokens import LONGEST_S, Caller
-from governance.platform.connector_approvals import Asked, standing
-from governance.wiring import registry_of, scope_use_of, shipped_connectors
+from governance.wiring import scope_use_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -149,51 +147,6 @@ async def jwks(worker: Worker, _call: Call, _: Identity) -> Answer:
     return json_answer(worker.app_tokens.jwks(), headers=((b"cache-control", b"max-age=60"),))
 
 
-async def listing(worker: Worker, _call: Call, _: Identity) -> Answer:
-    """Every connector of the registry, in short."""
-    rows = registry_of(worker.settings).connectors.values()
-    shipped = shipped_connectors(worker.active)
-    names = ("name", "title", "state", "owner", "hosts", "regions", "data_classes", "retires_at", "replaced_by")
-    shown = [
-        {**{name: row[name] for name in names if name in row}, **standing(row, worker.approvals, shipped)}
-        for row in rows
-    ]
-    return json_answer({"connectors": shown})
-
-
-async def show(worker: Worker, call: Call, _: Identity) -> Answer:
-    """One connector as it is registered, with its document's digest and who approved that."""
-    found = _registered(worker, call)
-    return json_answer({**found, **standing(found, worker.approvals, shipped_connectors(worker.active))})
-
-
-async def approve(worker: Worker, call: Call, identity: Identity) -> Answer:
-    """`{as, digest, reason}`: one approval of the document of that digest; a refusal is a 200 with `effect: "deny"`."""
-    found, said = _registered(worker, call), await body_of(worker, call)
-    if not isinstance(said, dict) or set(said) != {"as", "digest", "reason"}:
-        raise CallerError("`as`, `digest` and `reason` are needed", where="/", hint="GET shows the document's digest")
-    part, digest, reason = (said[name] for name in ("as", "digest", "reason"))
-    if not all(isinstance(text, str) for text in (part, digest, reason)):
-        raise CallerError("`as`, `digest` and `reason` are texts", where="/")
-    asked = Asked(found, worker.approvals, identity, part=part, digest=digest, reason=reason)
-    source = source_of(call, identity, "http.connectors")
-    decision = await worker.line.knowing(asked).adecide(asked.request(source))
-    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
-    if not decision.is_allowed:
-        return json_answer(decision_json(decision))
-    await worker.client.aappend(asked.entry(source))
-    worker.approvals.keep(asked)
-    about = standing(found, worker.approvals, shipped_connectors(worker.active))
-    return json_answer({**decision_json(decision), **about}, 201)
-
-
-def _registered(worker: Worker, call: Call) -> Json:
-    found = registry_of(worker.settings).connectors.get(call.params[0])
-    if found is None:
-        raise NotFound("there is no such connector", where=call.path, hint="GET /v1/connectors lists them")
-    return found
-
-
 async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:
     """Which scopes an app holds, since when, and when a call last used each."""
     name = call.params[0]
@@ -202,7 +155,7 @@ async def scopes(worker: Worker, call: Call, identity: Identity) -> Answer:
     if known is None or (identity.tenant and identity.tenant != tenant):
         raise NotFound(f"no app {name[:63]!r} was deployed", where=call.path)
     # In a thread: a long log must not keep decisions waiting.
-    found = await asyncio.to_thread(scope_use_of, worker.settings, registry_of(worker.settings), name)
+    found = await asyncio.to_thread(scope_use_of, worker.settings, worker.registry, name)
     await recorded_reading(worker, identity, {"app": name, "tenant": tenant, "scopes": len(found["scopes"])})
     return json_answer({"app": name, **found})
 

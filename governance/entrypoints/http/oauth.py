@@ -15,14 +15,15 @@ from governance.entrypoints.http.pages import elsewhere, page
 from governance.errors import CallerError, GovernanceError, NotFound, NotSignedIn
 from governance.model.moment import utc_now
 from governance.normalise.requests import is_app_name
-from governance.platform.oauth.asking import CHOICES, Asked, asked_of, consent_entry
+from governance.platform.oauth.asking import CHOICES, Asked, asked_of, consent_entry, finishing, handing_back
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from governance.entrypoints.http.asgi import Answer, Call
     from governance.entrypoints.http.worker import Worker
-    from governance.model.request import Json
+    from governance.model.decision import Decision
+    from governance.model.request import Json, Request
     from governance.platform.keys import Identity
     from governance.platform.oauth.consents import Consent
     from governance.platform.oauth.sessions import Session
@@ -59,7 +60,7 @@ async def authorize(worker: Worker, call: Call) -> Answer:
     source = source_of(call, session.identity, ENTRY_POINT)
     advice = worker.line.assess(asked.request(source, 1), is_proving=False).decision
     if not advice.is_allowed:
-        return _refused(asked, [violation.message for violation in advice.violations])
+        return _refused(asked.app, advice)
     return _question(worker, call, session, asked)
 
 
@@ -94,7 +95,7 @@ async def answer(worker: Worker, call: Call) -> Answer:
     decision = await worker.line.adecide(request)
     worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
     if not decision.is_allowed:
-        return _refused(asked, [violation.message for violation in decision.violations])
+        return _refused(asked.app, decision)
     consent = asked.consent(session.identity.actor, request, decision)
     place = _callback(worker, call, asked.connector)
     address = await worker.grants.ask(consent, asked.connector, session, place)
@@ -106,7 +107,10 @@ async def answer(worker: Worker, call: Call) -> Answer:
 
 @_for_people
 async def callback(worker: Worker, call: Call) -> Answer:
-    """The vendor's answer: the code becomes a token, and the consent is in force once that is on record."""
+    """The vendor's answer: the code becomes a token, and the consent is in force once that is on record.
+
+    The line decides again first: the address that gets code and secret is the one that the connector's document names now.
+    """
     session, said = session_of(worker, call), call.query()
     connector, grants = _connector(worker, call), worker.grants
     consent = grants.answered(said, connector, session, call.path)
@@ -115,12 +119,17 @@ async def callback(worker: Worker, call: Call) -> Answer:
         return page(
             "message", title="Nothing was allowed", lines=["The vendor says that you, or it, refused."], consents=""
         )
+    decision = await worker.line.adecide(finishing(consent, source_of(call, session.identity, ENTRY_POINT)))
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    if not decision.is_allowed:
+        return _refused(consent.app, decision)
     given = await grants.given(consent, said, connector, session, _callback(worker, call, connector))
     try:
         await _record(worker, call, "consent_given", given)
         grants.in_force(given)
     except BaseException:
-        # Without its record, or after it was withdrawn, the token must not outlive this moment.
+        # Without its record, or after it was withdrawn, the token must not outlive this moment. It goes back to where it
+        # came from, by the document that was decided on above.
         await grants.withdrawn(given, connector)
         raise
     lines = [
@@ -169,7 +178,19 @@ async def withdrawn(worker: Worker, call: Call, consent: Consent, by: Identity) 
     found = worker.grants.consents.withdraw(consent.id, by.actor, utc_now())
     await _record(worker, call, "consent_withdrawn", found, by.actor)
     connector = worker.registry.connectors.get(found.connector)
+    if connector is not None and not await _may_be_told(worker, handing_back(found, source_of(call, by, ENTRY_POINT))):
+        connector = None
     return found, await worker.grants.withdrawn(found, connector)
+
+
+async def _may_be_told(worker: Worker, request: Request) -> bool:
+    """What cannot be decided or recorded may not leave; the consent has ended in any case."""
+    try:
+        decision = await worker.line.adecide(request)
+    except GovernanceError:
+        return False
+    worker.telemetry.count(decision.kind, decision.effect, decision.error or "")
+    return decision.is_allowed
 
 
 def _question(worker: Worker, call: Call, session: Session, asked: Asked) -> Answer:
@@ -193,8 +214,9 @@ def _sign_in(worker: Worker, call: Call, asked: Asked, why: str, status: int = 4
     return page("sign_in", status, title="Who are you?", why=_sentence(why), action=action)
 
 
-def _refused(asked: Asked, reasons: list[str]) -> Answer:
-    return page("message", 403, title=f"{asked.app} may not ask for this", lines=reasons, consents="")
+def _refused(app: str, decision: Decision) -> Answer:
+    reasons = [violation.message for violation in decision.violations]
+    return page("message", 403, title=f"{app} may not ask for this", lines=reasons, consents="")
 
 
 def _failed(error: GovernanceError) -> Answer:

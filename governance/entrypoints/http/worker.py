@@ -76,7 +76,6 @@ class Worker:
         self.ext_authz = settings.text("ext_authz").strip("/")
         self.upstream_scheme = settings.choice("ext_authz_scheme", ("https", "http"))
         self.gateway_obligations = frozenset(settings.text("ext_authz_obligations").replace(" ", "").split(","))
-        self.connector_of = connectors_by_host()
         self.body_timeout_s = settings.number("body_timeout_ms") / 1000
         self.state = state_of(settings)
         self.keys = KeyStore(self.state)
@@ -98,6 +97,8 @@ class Worker:
         self.app_tokens = app_tokens_of(settings)
         self.approvals = approvals_of(settings)
         self.registry = registry_of(settings)
+        """What this process goes by until it ends: facts, calls and consents, each by the same documents."""
+        self.connector_of = connectors_by_host(self.registry)
         self.scan_policy = scan_policy_of(lambda: self.serving.active)
         self.scanning = asyncio.Lock()
         """One document at a time: scans run in a thread, and decisions share the interpreter with them."""
@@ -105,7 +106,7 @@ class Worker:
         self._parent = os.getppid()
         self.client = Client(settings.home, f"worker-{os.getpid()}", settings.number("record_timeout_ms") / 1000)
         self._recorder = _Recorder(self.client)
-        parts = parts_for(settings, lambda: self.serving.active)
+        parts = parts_for(settings, lambda: self.serving.active, self.registry)
         queue = review_queue_of(settings)
         if queue is not None:
             parts = parts._replace(follow=queue.want)

@@ -89,6 +89,28 @@ def asked_of(app: str, found: Json | None, connector: Json, scopes: Sequence[str
     return Asked(app, found["spec"], connector, tuple(dict.fromkeys(wanted)))
 
 
+def finishing(consent: Consent, source: Source) -> Request:
+    """The question to the policy when a vendor's code has come: is what was asked for still what may be asked for?
+
+    Between the yes and the code the service may have been started anew, with another document of the connector.
+    """
+    resource = {
+        "app": consent.app, "connector": consent.connector, "scopes": list(consent.scopes), "purpose": consent.purpose,
+        "expires_at": consent.expires_at,
+    }  # fmt: skip
+    document = {
+        "kind": "consent", "action": "finish", "tenant": consent.tenant, "resource": resource,
+        "context": {"consent": consent.id},
+    }  # fmt: skip
+    return normalise_document(document, source)
+
+
+def handing_back(consent: Consent, source: Source) -> Request:
+    """The question to the policy when a consent has ended here: may its vendor be shown the token, to take it back?"""
+    resource = {"app": consent.app, "connector": consent.connector, "consent": consent.id}
+    return normalise_document({"kind": "revocation", "tenant": consent.tenant, "resource": resource}, source)
+
+
 def consent_entry(kind: str, consent: Consent, *, actor: str, entry_point: str, trace_id: str = "") -> Entry:
     """The record of a step: `consent_given`, `consent_refused` or `consent_withdrawn`. Erasing the person erases who it was."""
     public = {

@@ -178,18 +178,19 @@ class Grants:
     async def withdrawn(self, consent: Consent, connector: Json | None) -> bool | None:
         """Forget the tokens of a consent that has ended, and have the vendor do the same.
 
-        Gives whether the vendor took them back; None where it offers no such thing or there were none.
+        `connector`: a document that policy lets be told, None without one: then nothing leaves this place. Gives whether
+        the vendor took the tokens back; None where it offers no such thing or there were none.
         """
         try:
             held = Held.read((await asyncio.to_thread(self._secrets.get, consent.handle)).reveal())
         except NotFound:
             return None
         await asyncio.to_thread(self._secrets.drop, consent.handle)
-        return await self._taken_back(consent, connector, held.tokens)
+        return False if connector is None else await self._taken_back(consent, connector, held.tokens)
 
-    async def _taken_back(self, consent: Consent, connector: Json | None, tokens: Tokens) -> bool | None:
-        url = (connector or {}).get("oauth", {}).get("revocation_url")
-        if connector is None or not url:
+    async def _taken_back(self, consent: Consent, connector: Json, tokens: Tokens) -> bool | None:
+        url = connector.get("oauth", {}).get("revocation_url")
+        if not url:
             return None
         client = await self._client(consent, connector)
         # The refresh token first: most vendors end what it gave with it.

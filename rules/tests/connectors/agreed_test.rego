@@ -39,7 +39,7 @@ test_one_approval_is_not_enough if {
 }
 
 test_one_person_is_not_two if {
-	request := requests.changed(requests.deploy, "/facts/connectors/0/approvals/1/by", "key:owner")
+	request := requests.changed(requests.deploy, "/facts/connectors/0/approvals/1/person", "ana.k")
 	_said(request) == {`The connector "hris" is registered, but not approved: its owner and compliance have to be two people.`}
 }
 
@@ -58,7 +58,26 @@ test_a_role_that_may_not_approve_does_not_count if {
 }
 
 test_nobody_is_no_approver if {
-	_places(requests.changed(requests.deploy, "/facts/connectors/0/approvals/1/by", "")) == {_hris}
+	_places(requests.changed(requests.deploy, "/facts/connectors/0/approvals/1/person", "")) == {_hris}
+	_places(requests.without(requests.deploy, "/facts/connectors/0/approvals/0/person")) == {_hris}
+}
+
+test_two_keys_of_no_person_are_not_two_people if {
+	one := requests.without(requests.deploy, "/facts/connectors/0/approvals/0/person")
+	_said(requests.without(one, "/facts/connectors/0/approvals/1/person")) == {`The connector "hris" is registered, but not approved: it waits for its owner and compliance.`}
+}
+
+test_what_was_taken_back_is_named_as_such if {
+	half := requests.changed(requests.deploy, "/facts/connectors/0/approvals", [requests.both_agreed("hr-systems@example.com")[0]])
+	request := requests.extended(half, "/facts/connectors/0/withdrawn", ["compliance"])
+	_said(request) == {`The connector "hris" is registered, but not approved any longer: it waits for compliance.`}
+}
+
+test_what_comes_with_the_pack_is_taken_back_as_well if {
+	bare := requests.without(requests.deploy, "/facts/connectors/0/approvals")
+	shipped := requests.changed(bare, "/facts/connectors/0/digest", data.platform.connectors.shipped.hris)
+	_said(requests.extended(shipped, "/facts/connectors/0/withdrawn", ["owner"])) == {`The connector "hris" is registered, but not approved any longer: it waits for its owner.`}
+	_places(requests.extended(shipped, "/facts/connectors/0/withdrawn", null)) == {_hris}
 }
 
 test_two_approvals_of_two_connectors_are_none_of_one if {

@@ -74,6 +74,7 @@ _hris := {
 	"limits": {"marketing": 5000, "*": 1000},
 	"owner": "hr-systems@example.com",
 	"digest": "sha256:of-the-hris-document",
+	"review_by": "2027-06-30",
 	"approvals": both_agreed("hr-systems@example.com"),
 	"tenants": ["marketing", "hr"],
 	"acts_for_person": false,
@@ -96,6 +97,7 @@ _recommender := {
 	"limits": {"*": 2000},
 	"owner": "data-science@example.com",
 	"digest": "sha256:of-the-recommender-document",
+	"review_by": "2027-06-30",
 	"approvals": both_agreed("data-science@example.com"),
 	"tenants": ["*"],
 	"acts_for_person": false,
@@ -201,6 +203,32 @@ consent := object.union(_request, {
 		"purpose": "Dietary preferences of the people who eat together.",
 		"expires_at": "2027-01-23T09:00:00Z",
 	},
+	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
+})
+
+approval_taken_back := object.union(_request, {
+	"kind": "revocation",
+	"action": "withdraw",
+	"resource": {"connector": "hris"},
+	"context": {"as": "compliance", "digest": "sha256:of-the-hris-document", "reason": "It was breached."},
+	"facts": {
+		"connectors": [_hris],
+		"approval": {
+			"by": "key:other",
+			"person": "cai.l",
+			"role": "compliance",
+			"team": "",
+			"owner": "hr-systems@example.com",
+			"digest": "sha256:of-the-hris-document",
+			"given": [{"as": "compliance", "by": "key:officer", "person": "ben.o"}],
+		},
+	},
+})
+
+revocation := object.union(_request, {
+	"kind": "revocation",
+	"action": "revoke",
+	"resource": {"app": "where2eat", "connector": "hris", "consent": "0199-given"},
 	"facts": {"app": _deployed, "connectors": [object.union(_hris, {"acts_for_person": true}), _recommender]},
 })
 
@@ -409,8 +437,8 @@ workload := object.union(_request, {
 
 # What two people gave to a connector of `owner`.
 both_agreed(owner) := [
-	{"as": "owner", "by": "key:owner", "role": "platform", "team": owner},
-	{"as": "compliance", "by": "key:officer", "role": "compliance", "team": ""},
+	{"as": "owner", "by": "key:owner", "person": "ana.k", "role": "platform", "team": owner},
+	{"as": "compliance", "by": "key:officer", "person": "ben.o", "role": "compliance", "team": ""},
 ]
 
 # Approvals of this request by `who` in `role`, good for another month.

@@ -19,17 +19,18 @@ _by_owner := object.union(requests.registry_entry, {
 	"context": {"as": "owner", "digest": "sha256:1"},
 	"facts": {"approval": {
 		"by": "key:1",
+		"person": "ana.k",
 		"role": "citizen",
 		"team": "support",
 		"owner": "support",
 		"digest": "sha256:1",
-		"given": [{"as": "owner", "by": "key:1"}],
+		"given": [{"as": "owner", "by": "key:1", "person": "ana.k"}],
 	}},
 })
 
 _by_compliance := object.union(_by_owner, {
 	"context": {"as": "compliance"},
-	"facts": {"approval": {"by": "key:2", "role": "compliance", "team": ""}},
+	"facts": {"approval": {"by": "key:2", "person": "ben.o", "role": "compliance", "team": ""}},
 })
 
 test_its_owner_approves_as_its_owner if _places(_by_owner) == set()
@@ -59,6 +60,15 @@ test_a_connector_of_nobody_has_no_owner_to_approve_it if {
 
 test_nobody_approves_as_both if {
 	_said(requests.changed(_by_compliance, "/facts/approval/by", "key:1")) == {`The same person has approved it as "owner" already; this takes two.`}
+}
+
+test_two_keys_of_one_person_are_one_person if {
+	_said(requests.changed(_by_compliance, "/facts/approval/person", "ana.k")) == {`The same person has approved it as "owner" already; this takes two.`}
+}
+
+test_a_key_of_no_person_approves_nothing if {
+	_said(requests.changed(_by_compliance, "/facts/approval/person", "")) == {"This key names no person, and two keys may be one person's: approvals are counted by people."}
+	_places(requests.without(_by_owner, "/facts/approval/person")) == {_as}
 }
 
 test_approving_again_as_the_same_changes_nothing if _places(_by_owner) == set()

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from connectors_registry.load import BadEntry, load_registry
-from connectors_registry.openapi import entry_from
+from connectors_registry.openapi import imported
 from governance.platform.broker.doubles import Double, hris, write_pins
 
 APP = Path(__file__).parents[3] / "deploy" / "examples" / "where2eat" / "app-fixed.yaml"
@@ -20,6 +20,13 @@ TICKETS = {
     "info": {"title": "Tickets", "version": "1"},
     "servers": [{"url": "https://tickets.example.com/api"}],
     "components": {
+        "schemas": {
+            "Tickets": {"type": "array", "items": {"$ref": "#/components/schemas/Ticket"}},
+            "Ticket": {
+                "type": "object",
+                "properties": {"id": {"type": "integer"}, "text": {"type": "string"}, "by": {"format": "email"}},
+            },
+        },
         "securitySchemes": {
             "oauth": {
                 "type": "oauth2",
@@ -31,11 +38,17 @@ TICKETS = {
                     }
                 },
             }
-        }
+        },
     },
     "paths": {
         "/tickets": {
-            "get": {"operationId": "listTickets", "security": [{"oauth": ["tickets.read"]}]},
+            "get": {
+                "operationId": "listTickets",
+                "security": [{"oauth": ["tickets.read"]}],
+                "responses": {
+                    "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tickets"}}}}
+                },
+            },
             "post": {"operationId": "openTicket", "security": [{"oauth": ["tickets.write"]}]},
         },
         "/tickets/{id}": {"get": {"security": [{"oauth": ["tickets.read"]}]}},
@@ -44,13 +57,14 @@ TICKETS = {
 
 
 def entry(document=None):
-    return entry_from(document or TICKETS, "tickets", owner="support", review_by="2027-01-31")
+    return imported(document or TICKETS, "tickets", owner="support", review_by="2027-01-31").entry
 
 
 def test_an_openapi_file_becomes_a_proposal_that_the_registry_reads_and_no_rule_lets_through(cli, tmp_path):
     (tmp_path / "tickets.json").write_text(json.dumps(TICKETS))
     done = cli("connector", "import", "tickets", "tickets.json", "--owner", "support", "--review-by", "2027-01-31")
     assert done.code == 0, done.err
+    assert "the class of 2 fields" in done.err
     folder = tmp_path / "registry"
     (folder / "connectors").mkdir(parents=True)
     (folder / "tenants").mkdir()
@@ -69,6 +83,13 @@ def test_an_openapi_file_becomes_a_proposal_that_the_registry_reads_and_no_rule_
     }
     assert read["scopes"]["tickets.write"] == {"access": "write", "means": "Change tickets"}
     assert read["oauth"]["flows"] == ["authorization_code"]
+    ticket = {"type": "object", "properties": {"id": {"type": "number"}, "text": {"type": "string"}, "by": {}}}
+    assert read["operations"][0]["response"] == {"type": "array", "items": ticket}
+    assert {(field["pointer"][1], field["class"]) for field in read["fields"]} == {
+        ("id", "unclassified"),
+        ("text", "unclassified"),
+        ("by", "personal"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,29 @@ def test_what_cannot_be_taken_over_is_refused_by_place(path, value, words):
         entry(document)
 
 
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BOMB, "repetition limit"),
+        ("openapi: 3.1.0\nopenapi: 3.1.0\n", "openapi"),
+        ("openapi: !!python/object/apply:os.system [id]\n", "tag"),
+        ("--- {}\n--- {}\n", "one OpenAPI document"),
+        ("[" * 5000, ""),
+    ],
+    ids=["laughs", "twice", "tag", "two", "deep"],
+)
+def test_a_file_that_attacks_its_reader_is_refused(cli, tmp_path, text, words):
+    (tmp_path / "file.yaml").write_text(text)
+    done = cli("connector", "import", "one", "file.yaml", "--owner", "support", "--review-by", "2027-01-31")
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
 def test_a_scope_that_also_writes_is_one_that_writes():
     document = copy.deepcopy(TICKETS)
     document["paths"]["/tickets"]["post"]["security"] = [{"oauth": ["tickets.read"]}]
@@ -113,13 +157,35 @@ def deployed(cli) -> None:
 
 def test_retiring_says_who_is_affected_and_gives_the_entry_with_its_grace_period(cli):
     deployed(cli)
-    done = cli("connector", "retire", "recommender", "--at", "2027-02-28", "--successor", "slack")
+    done = cli("connector", "retire", "recommender", "--at", "2099-02-28", "--successor", "salesforce")
     assert done.code == 0
-    assert "1 apps use recommender: where2eat" in done.err
+    assert "1 apps use recommender: where2eat\n" in done.err
+    assert "1 templates name it: recommendations@1.2.0\n" in done.err
+    assert "cannot move" not in done.err
     made = yaml.safe_load(done.out)
-    assert (made["state"], made["retires_at"], made["replaced_by"]) == ("deprecated", "2027-02-28T00:00:00Z", "slack")
-    assert cli("connector", "retire", "recommender", "--at", "soon").code == 2
-    assert cli("connector", "retire", "recommender", "--at", "2027-02-28", "--successor", "nobody").code == 2
+    assert (made["state"], made["retires_at"], made["replaced_by"]) == (
+        "deprecated",
+        "2099-02-28T00:00:00Z",
+        "salesforce",
+    )
+    unready = cli("connector", "retire", "recommender", "--at", "2099-02-28", "--successor", "openapi")
+    assert "openapi waits for owner and compliance\n" in unready.err
+    assert "where2eat cannot move to openapi yet: it is not open to the tenant marketing\n" in unready.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("--at", "soon"), "no such day"),
+        (("--at", "2020-01-01"), "withdraw-approval recommender"),
+        (("--at", "2099-02-28", "--successor", "nobody"), "there is no connector"),
+        (("--at", "2099-02-28", "--successor", "recommender"), "on its way out itself"),
+        (("--at", "2099-02-28", "--successor", "legacy-sftp"), "on its way out itself"),
+    ],
+)
+def test_what_is_no_grace_period_or_no_successor_is_refused(cli, argv, words):
+    done = cli("connector", "retire", "recommender", *argv)
+    assert (done.code, done.out, words in done.err) == (2, "", True)
 
 
 def test_listing_and_showing(cli):

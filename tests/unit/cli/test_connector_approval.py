@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 import yaml
 
-from tests.consenting import CALL, manifest, registry, template
+from tests.consenting import CALENDAR, CALL, EXAMPLES, manifest, registry, template
 
 REASON = ("--reason", "Read it whole.")
 
@@ -15,17 +16,18 @@ REASON = ("--reason", "Read it whole.")
 @pytest.fixture
 def ask(cli, tmp_path):
     """`ask("connector", "show", "calendar")`; `ask.edit(title="…")` changes the document; `ask.key(role, team)` is a key."""
-    folder = registry(tmp_path / "registry", state="proposed")
+    folder, numbers = registry(tmp_path / "registry", state="proposed"), itertools.count()
 
-    def run(*argv, stdin=b""):
-        return cli(*argv, stdin=stdin, GOVERNANCE_REGISTRY=str(folder))
+    def run(*argv, stdin=b"", **env):
+        return cli(*argv, stdin=stdin, GOVERNANCE_REGISTRY=str(folder), **env)
 
     def edit(**changes):
         file = folder / "connectors" / "calendar.yaml"
         file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **changes}, sort_keys=False))
 
-    def key(role, team="", tenant=""):
-        made = run("key", "create", "--role", role, "--team", team, "--tenant", tenant)
+    def key(role, team="", tenant="", person=None):
+        whose = f"{role}.{next(numbers)}" if person is None else person
+        made = run("key", "create", "--role", role, "--team", team, "--tenant", tenant, "--person", whose)
         assert made.code == 0, made.err
         return made.out.encode()
 
@@ -35,6 +37,10 @@ def ask(cli, tmp_path):
 
 def approve(ask, part, key, *more):
     return ask("connector", "approve", "calendar", "--as", part, *(more or REASON), stdin=key)
+
+
+def take_back(ask, part, key, *more, name="calendar"):
+    return ask("connector", "withdraw-approval", name, "--as", part, *REASON, *more, stdin=key)
 
 
 def both(ask) -> None:
@@ -74,16 +80,17 @@ def test_one_approval_is_not_enough_and_the_second_is(ask):
     assert "it waits for compliance" in rules(deployed(ask))["CONN-017"]
     assert approve(ask, "compliance", ask.key("compliance")).out.endswith("Apps may use it.\n")
     assert deployed(ask).code == 0
+    assert "calendar             approved " in ask("connector", "list").out
     listed = {row["name"]: row["waits_for"] for row in json.loads(ask("connector", "list", "--format", "json").out)}
     assert (listed["calendar"], listed["hris"]) == ([], [])
     assert (listed["other"], listed["openapi"]) == (["owner", "compliance"], ["owner", "compliance"])
     shown = ask("connector", "show", "calendar").out
-    assert "# approved as owner by key:" in shown
-    assert "# approved as compliance by key:" in shown
+    assert "# approved as owner by citizen." in shown
+    assert "# approved as compliance by compliance." in shown
     assert yaml.safe_load(shown)["state"] == "proposed"
 
 
-def test_an_approval_taken_away_is_missed_by_the_next_call(ask):
+def test_a_changed_document_is_missed_by_the_next_call(ask):
     both(ask)
     assert deployed(ask).code == 0
     ask.edit(hosts=["login.vendor.example", "elsewhere.vendor.example"])
@@ -206,3 +213,147 @@ def test_a_damaged_file_of_approvals_lets_nothing_through(ask, tmp_path):
     both(ask)
     (tmp_path / "home" / "connector-approvals.json").write_text('{"calendar": {"sha256:0": [{"as": "owner"}]}}')
     assert "REQ-007" in rules(deployed(ask))
+
+
+def test_two_keys_of_one_person_are_one_person(ask):
+    assert approve(ask, "owner", ask.key("citizen", "collaboration", person="ana.k")).code == 0
+    refused = approve(ask, "compliance", ask.key("compliance", person="ana.k"))
+    assert (refused.code, "The same person has approved it" in refused.err) == (1, True)
+    assert "it waits for compliance" in rules(deployed(ask))["CONN-017"]
+    assert approve(ask, "compliance", ask.key("compliance", person="ben.o")).code == 0
+    assert deployed(ask).code == 0
+
+
+@pytest.mark.parametrize("part", ["owner", "compliance"])
+def test_a_key_of_nobody_approves_nothing(ask, part):
+    key = ask.key("citizen", "collaboration", person="") if part == "owner" else ask.key("compliance", person="")
+    refused = approve(ask, part, key)
+    assert (refused.code, "names no person" in refused.err, "--person" in refused.err) == (1, True, True)
+    assert records(ask, "connector_approved") == []
+
+
+@pytest.mark.parametrize("person", ["Ana.K", "ana@example.com", "ana k", ".ana", "a" * 64, "ana\n", "\u0430na"])
+def test_a_person_is_written_in_one_way(ask, person):
+    made = ask("key", "create", "--role", "compliance", "--person", person)
+    assert (made.code, "--person" in made.err, made.out) == (2, True, "")
+
+
+def test_approvals_from_before_keys_had_persons_count_for_nobody(ask, tmp_path):
+    both(ask)
+    kept = tmp_path / "home" / "connector-approvals.json"
+    held = json.loads(kept.read_text())
+    for rows in held["calendar"].values():
+        for row in rows:
+            del row["person"]
+    kept.write_text(json.dumps(held))
+    assert "it waits for its owner and compliance" in rules(deployed(ask))["CONN-017"]
+    listed = {row["name"]: row["waits_for"] for row in json.loads(ask("connector", "list", "--format", "json").out)}
+    assert listed["calendar"] == ["owner", "compliance"]
+
+
+def test_an_approval_that_is_taken_back_stops_the_next_call_until_it_is_given_again(ask):
+    both(ask)
+    assert deployed(ask).code == 0
+    done = take_back(ask, "compliance", ask.key("compliance"))
+    assert (done.code, done.out) == (0, "calendar is no longer approved as compliance\nIt waits for compliance.\n")
+    called = ask("connector", "call", "calendar", CALL["url"], "--app", "dates", "--scope", "Calendars.Read")
+    assert (called.code, "not approved any longer: it waits for compliance" in called.out) == (1, True)
+    (row,) = [row["public"] for row in records(ask, "connector_approval_withdrawn")]
+    assert (row["as"], row["digest"], row["connectors"]) == ("compliance", "*", ["calendar"])
+    assert "# taken back as compliance" in ask("connector", "show", "calendar").out
+    assert approve(ask, "compliance", ask.key("compliance")).out.endswith("Apps may use it.\n")
+    assert deployed(ask).code == 0
+
+
+def test_what_is_taken_back_is_of_every_document_unless_one_is_named(ask):
+    both(ask)
+    first = ask("connector", "show", "calendar").out.split()[1]
+    ask.edit(limits={"*": 2000})
+    both(ask)
+    assert take_back(ask, "owner", ask.key("citizen", "collaboration"), "--digest", first).code == 0
+    assert deployed(ask).code == 0
+    assert take_back(ask, "owner", ask.key("citizen", "collaboration")).code == 0
+    assert "not approved any longer" in rules(deployed(ask))["CONN-017"]
+    ask.edit(limits={"*": 1000})
+    assert "not approved any longer" in rules(deployed(ask))["CONN-017"]
+
+
+def test_a_document_that_comes_with_the_program_is_stopped_the_same_way(ask):
+    template = str(EXAMPLES / "template.yaml")
+    assert "CONN-017" not in ask("check", template).out
+    assert take_back(ask, "compliance", ask.key("compliance"), name="hris").code == 0
+    assert "not approved any longer: it waits for compliance" in ask("check", template).out
+    done = ask("connector", "approve", "hris", "--as", "compliance", *REASON, stdin=ask.key("compliance"))
+    assert done.out.endswith("Apps may use it.\n")
+    assert "CONN-017" not in ask("check", template).out
+
+
+def test_who_may_not_approve_takes_nothing_back_unless_they_gave_it(ask):
+    owner, officer = ask.key("citizen", "collaboration"), ask.key("compliance")
+    assert (approve(ask, "owner", owner).code, approve(ask, "compliance", officer).code) == (0, 0)
+    for part, key in (("owner", officer), ("compliance", owner), ("owner", ask.key("citizen", "sales"))):
+        refused = take_back(ask, part, key)
+        assert (refused.code, "REG-005" in refused.err, "fix: " in refused.err) == (1, True, True)
+    assert deployed(ask).code == 0
+    assert "no such document" in take_back(ask, "compliance", officer, "--digest", "sha256:0").err
+    assert take_back(ask, "owner", owner).code == 0
+    assert "it waits for its owner" in rules(deployed(ask))["CONN-017"]
+
+
+def test_a_broken_document_does_not_keep_its_approval(ask):
+    """Whatever is wrong with what stands there now, what was approved before is taken back."""
+    both(ask)
+    ask.edit(hosts=["localhost"], operations=[], limits={"*": 1})
+    assert take_back(ask, "compliance", ask.key("compliance")).code == 0
+    ask.edit(hosts=["login.vendor.example"], operations=CALENDAR["operations"], limits={"*": 1000})
+    assert "not approved any longer" in rules(deployed(ask))["CONN-017"]
+
+
+def test_a_document_whose_review_is_overdue_brings_nobody_new_and_its_users_go_on_as_a_finding(ask):
+    """Its owner sets another day, which is another document, and both approve that."""
+    both(ask)
+    assert deployed(ask).code == 0
+    ask.edit(review_by="2026-01-31")
+    both(ask)
+    found = rules(deployed(ask))
+    assert found.keys() >= {"CONN-018", "CONN-019"}
+    assert "review overdue since 2026-01-31" in ask("connector", "list").out
+    called = json.loads(ask("connector", "call", "calendar", CALL["url"], "--app", "dates").out)
+    assert "CONN-018" in {row["rule"] for row in called["decision"]["violations"]}
+    assert "CONN-019" not in {row["rule"] for row in called["decision"]["violations"]}
+    ask.edit(review_by="2099-06-30")
+    assert deployed(ask).code == 0
+
+
+def test_what_was_imported_is_not_approved_before_its_fields_have_classes(ask):
+    fields = [{"pointer": ["**", "displayName"], "class": "unclassified"}]
+    ask.edit(fields=[*fields, *CALENDAR["fields"]])
+    refused = approve(ask, "owner", ask.key("citizen", "collaboration"))
+    assert (refused.code, 'REG-006 /spec/fields/0/class: "unclassified" is no data class' in refused.err) == (1, True)
+    ask.edit(fields=[{**fields[0], "class": "personal"}, *CALENDAR["fields"]])
+    assert approve(ask, "owner", ask.key("citizen", "collaboration")).code == 0
+
+
+def test_a_check_elsewhere_goes_by_the_approvals_that_the_service_signed(ask, tmp_path):
+    """As in CI: another home, which knows of no approvals, with the same documents."""
+    both(ask)
+    file, note, elsewhere = tmp_path / "template.yaml", tmp_path / "approvals.note", str(tmp_path / "ci")
+    file.write_text(yaml.safe_dump(template()))
+    note.write_text(ask("connector", "export-approvals").out)
+    key = ask("audit", "key").out.strip()
+
+    def check(*more):
+        return ask("check", str(file), *more, GOVERNANCE_HOME=elsewhere)
+
+    assert "CONN-017" in check().out
+    good = ("--approvals", str(note), "--approvals-key", key)
+    assert (check(*good).code, check(*good).out.count("CONN-017")) == (0, 0)
+    assert "go together" in check(*good[:2]).err
+    ask.edit(limits={"*": 7})
+    assert "CONN-017" in check(*good).out
+    ask.edit(limits={"*": 1000})
+    note.write_text(note.read_text().replace("collaboration", "collaborations"))
+    assert (check(*good).code, "was changed" in check(*good).err) == (2, True)
+    assert take_back(ask, "owner", ask.key("citizen", "collaboration")).code == 0
+    note.write_text(ask("connector", "export-approvals").out)
+    assert "any longer" in check(*good).out

@@ -94,3 +94,26 @@ def test_what_policy_refuses_is_not_asked_of_the_vendor(ask):
 )
 def test_what_is_not_there_is_said(ask, argv):
     assert ask("consent", *argv, stdin=b"yes\n").code == 2
+
+
+@pytest.mark.parametrize("is_exchanged", [False, True])
+@pytest.mark.parametrize("way", ["withdraw", "erase"])
+def test_a_token_goes_back_to_an_approved_document_s_vendor_only(ask, tmp_path, way, is_exchanged):
+    """The consent ends here in any case; where its document was exchanged, nothing leaves for the addresses in it."""
+    assert ask("consent", "ask", "dates", "calendar", stdin=b"yes\n").code == 0
+    (row,) = json.loads(ask("consent", "list", "--format", "json").out)
+    if is_exchanged:
+        file = tmp_path / "registry" / "connectors" / "calendar.yaml"
+        file.write_text(file.read_text().replace("/revoke", "/other-revoke"))
+    before = len(ask.vendor.double.asked)
+    if way == "withdraw":
+        done = ask("consent", "withdraw", row["id"])
+        assert ("THE VENDOR DID NOT" in done.out, "OAUTH-009" in done.err) == (is_exchanged, is_exchanged)
+    else:
+        done = ask("audit", "erase", row["person"], "--reason", "They left.")
+        assert ("their vendors did not take back" in done.out) is is_exchanged
+    assert done.code == 0, done.err
+    assert [one.path for one in ask.vendor.double.asked[before:]] == ([] if is_exchanged else ["/revoke", "/revoke"])
+    assert "OAUTH-007" in call(ask, "--consent", row["id"]).out
+    revocations = ask("audit", "list", "--kind", "revocation", "--format", "json").out.splitlines()
+    assert [json.loads(line)["public"]["effect"] for line in revocations] == ["deny" if is_exchanged else "allow"]

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 RULES = ROOT / "rules"
 EXAMPLE = ROOT / "deploy" / "examples" / "where2eat"
 FILES = ("infrastructure", "image_build", "pipeline", "registry_entry")
-PEOPLE = ("consent", "call_for_person")
+PEOPLE = ("consent", "call_for_person", "revocation", "approval_taken_back")
 ACTS = ("connector_call", "data_flow", "flow_to_url", "app_call", "app_answer", "publish", "lifecycle")
 KINDS = ("template", "deploy", *ACTS, *PEOPLE, "workload", *FILES)
 
