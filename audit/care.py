@@ -42,7 +42,7 @@ class Care:
         self._log, self._witnesses, self._complain = log, witnesses, complain
         self._self_audit_s, self._follow = self_audit_s, follow
         self._reader = LogReader(home, origin=origin, is_checked=True, database=database)
-        self._at = 0
+        self._at = self._round_ends = 0
         self._submitted, self._again_at = -1, 0.0
         self._stopped = threading.Event()
         if witnesses is not None:
@@ -78,13 +78,17 @@ class Care:
                 return
 
     def audit_part(self) -> None:
-        """Hash the next part again; at the end of the log, begin anew. Raises LogTorn."""
-        size = self._reader.size()
-        if self._at >= size:
-            self._at = self._reader.minimum()
+        """Hash the next part again; at the end of a round, begin anew. Raises LogTorn.
+
+        A round goes as far as the log went when it began: one that followed the log's growth would never come back to
+        what was written first.
+        """
+        if self._at >= self._round_ends:
+            self._round_ends, self._at = self._reader.size(), self._reader.minimum()
+            size = self._round_ends
             if size and self._reader.root(size) != self._reader.newest().root and self._reader.size() == size:
                 raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
-        end = min(self._at + PART, size)
+        end = min(self._at + PART, self._round_ends)
         if self._at < end:
             self._reader.verify_part(self._at, end)
         self._at = end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from audit.care import Care
 from audit.cosignature import cosignatures
-from audit.errors import LogInUse, LogRolledBack, LogUnusable, NotDurable
+from audit.errors import LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable
 from audit.log import AuditLog
 from audit.notes import COSIGNATURE, BadNote, opened, parse_checkpoint, parse_verifier_key
 from audit.reader import LogReader
@@ -282,8 +283,6 @@ class TestSelfAudit:
         return Care(log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1, complain=lambda _: None)
 
     def test_a_record_that_is_changed_while_the_service_runs_ends_decisions(self, tmp_path, log):
-        import sqlite3
-
         care = self.care(tmp_path, log)
         with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
             leaf = database.execute("SELECT leaf FROM leaves WHERE idx = 2").fetchone()[0]
@@ -292,6 +291,19 @@ class TestSelfAudit:
         with pytest.raises(NotDurable, match="record 2 was changed"):
             grow(log, 1)
         care.stop()
+
+    def test_a_log_that_never_stops_growing_is_looked_at_from_its_beginning_again(self, tmp_path, log):
+        care = Care(log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1000, complain=lambda _: None)
+        try:
+            care.audit_part()
+            with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
+                database.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
+            with pytest.raises(LogTorn, match="record 2 was changed"):
+                for _ in range(3):
+                    grow(log, 1)
+                    care.audit_part()
+        finally:
+            care.stop()
 
     def test_a_whole_log_goes_through_it_again_and_again(self, tmp_path, log):
         grow(log, 3000)
