@@ -15,7 +15,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audit.errors import AuditError
-from audit.exports.core import PROGRESS, Core, digest_of
+from audit.exports.core import FILES, PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
 from audit.notes import BadNote, parse_checkpoint, parse_verifier_key, signed
@@ -23,7 +23,7 @@ from audit.packages import CHECKPOINT, COSIGNED, FORMAT, KEYS, MANIFEST, MANIFES
 from audit.pruned import statement_lines, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from audit.exports.core import Written
@@ -136,7 +136,9 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] != asked:
             raise AuditError(f"{work} holds another export that was interrupted; remove it, or name another place")
+        _clear(work, but={*FILES, PROGRESS, _STATE})  # views are written anew, and half of one must not go along
         return state
+    _clear(work)
     note = log.checkpoint()
     state = {"asked": asked, "checkpoint": note, "created": created, "stops": _stops(log, wanted, note)}
     state["cosigned"] = wanted.cosigned
@@ -144,9 +146,10 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     return state
 
 
-def _clear(work: Path) -> None:
+def _clear(work: Path, *, but: Collection[str] = ()) -> None:
     for path in work.iterdir():
-        path.unlink()
+        if path.name not in but:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:
@@ -219,15 +222,15 @@ def _sign(log: LogReader, work: Path, manifest: bytes) -> None:
 
 def _put_in_place(work: Path, out: Path, doing: Doing) -> None:
     """Move the folder, or what it was packed into, to its place in one step."""
-    (work / _STATE).unlink()
-    (work / PROGRESS).unlink()
     if out.suffix != ".zip":
+        (work / PROGRESS).unlink()
+        (work / _STATE).unlink()
         work.rename(out)
         return
     import zipfile
 
     packed = work.with_suffix(".zip.new")
-    names = sorted(path.name for path in work.iterdir())
+    names = sorted(path.name for path in work.iterdir() if path.name not in {PROGRESS, _STATE})
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number, name in enumerate(names):
             doing.progress("packing", number, len(names))
