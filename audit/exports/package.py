@@ -14,11 +14,11 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import AuditError
+from audit.errors import AuditError, BadQuestion, LogRolledBack
 from audit.exports.core import FILES, PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
-from audit.notes import BadNote, parse_checkpoint, parse_verifier_key, signed
+from audit.notes import BadNote, opened_by_any, parse_checkpoint, parse_verifier_key, signed
 from audit.packages import CHECKPOINT, COSIGNED, FORMAT, KEYS, MANIFEST, MANIFEST_NOTE, PRUNED, manifest_text
 from audit.pruned import statement_lines, statements
 
@@ -91,12 +91,10 @@ class Doing(NamedTuple):
 
 
 def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Doing = Doing()) -> Exported:  # noqa: B008
-    """Write a package to the new folder (or .zip) `out`; raises AuditError when it exists or a format is unknown."""
-    unknown = sorted(set(wanted.formats) - set(FORMATS))
-    if unknown:
-        raise AuditError(f"{unknown[0]!r} is not one of {', '.join(FORMATS)}")
+    """Write a package to the new folder (or .zip) `out`; raises AuditError when it exists, and what `check_wanted` raises."""
+    check_wanted(log, wanted)
     if out.exists():
-        raise AuditError(f"{out} exists already; name a new one")
+        raise BadQuestion(f"{out} exists already; name a new one")
     work = out.with_name(f".{out.name}.unfinished")
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(work):
@@ -111,6 +109,31 @@ def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Do
         _sign(log, work, _manifest(log, wanted, state, files, written))
         _put_in_place(work, out, doing)
     return Exported(out, written.records, parse_checkpoint(state["checkpoint"].partition("\n\n")[0] + "\n").size)
+
+
+def check_wanted(log: LogReader, wanted: Wanted) -> None:
+    """Raises BadQuestion or BadFilter for what is not one, LogRolledBack where the log does not continue a checkpoint.
+
+    An export could not prove what was asked for then; whoever brings the checkpoint has to hear it now, not the auditor.
+    """
+    unknown = sorted(set(wanted.formats) - set(FORMATS))
+    if unknown:
+        raise BadQuestion(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}")
+    log.search(wanted.filter._replace(text=""), limit=1)
+    for text in wanted.pinned:
+        try:
+            pinned = parse_checkpoint(opened_by_any(text, log.keys()))
+        except BadNote as error:
+            raise BadQuestion(f"the pinned checkpoint is not one of this log: {error}") from error
+        size = log.size()
+        if pinned.size > size:
+            raise LogRolledBack(
+                f"the pinned checkpoint is of {pinned.size} records, the log has {size}: its end was lost"
+            )
+        if log.root(pinned.size) != pinned.root:
+            raise LogRolledBack(
+                f"the log's first {pinned.size} records are not those of the pinned checkpoint: history was rewritten"
+            )
 
 
 @contextlib.contextmanager
@@ -135,7 +158,7 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     if path.exists():
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] != asked:
-            raise AuditError(f"{work} holds another export that was interrupted; remove it, or name another place")
+            raise BadQuestion(f"{work} holds another export that was interrupted; remove it, or name another place")
         _clear(work, but={*FILES, PROGRESS, _STATE})  # views are written anew, and half of one must not go along
         return state
     _clear(work)
@@ -155,11 +178,7 @@ def _clear(work: Path, *, but: Collection[str] = ()) -> None:
 def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:
     """Sizes at which older checkpoints are to be comparable: those that were brought, and those of earlier exports."""
     size = log.size_of(note)
-    try:
-        kept = [*wanted.pinned, *filter(None, [wanted.cosigned])]
-        brought = {log.size_of(text) for text in kept}
-    except BadNote as error:
-        raise AuditError(f"the pinned checkpoint is not one of this log: {error}") from error
+    brought = {log.size_of(text) for text in (*wanted.pinned, *filter(None, [wanted.cosigned]))}
     return sorted(stop for stop in brought | log.exported_sizes() if 0 < stop < size)
 
 

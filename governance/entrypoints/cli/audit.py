@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.entrypoints.cli import audit_custody as custody
-from governance.errors import CallerError, DependencyError
+from governance.errors import CallerError
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ _FILTERS = {
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    """Dispatch one verb; exit 1 when a verification fails."""
+    """Dispatch one verb; exit 1 when a verification fails, or a hold stands against what was asked."""
     options = _parser().parse_args(argv)
     if options.verb == "verify":
         from governance.entrypoints.cli.audit_packages import verify
 
         return verify(options, stdout, stderr)
-    from audit.errors import AuditError
-    from governance.log_wiring import open_reader
+    from audit.errors import AuditError, HeldBack, LogRolledBack, LogTorn
+    from governance.log_wiring import open_reader, refusal_of
 
     settings = from_environment(os.environ)
     if getattr(options, "control", ""):
@@ -54,7 +54,10 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
         else:
             _read(log, options, settings, stdout)
     except AuditError as error:
-        raise DependencyError(f"{error.code}: {error}") from error
+        if isinstance(error, HeldBack) or (options.verb == "check" and isinstance(error, LogTorn | LogRolledBack)):
+            stderr.write(f"governance: {error.code}: {error}\n")  # what was asked has an answer, and it is no
+            return 1
+        raise refusal_of(error) from error
     return 0
 
 
@@ -206,6 +209,13 @@ def _filter(options: argparse.Namespace) -> Filter:
     return Filter(**values, rules=getattr(options, "rules", ()))
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
@@ -220,8 +230,8 @@ def _parser() -> argparse.ArgumentParser:
     show = verbs.add_parser("show", help="one record by index or decision id")
     show.add_argument("id")
     listing = verbs.add_parser("list", help="records, newest first")
-    listing.add_argument("--limit", type=int, default=50)
-    listing.add_argument("--before", type=int, default=0, metavar="INDEX", help="go on from where a list ended")
+    listing.add_argument("--limit", type=_count, default=50)
+    listing.add_argument("--before", type=_count, default=0, metavar="INDEX", help="go on from where a list ended")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     exporting = verbs.add_parser("export", help="a package that verifies offline")
     add_export_options(exporting)

@@ -59,7 +59,7 @@ def export(
     log: LogReader, wanted: Filter, options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO
 ) -> None:
     """Write the package; who took evidence out of the house is evidence too, and recorded before it is there."""
-    from audit.exports.package import Doing, Wanted
+    from audit.exports.package import Doing, Wanted, check_wanted
     from audit.exports.package import export as write_package
     from governance.log_wiring import open_recorder
     from governance.model.moment import utc_now
@@ -68,12 +68,16 @@ def export(
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
     asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned), log.cosigned())
+    out = Path(options.out)
+    check_wanted(log, asked)
+    if out.exists():
+        raise CallerError("exists already; name a new one", where=options.out)
     entry = entry_of_export(asked, "", actor=f"os:{os.getuid()}", entry_point="cli.audit", size=log.size())
     with open_recorder(settings) as recorder:
         recorder.append(entry)
     beside = policies_of(settings) if options.with_bundles else lambda _: {}
     doing = Doing(_teller(stderr), beside, controls_of(settings) if "oscal" in options.format else {})
-    done = write_package(log, asked, Path(options.out), created=utc_now(), doing=doing)
+    done = write_package(log, asked, out, created=utc_now(), doing=doing)
     stdout.write(f"{done.records} records in {done.path}; verify: python -m audit.verify {done.path}\n")
 
 

@@ -46,6 +46,7 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.log_wiring import refusal_of
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -322,8 +323,7 @@ class Application:
         except GovernanceError as error:
             return await _refused(worker, route, call, identity, error)
         except AuditError as error:
-            failure = DependencyError(f"{error.code}: {error}", hint="nothing was allowed")
-            return await _refused(worker, route, call, identity, failure)
+            return await _refused(worker, route, call, identity, refusal_of(error, "nothing was allowed"))
         except Exception as error:  # noqa: BLE001  the outermost edge: the caller hears no, the log says what
             inside = InternalError(f"unexpected {type(error).__name__}")
             return await _refused(worker, route, call, identity, inside)

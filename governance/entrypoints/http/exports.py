@@ -7,7 +7,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from audit.errors import BadFilter
 from audit.store import Filter
 from governance.enrich.scan import without_findings
 from governance.entrypoints.export_main import wanted_of
@@ -124,16 +123,10 @@ def _asked(body: Json) -> Json:
 
 def _checked(worker: Worker, asked: Json) -> int:
     """The log's size; raises CallerError for what the job would only find out later."""
-    from audit.exports.package import FORMATS
+    from audit.exports.package import check_wanted
 
-    unknown = sorted(set(asked["formats"]) - set(FORMATS))
-    if unknown:
-        raise CallerError(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}", where="/formats")
     reader = worker.reader()
-    try:
-        reader.search(wanted_of(asked).filter, limit=1)
-    except BadFilter as error:
-        raise CallerError(str(error), where="/since or /until") from error
+    check_wanted(reader, wanted_of(asked))
     return reader.size()
 
 

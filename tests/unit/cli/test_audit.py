@@ -1,0 +1,78 @@
+"""The log from a terminal: what is asked wrongly, what does not fit, and that neither leaves a trace of having happened."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from audit.log import AuditLog
+from audit.record import Entry
+
+ORIGIN = "governance.local/audit"
+
+
+def write(home, count: int, effect: str = "deny") -> None:
+    with AuditLog(home, origin=ORIGIN) as log:
+        for number in range(count):
+            public = {"app": "a", "effect": effect, "rules": [], "decision_id": f"d{number}"}
+            log.append(Entry("deploy", "2026-03-01T10:00:00Z", public, {"input": number}))
+
+
+@pytest.fixture
+def log(cli, tmp_path):
+    write(tmp_path / "home", 5)
+    return cli
+
+
+def records(cli) -> int:
+    return int(cli("audit", "checkpoint").out.split("\n")[1])
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["list", "--since", "nonsense"], "bad_filter: 'nonsense' is not a time"),
+        (["list", "--limit", "0"], "--limit: invalid"),
+        (["list", "--limit", "-3"], "--limit: invalid"),
+        (["list", "--before", "-1"], "--before: invalid"),
+        (["show", "999"], "no record '999'"),
+        (["export", "--out", "home"], "exists already"),
+        (["export", "--until", "2026-13-01", "--out", "o"], "bad_filter"),
+        (["export", "--pinned", "junk", "--out", "o"], "bad_question: the pinned checkpoint is not one of this log"),
+        (["hold", "add", "--reason", "r", "--owner", "o"], "bad_filter: a hold names what it covers"),
+        (["hold", "add", "--app", "a", "--reason", " ", "--owner", "o"], "bad_question: a hold needs a reason"),
+        (["hold", "release", "nope", "--reason", "r"], "nothing_there: no hold 'nope'"),
+        (["erase", "nobody", "--reason", "r"], "nothing_there"),
+        (["rotate-key", "--finish"], "nothing_there: no key is on its way out"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_and_is_no_failure_of_the_log_nor_a_record(log, capsys, tmp_path, argv, said):
+    (tmp_path / "junk").write_text("no checkpoint")
+    done = log("audit", *argv)
+    assert (done.code, said in done.err + capsys.readouterr().err) == (2, True), done
+    assert records(log) == 5
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_log_that_does_not_continue_a_checkpoint_says_so_instead_of_exporting(log, tmp_path):
+    (tmp_path / "kept").write_text(log("audit", "checkpoint").out)
+    (tmp_path / "rewritten" / "audit").mkdir(parents=True)
+    shutil.copy(tmp_path / "home" / "audit" / "key", tmp_path / "rewritten" / "audit" / "key")
+    for size, said in ((4, "its end was lost"), (3, "history was rewritten")):
+        write(tmp_path / "rewritten", size, effect="allow")
+        done = log("audit", "export", "--pinned", "kept", "--out", "o", GOVERNANCE_HOME=str(tmp_path / "rewritten"))
+        assert (done.code, "log_rolled_back" in done.err, said in done.err) == (3, True, True), done
+        assert not (tmp_path / "o").exists()
+    assert log("audit", "export", "--pinned", "kept", "--out", "o").code == 0
+    assert log("audit", "verify", "o", "--pinned", "kept").code == 0
+
+
+def test_a_record_that_was_changed_is_named_by_check_with_the_exit_code_of_a_verification_that_fails(log, tmp_path):
+    assert log("audit", "check") == (0, "5 records, each as it was written\n", "")
+    with closing(sqlite3.connect(tmp_path / "home" / "audit" / "log.db")) as db, db:
+        db.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
+    done = log("audit", "check")
+    assert (done.code, "log_torn: record 2 was changed" in done.err) == (1, True), done
