@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.cosignature import cosignatures
 from audit.errors import LogRolledBack, LogUnusable
 from audit.notes import COSIGNATURE, BadNote, VerifierKey, parse_verifier_key, signature_of
+from audit.proofs import Growth
 from audit.reader import COSIGNED
-from audit.witness import MOST_BYTES, SIZE_TYPE, request_body
+from audit.witness import MOST_BYTES, SIZE_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,9 @@ class Witnesses:
         size = reader.size_of(note)
         old = min(self._known.get(peer.url, 0), size)
         for _ in range(2):
-            status, kind, body = self._post(peer.url, request_body(old, reader.consistency(old, size), note))
+            status, kind, body = self._post(
+                peer.url, Growth(old, tuple(reader.consistency(old, size)), note).text().encode()
+            )
             if status == 200:
                 time = cosignatures(note + body, [peer.key]).get(peer.key.name)
                 if time is None:

@@ -14,12 +14,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import AuditError, BadQuestion, LogRolledBack
+from audit.errors import AuditError, BadQuestion
 from audit.exports.core import FILES, PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
-from audit.notes import BadNote, opened_by_any, parse_checkpoint, parse_verifier_key, signed
+from audit.notes import parse_checkpoint, parse_verifier_key, signed
 from audit.packages import CHECKPOINT, COSIGNED, FORMAT, KEYS, MANIFEST, MANIFEST_NOTE, PRUNED, manifest_text
+from audit.proving import continued
 from audit.pruned import statement_lines, statements
 
 if TYPE_CHECKING:
@@ -121,19 +122,7 @@ def check_wanted(log: LogReader, wanted: Wanted) -> None:
         raise BadQuestion(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}")
     log.search(wanted.filter._replace(text=""), limit=1)
     for text in wanted.pinned:
-        try:
-            pinned = parse_checkpoint(opened_by_any(text, log.keys()))
-        except BadNote as error:
-            raise BadQuestion(f"the pinned checkpoint is not one of this log: {error}") from error
-        size = log.size()
-        if pinned.size > size:
-            raise LogRolledBack(
-                f"the pinned checkpoint is of {pinned.size} records, the log has {size}: its end was lost"
-            )
-        if log.root(pinned.size) != pinned.root:
-            raise LogRolledBack(
-                f"the log's first {pinned.size} records are not those of the pinned checkpoint: history was rewritten"
-            )
+        continued(log, text)
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """What `verify` takes."""
-    parser.add_argument("package")
+    parser.add_argument("package", help="an export, or what `governance audit prove` wrote")
     parser.add_argument("--key", default="", help="the verifier key you were given")
     parser.add_argument(
         "--pinned", default="", metavar="FILE", help="a checkpoint you kept: the export must continue it"

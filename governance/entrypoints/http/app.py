@@ -194,6 +194,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/usage", usage.report, _READS, "What running apps used, by app, tenant or day"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route("POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record holds after your masks"),
+    Route("GET", "/v1/audit/proof", records.proof, _READS, "That a record is in the log, or that the log only grew"),
     Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
     Route(
         "POST",

@@ -19,9 +19,10 @@ from audit.cosignature import cosignatures
 from audit.errors import LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable
 from audit.log import AuditLog
 from audit.notes import COSIGNATURE, BadNote, opened, parse_checkpoint, parse_verifier_key
+from audit.proofs import Growth
 from audit.reader import LogReader
 from audit.record import Entry
-from audit.witness import SIZE_TYPE, Witness, request_body
+from audit.witness import SIZE_TYPE, Witness
 from audit.witnessing import Peer, Witnesses, parse_peers
 from tests.witness_server import Serving
 
@@ -62,7 +63,7 @@ def witness(tmp_path, log):
 
 def submit(witness: Witness, log: AuditLog, old: int, note: str = "", proof=None):
     proof = log.reader.consistency(old, log.reader.size()) if proof is None else proof
-    return witness.add_checkpoint(request_body(old, proof, note or log.reader.checkpoint()))
+    return witness.add_checkpoint(Growth(old, tuple(proof), note or log.reader.checkpoint()).text().encode())
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -76,3 +77,41 @@ def test_a_record_that_was_changed_is_named_by_check_with_the_exit_code_of_a_ver
         db.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
     done = log("audit", "check")
     assert (done.code, "log_torn: record 2 was changed" in done.err) == (1, True), done
+
+
+def test_one_record_and_the_growth_since_a_checkpoint_are_proved_and_who_asked_is_on_record(log, tmp_path):
+    key = log("audit", "key").out.strip()
+    (tmp_path / "kept").write_text(log("audit", "checkpoint").out)
+    assert log("audit", "prove", "d3", "--out", "one").code == 0
+    assert log("audit", "prove", "3", "--size", "5").out == (tmp_path / "one").read_text()
+    (tmp_path / "two").write_text(log("audit", "prove", "--since", "kept").out)
+    assert log("audit", "prove", "--since", "5", "--size", "7").out == (tmp_path / "two").read_text()
+    assert "record 3 (kind deploy" in log("audit", "verify", "one", "--key", key).out
+    assert "of 7 continues your checkpoint of 5" in log("audit", "verify", "two", "--key", key, "--pinned", "kept").out
+    assert log("audit", "verify", "two", "--key", key).code == 1
+    reads = log("audit", "list", "--kind", "audit_read", "--format", "json").out.splitlines()
+    asked = [json.loads(line)["public"]["asked_for"] for line in reversed(reads)]
+    assert asked == ["proof of record 3"] * 2 + ["proof that it grew from 5"] * 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "one of a record's ID and --since"),
+        (["3", "--since", "2"], "one of a record's ID and --since"),
+        (["nope"], "no record 'nope'"),
+        (["\u00b2"], "no record"),
+        (["9" * 18], "nothing_there"),
+        (["9" * 40], "no record"),
+        (["3", "--size", "3"], "bad_question: a tree of 3"),
+        (["3", "--size", "-1"], "bad_question"),
+        (["3", "--size", "50"], "bad_question"),
+        (["--since", "absent"], "absent: cannot be read"),
+        (["--since", "0"], "bad_question"),
+        (["--since", "50"], "bad_question"),
+        (["3", "--out", "home"], "home: cannot be written"),
+    ],
+)
+def test_a_proof_that_cannot_be_had_says_why(log, argv, said):
+    done = log("audit", "prove", *argv)
+    assert (done.code, said in done.err) == (2, True), done
