@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
+from governance.documents.files import read_whole
 from governance.entrypoints.cli.audit_custody import record_reading
-from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError
 
 if TYPE_CHECKING:

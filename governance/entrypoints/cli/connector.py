@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
-from governance.entrypoints.cli.files import read_whole
+from governance.documents.files import read_whole
 from governance.errors import CallerError, NotFound
 from governance.settings import from_environment
 from governance.wiring import active_of, approvals_of, directory_of, registry_of, scope_use_of, shipped_connectors
