@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sqlite3
@@ -10,7 +11,10 @@ from contextlib import closing
 import pytest
 
 from audit.log import AuditLog
+from audit.notes import COSIGNATURE, parse_verifier_key, verifier_key
 from audit.record import Entry
+from audit.witness import Witness
+from tests.witness_server import Serving
 
 ORIGIN = "governance.local/audit"
 
@@ -115,3 +119,46 @@ def test_one_record_and_the_growth_since_a_checkpoint_are_proved_and_who_asked_i
 def test_a_proof_that_cannot_be_had_says_why(log, argv, said):
     done = log("audit", "prove", *argv)
     assert (done.code, said in done.err) == (2, True), done
+
+
+class TestWitnesses:
+    @pytest.fixture
+    def serving(self, log, tmp_path):
+        """Starts a witness that knows the keys it is given."""
+        with contextlib.ExitStack() as stack:
+
+            def start(*keys: str) -> str:
+                witness = Witness(tmp_path / str(len(keys)), "w.example/1", map(parse_verifier_key, keys))
+                stack.callback(witness.close)
+                running = Serving(witness)
+                stack.callback(running.stop)
+                return f"{running.peer.url} {witness.verifier}"
+
+            yield start
+
+    def test_the_old_key_stays_while_a_witness_does_not_know_the_new_one(self, log, serving):
+        old = log("audit", "key").out.strip()
+        witness = serving(old)
+        assert log("audit", "rotate-key", GOVERNANCE_WITNESSES=witness).code == 0
+        new = log("audit", "key").out.strip()
+        for env in ({"GOVERNANCE_WITNESSES": witness}, {}):  # what the service was told counts as well
+            done = log("audit", "rotate-key", "--finish", **env)
+            assert (done.code, "w.example/1 (http" in done.err, f"serve --log {new}" in done.err) == (2, True, True), (
+                done
+            )
+            assert "answers 403" in done.err
+        size = records(log)
+        assert log("audit", "checkpoint").out.count("\u2014") == 2
+        done = log("audit", "rotate-key", "--finish", GOVERNANCE_WITNESSES=serving(old, new))
+        assert (done.code, new in done.out) == (0, True), done
+        assert records(log) == size + 1
+        log("audit", "list")  # is a record, and the first that the new key alone signs
+        assert log("audit", "checkpoint").out.count("\u2014") == 1
+
+    def test_one_that_cannot_be_asked_counts_as_not_knowing_unless_one_says_so(self, log):
+        key = verifier_key("w.example/1", bytes(32), COSIGNATURE)
+        gone = {"GOVERNANCE_WITNESSES": f"http://127.0.0.1:1 {key}"}
+        assert log("audit", "rotate-key", **gone).code == 0
+        done = log("audit", "rotate-key", "--finish", **gone)
+        assert (done.code, "w.example/1 (http://127.0.0.1:1) cannot be asked" in done.err) == (2, True), done
+        assert log("audit", "rotate-key", "--finish", "--without-witnesses", **gone).code == 0
