@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -162,3 +163,10 @@ class TestWitnesses:
         done = log("audit", "rotate-key", "--finish", **gone)
         assert (done.code, "w.example/1 (http://127.0.0.1:1) cannot be asked" in done.err) == (2, True), done
         assert log("audit", "rotate-key", "--finish", "--without-witnesses", **gone).code == 0
+
+
+def test_whoever_decides_and_reads_at_a_terminal_is_one_actor_by_a_number_that_no_variable_changes(cli):
+    cli("decide", "-", stdin=b'{"kind": "lifecycle", "resource": {}}', LOGNAME="ada", USER="ada")
+    cli("audit", "list", LOGNAME="ada")
+    actors = {json.loads(line)["public"]["actor"] for line in cli("audit", "list", "--format", "json").out.splitlines()}
+    assert actors == {f"os:{os.getuid()}"}
