@@ -91,8 +91,11 @@ def parse_growth(text: str) -> Growth:
     return Growth(_proof_number(first, _OLD), _proof_hashes(lines), note)
 
 
-def check_proof(raw: bytes, trusted: Trusted) -> str:
-    """What a proof shows, in words; raises BadPackage naming what is wrong with it."""
+def check_proof(raw: bytes, trusted: Trusted, decision: str = "") -> str:
+    """What a proof shows, in words; raises BadPackage naming what is wrong with it.
+
+    `decision`: the id of the one that it has to be of; empty for any.
+    """
     if not trusted.key:
         raise BadPackage("a proof is signed by nobody but the log: say with --key which key you were given")
     try:
@@ -108,10 +111,14 @@ def check_proof(raw: bytes, trusted: Trusted) -> str:
     if checkpoint.origin != key.name:
         raise BadPackage(f"the proof is of the log {checkpoint.origin!r}, not {key.name!r}")
     pinned = _kept(trusted.pinned, key)
-    return _grown(proof, checkpoint, pinned) if isinstance(proof, Growth) else _included(proof, checkpoint, pinned)
+    if isinstance(proof, Inclusion):
+        return _included(proof, checkpoint, pinned, decision)
+    if decision:
+        raise BadPackage(f"that a log grew says nothing of the decision {decision[:60]!r}")
+    return _grown(proof, checkpoint, pinned)
 
 
-def _included(proof: Inclusion, checkpoint: Checkpoint, pinned: Checkpoint | None) -> str:
+def _included(proof: Inclusion, checkpoint: Checkpoint, pinned: Checkpoint | None, decision: str) -> str:
     if pinned is not None and pinned != checkpoint:
         raise BadPackage(
             "the proof's checkpoint is another one than yours, and an inclusion proof does not show that the log continues "
@@ -133,6 +140,8 @@ def _included(proof: Inclusion, checkpoint: Checkpoint, pinned: Checkpoint | Non
         raise BadPackage(f"record {proof.at} is not of the form a record has") from error
     if not is_its_own:
         raise BadPackage(f"record {proof.at} says that it is {str(said['index'])[:20]}")
+    if decision and public.get("decision_id") != decision:
+        raise BadPackage(f"record {proof.at} is not of the decision {decision[:60]!r}")
     what = ", ".join(f"{name} {str(public[name])[:80]}" for name in _SHOWN if public.get(name))
     return f"record {proof.at} ({what}) is in the log {checkpoint.origin!r} of {checkpoint.size}, unchanged"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from audit.errors import BadQuestion, LogRolledBack, LogTorn, NothingThere
@@ -11,8 +10,6 @@ from audit.proofs import Growth, Inclusion
 from audit.tree import is_consistent, leaf_hash, root_from_inclusion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from audit.reader import LogReader
 
 
@@ -25,9 +22,8 @@ def prove_inclusion(log: LogReader, index: int, size: int = 0) -> Inclusion:
         leaf = log.leaf(index)
     except KeyError as error:
         raise NothingThere(f"there is no record {index}, or it was pruned") from error
-    with _whole_hashes():
-        note, checkpoint = _checkpoint(log, index + 1, size)
-        hashes = tuple(log.proof(index, checkpoint.size))
+    note, checkpoint = _checkpoint(log, index + 1, size)
+    hashes = tuple(log.proof(index, checkpoint.size))
     if root_from_inclusion(index, checkpoint.size, leaf_hash(leaf), hashes) != checkpoint.root:
         raise LogTorn(f"record {index} or the hashes above it were changed: `governance audit check` says where")
     return Inclusion(index, leaf, hashes, note)
@@ -40,9 +36,8 @@ def prove_growth(log: LogReader, old: int, size: int = 0) -> Growth:
     """
     if old < 1:
         raise BadQuestion("a log grows from one record at least")
-    with _whole_hashes():
-        note, checkpoint = _checkpoint(log, old, size)
-        return Growth(old, _grown(log, old, checkpoint), note)
+    note, checkpoint = _checkpoint(log, old, size)
+    return Growth(old, _grown(log, old, checkpoint), note)
 
 
 def continued(log: LogReader, note: str) -> Checkpoint:
@@ -57,11 +52,10 @@ def continued(log: LogReader, note: str) -> Checkpoint:
     size = log.size()
     if kept.size > size:
         raise LogRolledBack(f"the pinned checkpoint is of {kept.size} records, the log has {size}: its end was lost")
-    with _whole_hashes():
-        if log.root(kept.size) != kept.root:
-            raise LogRolledBack(
-                f"the log's first {kept.size} records are not those of the pinned checkpoint: history was rewritten"
-            )
+    if log.root(kept.size) != kept.root:
+        raise LogRolledBack(
+            f"the log's first {kept.size} records are not those of the pinned checkpoint: history was rewritten"
+        )
     return kept
 
 
@@ -97,11 +91,3 @@ def _grown(log: LogReader, old: int, checkpoint: Checkpoint, root: bytes = b"") 
     if not is_consistent(old, checkpoint.size, root or log.root(old), checkpoint.root, hashes):
         raise LogTorn("the stored hashes do not lead to the log's root: `governance audit check` says where")
     return hashes
-
-
-@contextmanager
-def _whole_hashes() -> Iterator[None]:
-    try:
-        yield
-    except KeyError as error:
-        raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error

@@ -235,7 +235,7 @@ def main(argv: Sequence[str], write: Callable[[str], object], complain: Callable
     try:
         trusted = Trusted(named.get("--key", ""), _text(named.get("--pinned", "")), tuple(witnesses))
         if proof := _proof(path):
-            write(f"VERIFIED: {check_proof(proof, trusted)}.\n{_witnessed_by(trusted)}")
+            write(f"VERIFIED: {check_proof(proof, trusted, named.get('--decision', ''))}.\n{_witnessed_by(trusted)}")
             return 0
         done = verify_package(path, trusted)
         _tell(done, trusted, write)

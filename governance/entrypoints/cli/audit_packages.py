@@ -83,6 +83,7 @@ def export(
 
 def verify(options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     """Check a package; then, where asked, decide its decisions again."""
+    from audit.errors import BadPackage
     from audit.verify import main
 
     if options.re_evaluate and not options.key:
@@ -99,7 +100,12 @@ def verify(options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         return code
     from governance.platform.re_evaluation import re_evaluate
 
-    report = re_evaluate(options.package, options.bundle)
+    try:
+        report = re_evaluate(options.package, options.bundle)
+    except BadPackage as error:
+        raise CallerError(
+            f"nothing there can be decided again: {error}", hint="--re-evaluate needs an export"
+        ) from error
     stderr.writelines(f"DIFFERS: {line}\n" for line in report.differing)
     stderr.writelines(f"NOT AT HAND: {line}\n" for line in report.missing)
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.not_comparable.items()))

@@ -51,7 +51,8 @@ def prove(log: LogReader, options: argparse.Namespace, settings: Settings, stdou
             file.write(proof.text())
     except OSError as error:
         raise CallerError(f"cannot be written: {error.strerror}", where=options.out) from error
-    stdout.write(f"{options.out}; verify: python -m audit.verify {options.out} --key KEY\n")
+    pinned = " --pinned THE_CHECKPOINT" if options.since else ""
+    stdout.write(f"{options.out}; verify: python -m audit.verify {options.out} --key KEY{pinned}\n")
 
 
 def index_of(log: LogReader, wanted: str) -> int:

@@ -66,6 +66,17 @@ def test_every_record_is_proved_in_every_tree_that_it_is_in_and_in_no_other(made
         prove_inclusion(log, log.size())
 
 
+def test_a_proof_is_of_the_decision_that_is_asked_for_or_refused(made, log, written, kept):
+    proof = written(prove_inclusion(log, 4))
+    assert verified(proof, "--key", made.key, "--decision", "d4")[0] == 0
+    refused(proof, "not of the decision 'd5'", more=("--key", made.key, "--decision", "d5"))
+    refused(
+        written(prove_growth(log, 6)),
+        "says nothing of the decision",
+        more=("--key", made.key, "--decision", "d4", *kept),
+    )
+
+
 def test_growth_is_proved_from_the_checkpoint_that_was_kept(made, log, written, kept):
     code, said = verified(written(prove_growth(log, 6)), "--key", made.key, *kept)
     assert (code, f"of {log.size()} continues your checkpoint of 6" in said) == (0, True)

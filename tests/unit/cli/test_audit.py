@@ -94,6 +94,8 @@ def test_one_record_and_the_growth_since_a_checkpoint_are_proved_and_who_asked_i
     assert "record 3 (kind deploy" in log("audit", "verify", "one", "--key", key).out
     assert "of 7 continues your checkpoint of 5" in log("audit", "verify", "two", "--key", key, "--pinned", "kept").out
     assert log("audit", "verify", "two", "--key", key).code == 1
+    again = log("audit", "verify", "one", "--key", key, "--re-evaluate")
+    assert (again.code, "--re-evaluate needs an export" in again.err) == (2, True), again
     reads = log("audit", "list", "--kind", "audit_read", "--format", "json").out.splitlines()
     asked = [json.loads(line)["public"]["asked_for"] for line in reversed(reads)]
     assert asked == ["proof of record 3"] * 2 + ["proof that it grew from 5"] * 2
