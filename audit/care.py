@@ -6,6 +6,7 @@ Either can find out that the log is not what it was. Then nothing is taken any m
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ class Care:
         self._self_audit_s, self._follow = self_audit_s, follow
         self._reader = LogReader(home, origin=origin, is_checked=True, database=database)
         self._at = self._round_ends = 0
-        self._submitted, self._again_at = -1, 0.0
+        self._submitted, self._again_at, self._said = -1, 0.0, ""
         self._stopped = threading.Event()
         if witnesses is not None:
             witnesses.check_start(self._reader)
@@ -57,25 +58,39 @@ class Care:
         self._reader.close()
 
     def _run(self) -> None:
-        audited, said = time.monotonic(), ""
+        audited = time.monotonic()
         while not self._log.distrusted:
             is_last = self._stopped.wait(_TICK_S)
-            try:
-                self._submit()
-                if self._follow is not None:
-                    self._follow()
-                if time.monotonic() - audited >= self._self_audit_s and not is_last:
-                    audited = time.monotonic()
-                    self.audit_part()
-            except (LogTorn, LogRolledBack) as error:
-                self._log.distrust(str(error))
-                self._complain(f"audit: {error}; nothing is recorded, and so nothing allowed, any more\n")
-            except (AuditError, OSError) as error:
-                if str(error) != said:  # not every second the same
-                    said = str(error)
-                    self._complain(f"audit: {error}\n")
+            self._carefully(self._submit)
+            if self._follow is not None:
+                self._carefully(self._follow)
+            if time.monotonic() - audited >= self._self_audit_s and not is_last:
+                audited = time.monotonic()
+                self._carefully(self.audit_part)
             if is_last:
                 return
+
+    def _carefully(self, work: Callable[[], object]) -> None:
+        """One of the things that are done here; what fails in it does not keep the others from being done."""
+        try:
+            work()
+        except (LogTorn, LogRolledBack) as error:
+            self._end(str(error))
+        except (AuditError, OSError, sqlite3.OperationalError) as error:
+            self._say(str(error))
+        except sqlite3.DatabaseError as error:  # its pages are no longer a database's
+            self._end(f"the database cannot be read: {error}")
+        except Exception as error:  # noqa: BLE001  the outermost edge of this thread, which must not end unheard
+            self._say(f"unexpected {type(error).__name__}: {error}")
+
+    def _end(self, why: str) -> None:
+        self._log.distrust(why)
+        self._complain(f"audit: {why}; nothing is recorded, and so nothing allowed, any more\n")
+
+    def _say(self, what: str) -> None:
+        if what != self._said:  # not every second the same
+            self._said = what
+            self._complain(f"audit: {what}\n")
 
     def audit_part(self) -> None:
         """Hash the next part again; at the end of a round, begin anew. Raises LogTorn.

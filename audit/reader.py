@@ -389,7 +389,10 @@ def check_leaves(store: LogStore, start: int, size: int) -> None:
 def stated_minimum(store: LogStore) -> int:
     """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
     for index in reversed(store.custody("prune") if store.size() else []):
-        minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)
+        try:
+            minimum = columns_of(store.leaf(index) or b"{}")["public"].get("minimum", 0)
+        except (LogTorn, LookupError, TypeError, AttributeError) as error:
+            raise LogTorn(f"record {index} was changed after it was written: restore the database") from error
         if minimum:
             return int(minimum)
     return 0

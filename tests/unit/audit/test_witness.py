@@ -306,6 +306,34 @@ class TestSelfAudit:
         finally:
             care.stop()
 
+    def test_what_fails_beside_it_keeps_it_from_nothing(self, tmp_path, log):
+        said: list[str] = []
+
+        def follow() -> None:
+            raise ValueError("a file that nobody can read")
+
+        with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
+            database.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
+        care = Care(
+            log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1, complain=said.append, follow=follow
+        )
+        care._thread.join(20)
+        care.stop()
+        assert ["unexpected ValueError" in said[0], "record 2 was changed" in log.distrusted] == [True, True]
+
+    def test_a_database_whose_pages_are_damaged_ends_decisions(self, tmp_path):
+        with log_of(tmp_path / "home") as large:
+            grow(large, 400)
+            care = self.care(tmp_path, large)
+            with (tmp_path / "home" / "audit" / "log.db").open("r+b") as file:
+                large._store.fold()
+                size = file.seek(0, 2)
+                file.seek(4096)
+                file.write(bytes(size - 4096))
+            care._thread.join(20)
+            assert large.distrusted
+            care.stop()
+
     def test_a_whole_log_goes_through_it_again_and_again(self, tmp_path, log):
         grow(log, 3000)
         care = self.care(tmp_path, log)

@@ -172,3 +172,14 @@ def test_whoever_decides_and_reads_at_a_terminal_is_one_actor_by_a_number_that_n
     cli("audit", "list", LOGNAME="ada")
     actors = {json.loads(line)["public"]["actor"] for line in cli("audit", "list", "--format", "json").out.splitlines()}
     assert actors == {f"os:{os.getuid()}"}
+
+
+def test_a_record_of_pruning_that_is_no_record_any_more_is_damage_and_no_crash(log, tmp_path):
+    (tmp_path / "retention.yaml").write_text("classes:\n  - {kind: deploy, keep: P1D}\n")
+    assert log("audit", "prune", GOVERNANCE_RETENTION="retention.yaml").code == 0
+    with closing(sqlite3.connect(tmp_path / "home" / "audit" / "log.db")) as db, db:
+        db.execute("UPDATE leaves SET leaf = CAST('[' || leaf AS BLOB) WHERE kind = 'prune'")
+    for argv, code in ((["check"], 1), (["list"], 3), (["export", "--out", "o"], 3), (["hold", "list"], 3)):
+        done = log("audit", *argv)
+        assert (done.code, "was changed after it was written" in done.err) == (code, True), done
+    assert "record 5 was changed" in log("audit", "check").err
