@@ -98,11 +98,9 @@ class Client:
                 is_trusted = (await self._asked(self._number, line))["trusted"]
         except (TimeoutError, ConnectionError, AuditError):
             return "the audit log cannot be reached"
-        return (
-            ""
-            if is_trusted
-            else "the audit log is not what it was, and takes nothing any more: the service's log says why"
-        )
+        if is_trusted:
+            return ""
+        return "the audit log is not what it was, and takes nothing any more: the service's log says why"
 
     async def close(self) -> None:
         """Drop the connection and the slot, in good order."""

@@ -98,7 +98,7 @@ def database_of(settings: Settings) -> Database | None:
 def refusal_of(error: AuditError, hint: str = "") -> GovernanceError:
     """What whoever asked hears of an error of the log: that they have to ask differently, or that it failed, with `hint`."""
     text = f"{error.code}: {error}"
-    return CallerError(text) if error.is_askers else DependencyError(text, hint=hint)
+    return CallerError(text) if error.is_wrong_use else DependencyError(text, hint=hint)
 
 
 def state_of(settings: Settings) -> State:

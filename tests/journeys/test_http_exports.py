@@ -83,7 +83,17 @@ def test_a_control_narrows_an_export_as_it_does_a_list_and_the_terminal(service,
 
 @pytest.mark.parametrize(
     "body",
-    [[], {"what": 1}, {"app": 1}, {"formats": "csv"}, {"formats": ["xml"]}, {"since": "soon"}, {"with_bundles": "yes"}],
+    [
+        [],
+        {"what": 1},
+        {"app": 1},
+        {"formats": "csv"},
+        {"formats": ["xml"]},
+        {"since": "soon"},
+        {"with_bundles": "yes"},
+        {"pinned": ["x"]},
+        {"pinned": ["x"] * 21},
+    ],
 )
 def test_a_bad_question_is_refused_at_once(auditor, body):
     answer = auditor.post("/v1/audit/exports", json=body)

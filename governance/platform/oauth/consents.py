@@ -161,7 +161,7 @@ class SqliteConsents:
         if not self._path.exists():
             return
         list(self._rows("VACUUM"))
-        is_read, *_ = next(self._rows("PRAGMA wal_checkpoint(TRUNCATE)"))
+        ((is_read, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if is_read:
             raise DependencyError(
                 "a reader keeps the write-ahead log from being emptied", where=str(self._path), hint="run this again"

@@ -157,6 +157,8 @@ def test_what_witnesses_cosigned_is_proved_in_before_the_newest(made, log, writt
     try:
         code, said = verified(written(prove_inclusion(log, 4)), *trusting)
         assert (code, "of 6, unchanged" in said, "Cosigned by 1 witnesses" in said) == (0, True, True)
+        namesake = witness_key("witness.example", SigningKey("witness.example", bytes([8]) * 32).verifier.public)
+        refused(written(prove_inclusion(log, 4)), "did not cosign", more=(*trusting, "--witness", namesake))
         refused(written(prove_inclusion(log, 7)), "did not cosign", more=trusting)  # they had not seen it
         refused(written(prove_inclusion(log, 4, 9)), "did not cosign", more=trusting)
     finally:
