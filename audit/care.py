@@ -6,6 +6,7 @@ Either can find out that the log is not what it was. Then nothing is taken any m
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -42,8 +43,8 @@ class Care:
         self._log, self._witnesses, self._complain = log, witnesses, complain
         self._self_audit_s, self._follow = self_audit_s, follow
         self._reader = LogReader(home, origin=origin, is_checked=True, database=database)
-        self._at = 0
-        self._submitted, self._again_at = -1, 0.0
+        self._at = self._round_ends = 0
+        self._submitted, self._again_at, self._said = -1, 0.0, ""
         self._stopped = threading.Event()
         if witnesses is not None:
             witnesses.check_start(self._reader)
@@ -57,34 +58,52 @@ class Care:
         self._reader.close()
 
     def _run(self) -> None:
-        audited, said = time.monotonic(), ""
+        audited = time.monotonic()
         while not self._log.distrusted:
             is_last = self._stopped.wait(_TICK_S)
-            try:
-                self._submit()
-                if self._follow is not None:
-                    self._follow()
-                if time.monotonic() - audited >= self._self_audit_s and not is_last:
-                    audited = time.monotonic()
-                    self.audit_part()
-            except (LogTorn, LogRolledBack) as error:
-                self._log.distrust(str(error))
-                self._complain(f"audit: {error}; nothing is recorded, and so nothing allowed, any more\n")
-            except (AuditError, OSError) as error:
-                if str(error) != said:  # not every second the same
-                    said = str(error)
-                    self._complain(f"audit: {error}\n")
+            self._carefully(self._submit)
+            if self._follow is not None:
+                self._carefully(self._follow)
+            if time.monotonic() - audited >= self._self_audit_s and not is_last:
+                audited = time.monotonic()
+                self._carefully(self.audit_part)
             if is_last:
                 return
 
+    def _carefully(self, work: Callable[[], object]) -> None:
+        """One of the things that are done here; what fails in it does not keep the others from being done."""
+        try:
+            work()
+        except (LogTorn, LogRolledBack) as error:
+            self._end(str(error))
+        except (AuditError, OSError, sqlite3.OperationalError) as error:
+            self._say(str(error))
+        except sqlite3.DatabaseError as error:  # its pages are no longer a database's
+            self._end(f"the database cannot be read: {error}")
+        except Exception as error:  # noqa: BLE001  the outermost edge of this thread, which must not end unheard
+            self._say(f"unexpected {type(error).__name__}: {error}")
+
+    def _end(self, why: str) -> None:
+        self._log.distrust(why)
+        self._complain(f"audit: {why}; nothing is recorded, and so nothing allowed, any more\n")
+
+    def _say(self, what: str) -> None:
+        if what != self._said:  # not every second the same
+            self._said = what
+            self._complain(f"audit: {what}\n")
+
     def audit_part(self) -> None:
-        """Hash the next part again; at the end of the log, begin anew. Raises LogTorn."""
-        size = self._reader.size()
-        if self._at >= size:
-            self._at = self._reader.minimum()
+        """Hash the next part again; at the end of a round, begin anew. Raises LogTorn.
+
+        A round goes as far as the log went when it began: one that followed the log's growth would never come back to
+        what was written first.
+        """
+        if self._at >= self._round_ends:
+            self._round_ends, self._at = self._reader.size(), self._reader.minimum()
+            size = self._round_ends
             if size and self._reader.root(size) != self._reader.newest().root and self._reader.size() == size:
                 raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
-        end = min(self._at + PART, size)
+        end = min(self._at + PART, self._round_ends)
         if self._at < end:
             self._reader.verify_part(self._at, end)
         self._at = end

@@ -89,6 +89,19 @@ class Client:
             return False
         return True
 
+    async def trouble(self) -> str:
+        """Why no record would be taken now, without what was found; empty where one would."""
+        self._number += 1
+        line = _ENCODER.encode(["trusted", self._number]).encode() + b"\n"
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                is_trusted = (await self._asked(self._number, line))["trusted"]
+        except (TimeoutError, ConnectionError, AuditError):
+            return "the audit log cannot be reached"
+        if is_trusted:
+            return ""
+        return "the audit log is not what it was, and takes nothing any more: the service's log says why"
+
     async def close(self) -> None:
         """Drop the connection and the slot, in good order."""
         self.flight.close()

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from audit.ed25519 import is_valid
-from audit.notes import BadNote, signature_of, text_of_note
+from audit.notes import COSIGNATURE, BadNote, parse_verifier_key, signature_of, text_of_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from audit.notes import VerifierKey
 
@@ -22,6 +22,14 @@ _TIME = 8
 def cosigned_message(text: str, time: int) -> bytes:
     """What is signed over a checkpoint's text at a POSIX time."""
     return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+def check_cosigned(note: str, witnesses: Sequence[str]) -> None:
+    """Raises BadNote unless every witness, given by verifier key, cosigned a note."""
+    keys = [parse_verifier_key(witness, COSIGNATURE) for witness in witnesses]
+    for key in keys:
+        if key.name not in cosignatures(note, [key]):  # one by one: two keys may go by one name
+            raise BadNote(f"the witness {key.name!r} did not cosign it")
 
 
 def cosignatures(note: str, witnesses: Iterable[VerifierKey]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from audit.certificate import certificate_of, certificate_text, commitment_to
-from audit.errors import AuditError, BadFilter, HeldBack, NothingThere
+from audit.errors import BadFilter, BadQuestion, HeldBack, NothingThere
 from audit.log import Amendment
 from audit.notes import signed
 from audit.pruned import in_parts
@@ -60,7 +60,7 @@ class Custody:
         """Carry out a verb; raises AuditError saying why not, and then nothing was changed."""
         known = self._verbs.get(verb)
         if known is None:
-            raise AuditError(f"{verb[:40]!r} is not one of {', '.join(self._verbs)}")
+            raise BadQuestion(f"{verb[:40]!r} is not one of {', '.join(self._verbs)}")
         return known({**arguments, "timeout_s": timeout_s})
 
     def _hold(self, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Custody:
         if not scope or set(scope) - set(HELD_BY):
             raise BadFilter(f"a hold names what it covers by {', '.join(HELD_BY)}")
         if not wanted["reason"].strip() or not wanted["owner"].strip():
-            raise AuditError("a hold needs a reason and an owner")
+            raise BadQuestion("a hold needs a reason and an owner")
         hold = os.urandom(6).hex()
         sealed = {"scope": scope, "reason": wanted["reason"], "owner": wanted["owner"]}
 
@@ -93,7 +93,7 @@ class Custody:
     def _erase(self, wanted: dict[str, Any]) -> dict[str, Any]:
         subject, salt = str(wanted["subject"]), os.urandom(16)
         if not subject or not wanted["reason"].strip():
-            raise AuditError("an erasure names a subject and gives a reason")
+            raise BadQuestion("an erasure names a subject and gives a reason")
         commitment, key, exported = commitment_to(subject, salt), self._log.key, [""]
 
         def plan(store: LogStore, vault: Vault, index: int) -> Amendment:

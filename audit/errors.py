@@ -7,6 +7,8 @@ class AuditError(Exception):
     """Root of this room's errors."""
 
     code = "audit_error"
+    is_wrong_use = False
+    """Whether whoever asked has to ask differently, and the log is well."""
 
 
 class NotDurable(AuditError):
@@ -49,12 +51,21 @@ class BadFilter(AuditError):
     """A search that cannot be understood; guessing would leave records out."""
 
     code = "bad_filter"
+    is_wrong_use = True
+
+
+class BadQuestion(AuditError):
+    """Something else that cannot be had as it was asked for."""
+
+    code = "bad_question"
+    is_wrong_use = True
 
 
 class BadRetention(AuditError):
     """Retention classes that cannot be understood; guessing would delete evidence."""
 
     code = "bad_retention"
+    is_wrong_use = True
 
 
 class HeldBack(AuditError):
@@ -67,6 +78,7 @@ class NothingThere(AuditError):
     """What was named does not exist: a subject, a hold."""
 
     code = "nothing_there"
+    is_wrong_use = True
 
 
 class RecordTooLarge(AuditError):

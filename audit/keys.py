@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from audit.errors import AuditError, LogTorn
+from audit.errors import AuditError, BadQuestion, LogTorn
 from audit.notes import Checkpoint, VerifierKey, checkpoint_text, signature_line, signed, verifier_key
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class SigningKey:
     def successor(self) -> SigningKey:
         """A new key, with this one beside it; raises AuditError while an older one is still beside this."""
         if len(self._seeds) > 1:
-            raise AuditError("two keys sign already: finish that rotation first (`audit rotate-key --finish`)")
+            raise BadQuestion("two keys sign already: finish that rotation first (`audit rotate-key --finish`)")
         return SigningKey(self._origin, os.urandom(SEED), self._seeds[0])
 
     def alone(self) -> SigningKey:

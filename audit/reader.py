@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from array import array
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -232,12 +233,12 @@ class LogReader:
         """Proof that the tree of `old` leaves is a prefix of that of `new`; empty where either is empty or both are one."""
         if old in {0, new}:
             return []
-        with self._lock:
+        with self._lock, _whole_hashes():
             return consistency_proof(old, new, self._store.node)
 
     def root(self, size: int) -> bytes:
-        """Root of the tree of the first `size` leaves."""
-        with self._lock:
+        """Root of the tree of the first `size` leaves. Raises LogTorn where hashes are missing."""
+        with self._lock, _whole_hashes():
             return self._store.frontier(size).root()
 
     def indexes(self, wanted: Filter) -> array[int]:
@@ -283,9 +284,9 @@ class LogReader:
         return tile
 
     def proof(self, index: int, size: int) -> list[bytes]:
-        """Inclusion proof of a record in the tree of `size`."""
+        """Inclusion proof of a record in the tree of `size`. Raises LogTorn where hashes are missing."""
         tile = self._tiles()
-        with self._lock:
+        with self._lock, _whole_hashes():
             return inclusion_proof(index, size, lambda level, at: node_in(tile, level, at))
 
     def verify_self(self) -> int:
@@ -295,14 +296,11 @@ class LogReader:
         """
         try:
             own = self.newest()
-            with self._lock:
-                minimum = self._store.minimum()
-                if own.size and self._store.frontier(own.size).root() != own.root:
-                    raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
         except BadNote as error:
             raise LogTorn(f"the checkpoint in the database is not this log's: {error}") from error
-        except KeyError as error:
-            raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
+        if own.size and self.root(own.size) != own.root:
+            raise LogTorn("the stored hashes do not lead to the log's root: restore the database")
+        minimum = self.minimum()
         for start in range(0, own.size, TILE_WIDTH):
             self.verify_part(start, min(start + TILE_WIDTH, own.size))
         return own.size - minimum
@@ -310,13 +308,11 @@ class LogReader:
     def verify_part(self, start: int, end: int) -> None:
         """The same for the leaves [start, end), and that their hashes lead to those above; raises LogTorn."""
         with self._lock, self._store.snapshot():
-            try:
+            with _whole_hashes():
                 first = max(start, stated_minimum(self._store))
                 if first < end:
                     check_leaves(self._store, first, end)
                 self._check_above(start, end)
-            except KeyError as error:
-                raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
             for index in range(first, end):
                 self._check_beside(index)
 
@@ -340,6 +336,14 @@ class LogReader:
     def close(self) -> None:
         """Close the connection."""
         self._store.close()
+
+
+@contextmanager
+def _whole_hashes() -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise LogTorn(f"the log's hashes are incomplete ({error.args[0]}): restore the database") from error
 
 
 def _embedded(folder: Path) -> LogStore:
@@ -385,7 +389,10 @@ def check_leaves(store: LogStore, start: int, size: int) -> None:
 def stated_minimum(store: LogStore) -> int:
     """Index of the first leaf that has to be there: what the newest `prune` record says; 0 where none was written."""
     for index in reversed(store.custody("prune") if store.size() else []):
-        minimum = json.loads(store.leaf(index) or b"{}")["public"].get("minimum", 0)
+        try:
+            minimum = columns_of(store.leaf(index) or b"{}")["public"].get("minimum", 0)
+        except (LogTorn, LookupError, TypeError, AttributeError) as error:
+            raise LogTorn(f"record {index} was changed after it was written: restore the database") from error
         if minimum:
             return int(minimum)
     return 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import BadFilter
+from audit.errors import BadFilter, LogTorn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,9 +121,11 @@ def texts_of(public: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def columns_of(leaf: bytes) -> dict[str, Any]:
-    """The parsed leaf."""
-    parsed = json.loads(leaf)
-    return dict(parsed)
+    """The parsed leaf. Raises LogTorn for one that is none: it was changed on the disk."""
+    try:
+        return dict(json.loads(leaf))
+    except (ValueError, TypeError) as error:
+        raise LogTorn("a record was changed after it was written: `governance audit check` says which") from error
 
 
 def comparable(moment: str) -> str:

@@ -10,14 +10,15 @@ or the keys of witnesses that you trust (`--witness`).
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from audit.cosignature import cosignatures
+from audit.cosignature import check_cosigned
 from audit.errors import BadPackage
 from audit.exports.plain_views import PLAIN_VIEWS
 from audit.multiproof import rebuild
-from audit.notes import COSIGNATURE, BadNote, Checkpoint, opened_by_any, parse_checkpoint, parse_verifier_key
+from audit.notes import BadNote, Checkpoint, opened_by_any, parse_checkpoint
 from audit.packages import (
     CHECKPOINT,
     COSIGNED,
@@ -34,6 +35,7 @@ from audit.packages import (
     read_manifest,
     readable,
 )
+from audit.proofs import MOST_PROOF_BYTES, Trusted, check_proof, looks_like_proof
 from audit.pruned import check_pruned
 from audit.walk import LEAF_ROW, records_of
 
@@ -42,22 +44,13 @@ if TYPE_CHECKING:
 
     from audit.walk import Record
 
-_USAGE = """usage: {program} PACKAGE [--key KEY] [--pinned FILE] [--witness KEY]… [--decision ID]
+_USAGE = """usage: {program} PACKAGE|PROOF [--key KEY] [--pinned FILE] [--witness KEY]… [--decision ID]
   --key KEY        the log's verifier key as you were given it
   --pinned FILE    a checkpoint of this log that you kept: the export has to continue it
   --witness KEY    a witness that has to have cosigned the checkpoint; may be repeated
   --decision ID    after verifying, show this decision, its policy text and its controls
 """
 _OF_ANOTHER_FORM = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
-
-
-class Trusted(NamedTuple):
-    """What the auditor brings; empty members trust what the package says."""
-
-    key: str = ""
-    pinned: str = ""
-    """Text of an older checkpoint."""
-    witnesses: tuple[str, ...] = ()
 
 
 class Verified(NamedTuple):
@@ -165,15 +158,10 @@ def _witnessed(package: Package, manifest: Manifest, witnesses: Sequence[str]) -
     """The checkpoint that every one of the witnesses cosigned; the log signed it as well, or it would not be its own."""
     name = COSIGNED if COSIGNED in manifest.files else CHECKPOINT
     try:
-        keys = [parse_verifier_key(witness, COSIGNATURE) for witness in witnesses]
-        found = cosignatures(package.small(name).decode(), keys)
-        checkpoint = parse_checkpoint(opened_note(package, name, manifest.keys))
+        check_cosigned(package.small(name).decode(), witnesses)
+        return parse_checkpoint(opened_note(package, name, manifest.keys))
     except (BadNote, UnicodeDecodeError) as error:
         raise BadPackage(f"{name}: {error}") from error
-    missing = [key.name for key in keys if key.name not in found]
-    if missing:
-        raise BadPackage(f"{name}: the witness {missing[0]!r} did not cosign it")
-    return checkpoint
 
 
 def _check_tree(package: Package, manifest: Manifest, checkpoint: Checkpoint, older: Mapping[str, Checkpoint]) -> None:
@@ -246,6 +234,9 @@ def main(argv: Sequence[str], write: Callable[[str], object], complain: Callable
     path, named, witnesses = options
     try:
         trusted = Trusted(named.get("--key", ""), _text(named.get("--pinned", "")), tuple(witnesses))
+        if proof := _proof(path):
+            write(f"VERIFIED: {check_proof(proof, trusted, named.get('--decision', ''))}.\n{_witnessed_by(trusted)}")
+            return 0
         done = verify_package(path, trusted)
         _tell(done, trusted, write)
         if "--decision" in named:
@@ -285,12 +276,28 @@ def _tell(done: Verified, trusted: Trusted, write: Callable[[str], object]) -> N
         write(f"Records of the log say that {done.pruned} older ones were pruned; nothing here shows what they were.\n")
     if trusted.pinned:
         write("It continues the checkpoint that you kept.\n")
-    if trusted.witnesses:
-        write(f"Cosigned by {len(trusted.witnesses)} witnesses that you trust.\n")
+    write(_witnessed_by(trusted))
     if done.beside:
         write(f"Not part of the export, whoever put it there: {', '.join(map(repr, done.beside))}\n")
     if not trusted.key:
         write("Compare this key with the one you were given; --key does it for you.\n")
+
+
+def _witnessed_by(trusted: Trusted) -> str:
+    return f"Cosigned by {len(trusted.witnesses)} witnesses that you trust.\n" if trusted.witnesses else ""
+
+
+def _proof(path: str) -> bytes:
+    """The text of a single proof; empty where something else lies there."""
+    if not os.path.isfile(path):
+        return b""
+    with readable(path), open(path, "rb") as file:
+        raw = file.read(MOST_PROOF_BYTES + 1)
+    if not looks_like_proof(raw):
+        return b""
+    if len(raw) > MOST_PROOF_BYTES:
+        raise BadPackage(f"{path}: a proof is no longer than {MOST_PROOF_BYTES} bytes")
+    return raw
 
 
 def _options(arguments: list[str]) -> tuple[str, dict[str, str], list[str]] | None:

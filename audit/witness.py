@@ -6,7 +6,6 @@ crash makes a witness say yes to two histories. One process owns the folder.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.cosignature import cosigned_message
 from audit.errors import LogTorn
-from audit.keys import SEED, load_or_make
+from audit.keys import load_or_make
 from audit.notes import (
     COSIGNATURE,
     BadNote,
@@ -28,15 +27,15 @@ from audit.notes import (
     text_of_note,
     verifier_key,
 )
+from audit.proofs import parse_growth
 from audit.startup import locked
 from audit.tree import EMPTY_ROOT, is_consistent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 MOST_BYTES = 64 << 10
-_MOST_PROOF_LINES = 63
 SIZE_TYPE = "text/x.tlog.size"
 
 
@@ -72,7 +71,7 @@ class Witness:
     def add_checkpoint(self, body: bytes) -> Answer:
         """Answer one submission."""
         try:
-            old, proof, note = _read(body)
+            old, proof, note = parse_growth(body.decode())
             origin = text_of_note(note)[0].split("\n", 1)[0]
         except (BadNote, ValueError) as error:
             return Answer(400, f"{error}\n")
@@ -90,7 +89,7 @@ class Witness:
         with self._lock:
             return self._judged(old, proof, claimed, text)
 
-    def _judged(self, old: int, proof: list[bytes], claimed: Checkpoint, text: str) -> Answer:
+    def _judged(self, old: int, proof: Sequence[bytes], claimed: Checkpoint, text: str) -> Answer:
         if old > claimed.size:
             return Answer(400, f"the old size {old} is above the checkpoint's {claimed.size}\n")
         known = self.newest(claimed.origin)
@@ -137,23 +136,3 @@ class Witness:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def request_body(old: int, proof: Iterable[bytes], note: str) -> bytes:
-    """What is submitted to a witness."""
-    lines = "".join(base64.b64encode(one).decode() + "\n" for one in proof)
-    return f"old {old}\n{lines}\n{note}".encode()
-
-
-def _read(body: bytes) -> tuple[int, list[bytes], str]:
-    head, separator, note = body.decode().partition("\n\n")
-    first, *lines = head.split("\n")
-    word, _, size = first.partition(" ")
-    if not separator or word != "old" or not size.isascii() or not size.isdigit() or str(int(size[:20])) != size:
-        raise ValueError("`old SIZE`, proof lines, an empty line and a checkpoint are expected")
-    if len(lines) > _MOST_PROOF_LINES:
-        raise ValueError(f"more than {_MOST_PROOF_LINES} proof lines")
-    proof = [base64.b64decode(line, validate=True) for line in lines]
-    if any(len(one) != SEED for one in proof):
-        raise ValueError("a proof line is not a hash")
-    return int(size), proof, note

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from audit.cosignature import cosignatures
 from audit.errors import LogRolledBack, LogUnusable
 from audit.notes import COSIGNATURE, BadNote, VerifierKey, parse_verifier_key, signature_of
+from audit.proofs import Growth
 from audit.reader import COSIGNED
-from audit.witness import MOST_BYTES, SIZE_TYPE, request_body
+from audit.witness import MOST_BYTES, SIZE_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from audit.reader import LogReader
 
 STATE = "witnesses.json"
+# Cosigned; expected another size; saw another tree. Each is said only once the signature was found to be good.
+_KNOWS_THE_KEY = frozenset({200, 409, 422})
 
 
 class Peer(NamedTuple):
@@ -102,7 +105,8 @@ class Witnesses:
         size = reader.size_of(note)
         old = min(self._known.get(peer.url, 0), size)
         for _ in range(2):
-            status, kind, body = self._post(peer.url, request_body(old, reader.consistency(old, size), note))
+            growth = Growth(old, tuple(reader.consistency(old, size)), note)
+            status, kind, body = _post(peer.url, self._timeout_s, growth.text().encode())
             if status == 200:
                 time = cosignatures(note + body, [peer.key]).get(peer.key.name)
                 if time is None:
@@ -125,17 +129,48 @@ class Witnesses:
             break
         raise OSError(f"answered {status}: {body.strip()[:200]}")
 
-    def _post(self, url: str, body: bytes) -> tuple[int, str, str]:
-        request = urllib.request.Request(f"{url}/add-checkpoint", data=body, method="POST")  # noqa: S310  http(s) checked
-        request.add_header("content-type", "text/plain; charset=utf-8")
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310  http(s) checked
-                return answer.status, str(answer.headers.get_content_type()), answer.read(MOST_BYTES).decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers.get_content_type(), error.read(MOST_BYTES).decode("utf-8", "replace")
-
     def _save_state(self) -> None:
         _write(self._folder / STATE, json.dumps({"needed": self._needed, "witnesses": self._state}))
+
+
+def strangers(reader: LogReader, urls: Mapping[str, str], timeout_s: float) -> list[str]:
+    """Of the witnesses (name to submission prefix) those that do not take what the log's newest key alone signs, and why.
+
+    Asked with the newest checkpoint: whoever knows the key cosigns it, or answers that it expected another size.
+    """
+    head = reader.newest()
+    note = reader.signing_key.alone().checkpoint(head.size, head.root)
+    body = Growth(head.size, (), note).text().encode()
+    found = []
+    for name, url in sorted(urls.items()):
+        try:
+            status, _, said = _post(url, timeout_s, body)
+        except (OSError, ValueError) as error:
+            found.append(f"{name} ({url}) cannot be asked: {error}")
+            continue
+        if status not in _KNOWS_THE_KEY:
+            found.append(f"{name} ({url}) answers {status}: {said.strip()[:100]}")
+    return found
+
+
+def urls_last_used(home: Path) -> dict[str, str]:
+    """Name to submission prefix of the witnesses that the log's last service or command named."""
+    try:
+        state = json.loads((home / "audit" / STATE).read_text("utf-8"))
+        return {str(name): str(said["url"]) for name, said in state["witnesses"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _post(url: str, timeout_s: float, body: bytes) -> tuple[int, str, str]:
+    """(status, type, text) of a witness's answer."""
+    request = urllib.request.Request(f"{url}/add-checkpoint", data=body, method="POST")  # noqa: S310  http(s) checked
+    request.add_header("content-type", "text/plain; charset=utf-8")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310  http(s) checked
+            return answer.status, str(answer.headers.get_content_type()), answer.read(MOST_BYTES).decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get_content_type(), error.read(MOST_BYTES).decode("utf-8", "replace")
 
 
 def _line_of(body: str, key: VerifierKey) -> str:

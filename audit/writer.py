@@ -109,6 +109,9 @@ class Writer:
                 if message[0] == "slot":
                     slot = self._slot(message[1])
                     continue
+                if message[0] == "trusted":
+                    answers.queue([message[1], {"trusted": not self._log.distrusted}])
+                    continue
                 if message[0] == "act":
                     await self._act(message, answers.queue)
                     continue

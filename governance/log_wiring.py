@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from audit.errors import AuditError
     from audit.keys import SigningKey
     from audit.log import AuditLog
     from audit.postgres import Database
     from audit.reader import LogReader
     from audit.record import Entry, Receipt
     from audit.shared import SharedLog
+    from governance.errors import GovernanceError
     from governance.pipeline import Recorder
     from governance.settings import Settings
     from governance.state.port import State
@@ -92,6 +94,12 @@ def database_of(settings: Settings) -> Database | None:
         return Database(settings.text("database"), settings.text("database_password_file")).checked()
     except AuditError as error:
         raise CallerError(str(error), where="GOVERNANCE_DATABASE") from error
+
+
+def refusal_of(error: AuditError, hint: str = "") -> GovernanceError:
+    """What whoever asked hears of an error of the log: that they have to ask differently, or that it failed, with `hint`."""
+    text = f"{error.code}: {error}"
+    return CallerError(text) if error.is_wrong_use else DependencyError(text, hint=hint)
 
 
 def state_of(settings: Settings) -> State:

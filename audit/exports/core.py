@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from audit.sealed_texts import Opening
     from audit.store import Filter
 
-_FILES = (RECORDS, OPENINGS, LEAVES, PROOF)
+FILES = (RECORDS, OPENINGS, LEAVES, PROOF)
 _BATCH = 500
 # Batches between two notes of how far it came.
 _NOTED_EVERY = 40
@@ -70,7 +70,7 @@ class Core:
         done = self._restored()
         with contextlib.ExitStack() as opened_so_far:
             hand = opened_so_far.enter_context(ThreadPoolExecutor(1, "export-files"))
-            files = [_Growing(self._folder / name, hand) for name in _FILES]
+            files = [_Growing(self._folder / name, hand) for name in FILES]
             for file in files:
                 opened_so_far.callback(file.close)
             tree, revisions = self._walked(indexes[:done])
@@ -84,7 +84,7 @@ class Core:
             self._fill(files[3], tree, self._size)
         if tree.root() != self._root:
             raise LogTorn("what the log gave does not lead to its own root; `governance audit check` says where")
-        digests = {name: file.said() for name, file in zip(_FILES, files, strict=True)}
+        digests = {name: file.said() for name, file in zip(FILES, files, strict=True)}
         named = {json.loads(text) for text in revisions} - {""}
         return Written(len(indexes), digests, named, self._pruned(wanted, has_all=len(indexes) == limit))
 
@@ -144,10 +144,10 @@ class Core:
         """Cut the files back to the last note; returns how many records they hold."""
         path = self._folder / PROGRESS
         state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"records": 0, "lengths": [0] * 4}
-        sizes = [(self._folder / name).stat().st_size if (self._folder / name).exists() else 0 for name in _FILES]
+        sizes = [(self._folder / name).stat().st_size if (self._folder / name).exists() else 0 for name in FILES]
         if any(size < length for size, length in zip(sizes, state["lengths"], strict=True)):
             state = {"records": 0, "lengths": [0] * 4}  # the machine went down before all of it was on disk
-        for name, length in zip(_FILES, state["lengths"], strict=True):
+        for name, length in zip(FILES, state["lengths"], strict=True):
             with (self._folder / name).open("ab") as file:
                 file.truncate(length)
         return int(state["records"])

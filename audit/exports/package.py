@@ -14,16 +14,17 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from audit.errors import AuditError
-from audit.exports.core import PROGRESS, Core, digest_of
+from audit.errors import AuditError, BadQuestion
+from audit.exports.core import FILES, PROGRESS, Core, digest_of
 from audit.exports.standalone import standalone
 from audit.exports.views import VIEWS, Context
-from audit.notes import BadNote, parse_checkpoint, parse_verifier_key, signed
+from audit.notes import parse_checkpoint, parse_verifier_key, signed
 from audit.packages import CHECKPOINT, COSIGNED, FORMAT, KEYS, MANIFEST, MANIFEST_NOTE, PRUNED, manifest_text
+from audit.proving import continued
 from audit.pruned import statement_lines, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from audit.exports.core import Written
@@ -91,12 +92,10 @@ class Doing(NamedTuple):
 
 
 def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Doing = Doing()) -> Exported:  # noqa: B008
-    """Write a package to the new folder (or .zip) `out`; raises AuditError when it exists or a format is unknown."""
-    unknown = sorted(set(wanted.formats) - set(FORMATS))
-    if unknown:
-        raise AuditError(f"{unknown[0]!r} is not one of {', '.join(FORMATS)}")
+    """Write a package to the new folder (or .zip) `out`; raises AuditError when it exists, and what `check_wanted` raises."""
+    check_wanted(log, wanted)
     if out.exists():
-        raise AuditError(f"{out} exists already; name a new one")
+        raise BadQuestion(f"{out} exists already; name a new one")
     work = out.with_name(f".{out.name}.unfinished")
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(work):
@@ -111,6 +110,19 @@ def export(log: LogReader, wanted: Wanted, out: Path, *, created: str, doing: Do
         _sign(log, work, _manifest(log, wanted, state, files, written))
         _put_in_place(work, out, doing)
     return Exported(out, written.records, parse_checkpoint(state["checkpoint"].partition("\n\n")[0] + "\n").size)
+
+
+def check_wanted(log: LogReader, wanted: Wanted) -> None:
+    """Raises BadQuestion or BadFilter for what is not one, LogRolledBack where the log does not continue a checkpoint.
+
+    An export could not prove what was asked for then; whoever brings the checkpoint has to hear it now, not the auditor.
+    """
+    unknown = sorted(set(wanted.formats) - set(FORMATS))
+    if unknown:
+        raise BadQuestion(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}")
+    log.search(wanted.filter._replace(text=""), limit=1)
+    for text in wanted.pinned:
+        continued(log, text)
 
 
 @contextlib.contextmanager
@@ -135,8 +147,10 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     if path.exists():
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] != asked:
-            raise AuditError(f"{work} holds another export that was interrupted; remove it, or name another place")
+            raise BadQuestion(f"{work} holds another export that was interrupted; remove it, or name another place")
+        _clear(work, but={*FILES, PROGRESS, _STATE})  # views are written anew, and half of one must not go along
         return state
+    _clear(work)
     note = log.checkpoint()
     state = {"asked": asked, "checkpoint": note, "created": created, "stops": _stops(log, wanted, note)}
     state["cosigned"] = wanted.cosigned
@@ -144,19 +158,16 @@ def _state(log: LogReader, wanted: Wanted, work: Path, created: str) -> dict[str
     return state
 
 
-def _clear(work: Path) -> None:
+def _clear(work: Path, *, but: Collection[str] = ()) -> None:
     for path in work.iterdir():
-        path.unlink()
+        if path.name not in but:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _stops(log: LogReader, wanted: Wanted, note: str) -> list[int]:
     """Sizes at which older checkpoints are to be comparable: those that were brought, and those of earlier exports."""
     size = log.size_of(note)
-    try:
-        kept = [*wanted.pinned, *filter(None, [wanted.cosigned])]
-        brought = {log.size_of(text) for text in kept}
-    except BadNote as error:
-        raise AuditError(f"the pinned checkpoint is not one of this log: {error}") from error
+    brought = {log.size_of(text) for text in (*wanted.pinned, *filter(None, [wanted.cosigned]))}
     return sorted(stop for stop in brought | log.exported_sizes() if 0 < stop < size)
 
 
@@ -219,15 +230,15 @@ def _sign(log: LogReader, work: Path, manifest: bytes) -> None:
 
 def _put_in_place(work: Path, out: Path, doing: Doing) -> None:
     """Move the folder, or what it was packed into, to its place in one step."""
-    (work / _STATE).unlink()
-    (work / PROGRESS).unlink()
     if out.suffix != ".zip":
+        (work / PROGRESS).unlink()
+        (work / _STATE).unlink()
         work.rename(out)
         return
     import zipfile
 
     packed = work.with_suffix(".zip.new")
-    names = sorted(path.name for path in work.iterdir())
+    names = sorted(path.name for path in work.iterdir() if path.name not in {PROGRESS, _STATE})
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number, name in enumerate(names):
             doing.progress("packing", number, len(names))

@@ -12,7 +12,7 @@ from audit.errors import AuditError
 # In an order in which each finds what it needs above it.
 MODULES = (
     "errors", "canonical", "randomness", "record", "tree", "multiproof", "ed25519", "notes", "cosignature",
-    "rotation", "packages", "pruned", "sealed_texts",
+    "rotation", "packages", "proofs", "pruned", "sealed_texts",
     "walk", "exports/csv_view", "exports/plain_views", "verify", "show",
 )  # fmt: skip
 _HEAD = '''#!/usr/bin/env python3

@@ -100,6 +100,8 @@ def erase(parts: Parts, subject: str, actor: str, found: Found, record: Record) 
             record(entry)
         outbox.forget(event.seq, is_named=names(event.id) or names(_own_part(event.source)))
     # Also where nothing was found: one killed in the middle may have left copies.
+    for consents in parts.consents:
+        consents.scrub()
     for outbox in parts.outboxes:
         outbox.scrub()
     return Erased(len(ended), len(found.events), sum(len(one.deliveries) for _, one in found.events), unrevoked)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from audit.canonical import canonical
 from audit.packages import Checked, Package, read_manifest
 from audit.walk import records_of
+from governance.documents.files import read_whole
 from governance.errors import CallerError, RuleError
 from governance.model.facts import Facts
 from governance.model.request import KINDS, Source
@@ -95,11 +96,7 @@ def _policies(package: Package, manifest: Manifest, extra: str) -> dict[str, lis
                 documents.append((name, b"".join(file.lines())))
                 file.finish()
     if extra:
-        try:
-            with open(extra, "rb") as given:
-                documents.append((extra, given.read()))
-        except OSError as error:
-            raise CallerError(f"cannot be read: {error.strerror}", where=extra) from error
+        documents.append((extra, read_whole(extra)))
     for name, raw in documents:
         try:
             active = active_from(raw)

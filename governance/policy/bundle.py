@@ -11,6 +11,7 @@ import hashlib
 import os
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+from governance.documents.files import read_whole
 from governance.documents.leaves import json_of
 from governance.errors import BadBundle
 from governance.policy.compiler.compile import Module
@@ -59,7 +60,7 @@ def files_of(path: str) -> dict[str, bytes]:
     if os.path.isdir(path):
         return _folder(path)
     if path.endswith(".rego"):
-        return {os.path.basename(path): _read(path)}
+        return {os.path.basename(path): read_whole(path, BadBundle)}
     return archive_files(path)
 
 
@@ -176,7 +177,7 @@ def _folder(path: str) -> dict[str, bytes]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         for file in sorted(found):
             full = os.path.join(folder, file)
-            files[os.path.relpath(full, path).replace(os.sep, "/")] = _read(full)
+            files[os.path.relpath(full, path).replace(os.sep, "/")] = read_whole(full, BadBundle)
     return files
 
 
@@ -194,14 +195,6 @@ def _is_mode(file: str) -> bool:
 
 def _is_pack_data(file: str) -> bool:
     return file.startswith("data/") and file.endswith((".yaml", ".json"))
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadBundle(f"cannot be read: {error.strerror}", where=path) from error
 
 
 def _text(raw: bytes, where: str) -> str:

@@ -13,6 +13,8 @@ from audit.custody import Custody
 from audit.errors import AuditError, HeldBack, LogRolledBack, LogTorn, NotDurable, NothingThere, RecordTooLarge
 from audit.exports.package import Wanted, export
 from audit.log import AuditLog
+from audit.proofs import Trusted, check_proof
+from audit.proving import prove_growth, prove_inclusion
 from audit.questions import data_of, who_allowed
 from audit.record import Entry
 from audit.rows import Filter
@@ -236,6 +238,18 @@ def test_retention_takes_content_first_and_then_leaves_and_counting_goes_on(kept
         assert log.reader.verify_self() == log.reader.size() - 512
     with kept.open() as log:
         assert log.append(entry(601)).app_sequence == 602
+
+
+def test_a_record_and_the_growth_are_proved_from_either(kept):
+    with kept.open() as log:
+        fill(log, (entry(n) for n in range(300)))
+        trusted = Trusted(log.reader.verifier_key, log.reader.checkpoint())
+        fill(log, (entry(n) for n in range(300, 560)))
+        for index, size in ((0, 1), (255, 257), (256, 0), (559, 560)):
+            text = prove_inclusion(log.reader, index, size).text()
+            assert f"record {index} (" in check_proof(text.encode(), trusted._replace(pinned=""))
+        grown = prove_growth(log.reader, 300).text()
+        assert "of 560 continues your checkpoint of 300" in check_proof(grown.encode(), trusted)
 
 
 def test_a_new_key_signs_beside_the_old_one_and_then_alone(kept):

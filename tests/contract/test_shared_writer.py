@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -34,7 +36,7 @@ class WriterProcess:
 
     def start(self) -> None:
         (self.home / "audit" / "writer.sock").unlink(missing_ok=True)
-        plain = {k: v for k, v in os.environ.items() if not k.startswith("GOVERNANCE_")}
+        plain = {k: v for k, v in os.environ.items() if not k.startswith("GOVERNANCE_") or "SELF_AUDIT" in k}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "governance.entrypoints.http.writer_main"],
             cwd=ROOT, env={**plain, "GOVERNANCE_HOME": str(self.home)}, stderr=subprocess.PIPE,
@@ -127,6 +129,28 @@ def test_a_writer_that_says_nothing_is_not_waited_for_for_ever(writer):
         await client.close()
 
     asyncio.run(go())
+
+
+def test_a_log_that_is_not_trusted_any_more_is_trouble_before_anybody_decides(tmp_path, monkeypatch):
+    monkeypatch.setenv("GOVERNANCE_SELF_AUDIT_S", "1")
+
+    async def go(writer: WriterProcess) -> None:
+        client = client_of(writer.home)
+        for number in range(3):
+            await client.aappend(entry(number))
+        assert await client.trouble() == ""
+        with contextlib.closing(sqlite3.connect(tmp_path / "audit" / "log.db")) as db, db:
+            db.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 1")
+        for _ in range(1200):
+            if await client.trouble():
+                break
+            await asyncio.sleep(0.05)
+        assert "takes nothing any more" in await client.trouble()
+        writer.signal(signal.SIGKILL)
+        assert "cannot be reached" in await client.trouble()
+        await client.close()
+
+    asyncio.run(go(WriterProcess(tmp_path)))
 
 
 def test_what_the_log_refuses_the_client_hears(writer):

@@ -19,7 +19,7 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     said = []
     blocks = re.findall(r"```sh\n(.*?)```", WALK, re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     lines = [line for block in blocks for line in block.splitlines()]
     script = ["set -e"] + [f"{line} || true" if line.startswith(MAY_BE_REFUSED) else line for line in lines]
     env = environment(tmp_path / "home", PATH=f"{BIN}:/usr/bin:/bin", PYTHONPATH=str(ROOT))
@@ -32,6 +32,8 @@ def test_every_command_of_the_walk_does_what_it_says(tmp_path):
     assert (
         len(re.findall(r"^VERIFIED: [5-9] records", said, re.MULTILINE)) == 2
     )  # what came after it, with the exports' records
+    assert "VERIFIED: record 0 (kind deploy, effect deny, app where2eat" in said
+    assert re.search(r"^VERIFIED: the log .* continues your checkpoint of 3", said, re.MULTILINE)
     assert "leads to this one by 1 rotations" in said
     assert (tmp_path / "certificate").read_text().count("\noutside ") == 4
     assert "It continues the checkpoint that you kept" in said

@@ -83,7 +83,17 @@ def test_a_control_narrows_an_export_as_it_does_a_list_and_the_terminal(service,
 
 @pytest.mark.parametrize(
     "body",
-    [[], {"what": 1}, {"app": 1}, {"formats": "csv"}, {"formats": ["xml"]}, {"since": "soon"}, {"with_bundles": "yes"}],
+    [
+        [],
+        {"what": 1},
+        {"app": 1},
+        {"formats": "csv"},
+        {"formats": ["xml"]},
+        {"since": "soon"},
+        {"with_bundles": "yes"},
+        {"pinned": ["x"]},
+        {"pinned": ["x"] * 21},
+    ],
 )
 def test_a_bad_question_is_refused_at_once(auditor, body):
     answer = auditor.post("/v1/audit/exports", json=body)
@@ -171,3 +181,51 @@ def test_what_looks_like_personal_data_is_looked_for_and_written_down_nowhere(se
         raw = path.read_bytes()
         assert card.encode() not in raw, path
         assert key.encode() not in raw, path
+
+
+class TestProofs:
+    def test_a_record_and_the_growth_are_proved_and_the_asking_is_on_record(self, service, auditor, tmp_path):
+        (record,) = service.records(kind="connector_call", limit="1")
+        key = governance("audit", "key", home=service.home).stdout.decode().strip()
+        (tmp_path / "kept").write_text(auditor.get("/checkpoint").text)
+        size = int((tmp_path / "kept").read_text().split("\n")[1])
+        asked = [{"id": record["public"]["decision_id"]}, {"index": record["index"], "size": size}, {"since": size}]
+        for params, said in zip(
+            asked, ("unchanged", f"of {size}, unchanged", "continues your checkpoint"), strict=True
+        ):
+            answer = auditor.get("/v1/audit/proof", params=params)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+            (tmp_path / "proof").write_text(answer.text)
+            pinned = ["--pinned", str(tmp_path / "kept")] if "since" in params else []
+            done = governance("audit", "verify", str(tmp_path / "proof"), "--key", key, *pinned, home=tmp_path)
+            assert (done.returncode, said in done.stdout.decode()) == (0, True), done
+        reads = [one["public"] for one in service.records(kind="audit_read", limit="3")]
+        assert [one["asked_for"] for one in reads] == [
+            f"proof that it grew from {size}", *[f"proof of record {record['index']}"] * 2
+        ]  # fmt: skip
+        assert {(one["app"], one["tenant"]) for one in reads[1:]} == {("where2eat", "marketing")}
+
+    @pytest.mark.parametrize(
+        ("params", "status"),
+        [
+            ({}, 400), ({"id": "a", "index": "1"}, 400), ({"index": "-1"}, 400), ({"index": "9" * 15}, 404),
+            ({"id": "nope"}, 404), ({"since": "0"}, 400), ({"since": "9" * 15}, 400), ({"index": "1", "size": "1"}, 400),
+        ],
+    )  # fmt: skip
+    def test_what_is_asked_wrongly_is_said(self, auditor, params, status):
+        answer = auditor.get("/v1/audit/proof", params=params)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+    def test_a_record_of_another_tenant_is_not_there_and_others_may_not_ask(self, service):
+        (record,) = service.records(kind="connector_call", limit="1")
+        with service.client("auditor", "hr") as bound:
+            assert bound.get("/v1/audit/proof", params={"index": record["index"]}).status_code == 404
+            assert bound.get("/v1/audit/proof", params={"since": 1}).status_code == 200
+        with service.client("citizen") as citizen:
+            assert citizen.get("/v1/audit/proof", params={"index": record["index"]}).status_code == 403
+        assert httpx.get(f"{service.url}/v1/audit/proof", params={"index": 1}).status_code == 401
+
+
+def test_a_time_that_is_none_is_the_caller_s_mistake(auditor):
+    answer = auditor.get("/v1/audit/records", params={"since": "soon"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

@@ -1,4 +1,4 @@
-"""`governance audit …`: read the log, ask it, export from it, verify an export. Reading is itself a record."""
+"""`governance audit …`: read the log, ask it, prove and export from it, verify. Reading is itself a record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.entrypoints.cli import audit_custody as custody
-from governance.errors import CallerError, DependencyError
+from governance.entrypoints.cli.audit_proofs import add_prove_options, index_of, prove
+from governance.errors import CallerError
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ _FILTERS = {
 
 
 def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    """Dispatch one verb; exit 1 when a verification fails."""
+    """Dispatch one verb; exit 1 when a verification fails, or a hold stands against what was asked."""
     options = _parser().parse_args(argv)
     if options.verb == "verify":
         from governance.entrypoints.cli.audit_packages import verify
 
         return verify(options, stdout, stderr)
-    from audit.errors import AuditError
-    from governance.log_wiring import open_reader
+    from audit.errors import AuditError, HeldBack, LogRolledBack, LogTorn
+    from governance.log_wiring import open_reader, refusal_of
 
     settings = from_environment(os.environ)
     if getattr(options, "control", ""):
@@ -54,7 +55,10 @@ def run(argv: Sequence[str], _stdin: TextIO, stdout: TextIO, stderr: TextIO) -> 
         else:
             _read(log, options, settings, stdout)
     except AuditError as error:
-        raise DependencyError(f"{error.code}: {error}") from error
+        if isinstance(error, HeldBack) or (options.verb == "check" and isinstance(error, LogTorn | LogRolledBack)):
+            stderr.write(f"governance: {error.code}: {error}\n")  # what was asked has an answer, and it is no
+            return 1
+        raise refusal_of(error) from error
     return 0
 
 
@@ -67,6 +71,8 @@ def _read(log: LogReader, options: argparse.Namespace, settings: Settings, stdou
         stdout.write(f"{log.verify_self()} records, each as it was written\n")
     elif options.verb == "witness":
         _witness(log, settings, stdout)
+    elif options.verb == "prove":
+        prove(log, options, settings, stdout)
     elif options.verb == "show":
         _show(log, options.id, settings, stdout)
     elif options.verb == "ask":
@@ -96,12 +102,11 @@ def _witness(log: LogReader, settings: Settings, stdout: TextIO) -> None:
 
 
 def _show(log: LogReader, wanted: str, settings: Settings, stdout: TextIO) -> None:
-    index = int(wanted) if wanted.isdigit() else log.find(wanted)
     try:
-        record = log.record(index if index is not None else -1)
+        record = log.record(index_of(log, wanted))
     except KeyError as error:
         raise CallerError(
-            f"there is no record {wanted!r}", hint="`governance audit list` shows what there is"
+            f"there is no record {wanted[:64]!r}", hint="`governance audit list` shows what there is"
         ) from error
     custody.record_reading(settings, {"asked_for": wanted[:64], "records": 1})
     stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
@@ -206,6 +211,13 @@ def _filter(options: argparse.Namespace) -> Filter:
     return Filter(**values, rules=getattr(options, "rules", ()))
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
 def _parser() -> argparse.ArgumentParser:
     import argparse
 
@@ -219,9 +231,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("check", help="hash every record again")
     show = verbs.add_parser("show", help="one record by index or decision id")
     show.add_argument("id")
+    add_prove_options(verbs.add_parser("prove", help="that a record is in the log, or that the log only grew"))
     listing = verbs.add_parser("list", help="records, newest first")
-    listing.add_argument("--limit", type=int, default=50)
-    listing.add_argument("--before", type=int, default=0, metavar="INDEX", help="go on from where a list ended")
+    listing.add_argument("--limit", type=_count, default=50)
+    listing.add_argument("--before", type=_count, default=0, metavar="INDEX", help="go on from where a list ended")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     exporting = verbs.add_parser("export", help="a package that verifies offline")
     add_export_options(exporting)

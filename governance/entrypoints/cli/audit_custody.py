@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TextIO
 
 from governance.errors import CallerError
@@ -41,6 +42,9 @@ def add_verbs(verbs: Any) -> None:
     prune.add_argument("--dry-run", action="store_true", help="only say how much")
     rotate = verbs.add_parser("rotate-key", help="a new signing key; both sign until --finish")
     rotate.add_argument("--finish", action="store_true", help="let the old key go: auditors have the new one")
+    rotate.add_argument(
+        "--without-witnesses", action="store_true", help="also where one of them does not know the new key yet"
+    )
 
 
 def carry_out(options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO) -> None:
@@ -193,8 +197,12 @@ def _retention(settings: Settings) -> Any:
 def _rotate(act: Act, options: argparse.Namespace, settings: Settings, stdout: TextIO) -> None:
     if options.finish:
         from governance.events_wiring import wrap_outboxes
-        from governance.log_wiring import state_of
+        from governance.log_wiring import open_reader, state_of
+        from governance.platform.witnesses import refuse_strangers
 
+        if not options.without_witnesses:
+            with closing(open_reader(settings)) as reader:
+                refuse_strangers(settings, reader)
         # Who reads the replicas' state wraps it for the new key; without that the old key would take it along.
         state_of(settings).stamp("keys.json", newest=True)
         wrap_outboxes(settings, is_alone=False)

@@ -40,7 +40,7 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """What `verify` takes."""
-    parser.add_argument("package")
+    parser.add_argument("package", help="an export, or what `governance audit prove` wrote")
     parser.add_argument("--key", default="", help="the verifier key you were given")
     parser.add_argument(
         "--pinned", default="", metavar="FILE", help="a checkpoint you kept: the export must continue it"
@@ -59,7 +59,7 @@ def export(
     log: LogReader, wanted: Filter, options: argparse.Namespace, settings: Settings, stdout: TextIO, stderr: TextIO
 ) -> None:
     """Write the package; who took evidence out of the house is evidence too, and recorded before it is there."""
-    from audit.exports.package import Doing, Wanted
+    from audit.exports.package import Doing, Wanted, check_wanted
     from audit.exports.package import export as write_package
     from governance.log_wiring import open_recorder
     from governance.model.moment import utc_now
@@ -68,17 +68,22 @@ def export(
 
     fields = None if options.openings is None else [f for f in options.openings if f != "none"]
     asked = Wanted(wanted, tuple(options.format), fields, tuple(_text(path) for path in options.pinned), log.cosigned())
+    out = Path(options.out)
+    check_wanted(log, asked)
+    if out.exists():
+        raise CallerError("exists already; name a new one", where=options.out)
     entry = entry_of_export(asked, "", actor=f"os:{os.getuid()}", entry_point="cli.audit", size=log.size())
     with open_recorder(settings) as recorder:
         recorder.append(entry)
     beside = policies_of(settings) if options.with_bundles else lambda _: {}
     doing = Doing(_teller(stderr), beside, controls_of(settings) if "oscal" in options.format else {})
-    done = write_package(log, asked, Path(options.out), created=utc_now(), doing=doing)
+    done = write_package(log, asked, out, created=utc_now(), doing=doing)
     stdout.write(f"{done.records} records in {done.path}; verify: python -m audit.verify {done.path}\n")
 
 
 def verify(options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     """Check a package; then, where asked, decide its decisions again."""
+    from audit.errors import BadPackage
     from audit.verify import main
 
     if options.re_evaluate and not options.key:
@@ -95,7 +100,12 @@ def verify(options: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         return code
     from governance.platform.re_evaluation import re_evaluate
 
-    report = re_evaluate(options.package, options.bundle)
+    try:
+        report = re_evaluate(options.package, options.bundle)
+    except BadPackage as error:
+        raise CallerError(
+            f"nothing there can be decided again: {error}", hint="--re-evaluate needs an export"
+        ) from error
     stderr.writelines(f"DIFFERS: {line}\n" for line in report.differing)
     stderr.writelines(f"NOT AT HAND: {line}\n" for line in report.missing)
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.not_comparable.items()))

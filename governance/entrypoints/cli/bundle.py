@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from governance.entrypoints.cli.files import read_whole
+from governance.documents.files import read_whole
 from governance.errors import CallerError
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ def _approvals(options: _Options) -> Held | None:
     file, key = named
     if not all(named):
         raise CallerError("--approvals and --approvals-key go together", hint="governance check --help")
-    from governance.entrypoints.cli.files import read_whole
+    from governance.documents.files import read_whole
     from governance.normalise.documents import decoded
     from governance.platform.approval_notes import read_note
 

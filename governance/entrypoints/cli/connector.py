@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, TextIO
 
+from governance.documents.files import read_whole
 from governance.entrypoints.cli.connector_approvals import answered, arguments, entry_of, export, standings
-from governance.entrypoints.cli.files import read_whole
 from governance.errors import CallerError, NotFound
 from governance.model.moment import utc_now
 from governance.settings import from_environment

@@ -36,7 +36,7 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, _stderr: TextIO) -> 
     options = parser.parse_args(argv)
     settings = from_environment(os.environ)
     document = "<stdin>" if options.file == "-" else options.file
-    source = Source(entry_point="cli.decide", actor=f"os:{_user()}", document=document)
+    source = Source(entry_point="cli.decide", actor=f"os:{os.getuid()}", document=document)
     with for_cli(settings) as line:
         raw = _read(options.file, stdin, settings)
         try:
@@ -75,13 +75,3 @@ def _digest(raw: bytes) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(raw).hexdigest()
-
-
-def _user() -> str:
-    """The OS account; the number where it has no name (containers)."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -1,4 +1,4 @@
-"""Files that commands are given: which are looked at below a folder, their bytes up to a limit, or one as a whole."""
+"""Files that commands are given: which are looked at below a folder, and their bytes up to a limit."""
 
 from __future__ import annotations
 
@@ -46,15 +46,6 @@ def beyond(file: str, limit: int) -> Iterator[bytes]:
                 yield piece
     except OSError as error:
         raise CallerError(f"cannot be read: {error.strerror}", where=file) from error
-
-
-def read_whole(path: str) -> bytes:
-    """A file that was named; raises CallerError where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise CallerError(f"cannot be read: {error.strerror}", where=path) from error
 
 
 def is_chart_template(file: str, raw: bytes) -> bool:

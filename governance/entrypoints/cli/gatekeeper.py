@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from governance.entrypoints.cli.files import read_whole
+from governance.documents.files import read_whole
 from governance.errors import CallerError
 from governance.model.facts import Facts
 from governance.model.moment import utc_now

@@ -88,7 +88,6 @@ def _progress(stderr: TextIO, words: str) -> None:
 
 
 def _request(options: argparse.Namespace, settings: Settings, stdin: TextIO) -> Request:
-    import getpass
 
     from governance.model.request import Source
     from governance.normalise.documents import read_documents
@@ -105,7 +104,7 @@ def _request(options: argparse.Namespace, settings: Settings, stdin: TextIO) -> 
         raise CallerError(f"cannot be read: {error.strerror}", where=options.file) from error
     if len(raw) > limit:
         raise CallerError(f"is larger than {limit} bytes", where=options.file)
-    source = Source(entry_point="cli.review", actor=f"os:{getpass.getuser()}", document=options.file)
+    source = Source(entry_point="cli.review", actor=f"os:{os.getuid()}", document=options.file)
     if options.kind:
         return normalise_resource(options.kind, raw, source, tenant=options.tenant)
     documents = read_documents(raw, options.file)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from governance.broker_wiring import broker_of, runtimes_of, usage_counters_of
-from governance.entrypoints.cli.files import read_whole
+from governance.documents.files import read_whole
 from governance.log_wiring import open_recorder
 from governance.settings import from_environment
 from governance.wiring import active_of, directory_of, parts_for, registry_of, scan_policy_of

@@ -47,6 +47,7 @@ from governance.errors import (
     NotSignedIn,
     RecordNotDurable,
 )
+from governance.log_wiring import refusal_of
 from governance.settings import from_environment
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ ROUTES: Sequence[Route] = (
     Route("GET", "/v1/usage", usage.report, _READS, "What running apps used, by app, tenant or day"),
     Route("GET", "/v1/audit/who-allowed", records.allowed, _READS, "Who allowed a decision, or what an app is"),
     Route("POST", "/v1/audit/mask-preview", records.mask_preview, _PREVIEWS, "What a record holds after your masks"),
+    Route("GET", "/v1/audit/proof", records.proof, _READS, "That a record is in the log, or that the log only grew"),
     Route("GET", "/v1/audit/data-of", records.subject_data, _READS, "What a person's data touched"),
     Route(
         "POST",
@@ -326,8 +328,7 @@ class Application:
         except GovernanceError as error:
             return await _refused(worker, route, call, identity, error)
         except AuditError as error:
-            failure = DependencyError(f"{error.code}: {error}", hint="nothing was allowed")
-            return await _refused(worker, route, call, identity, failure)
+            return await _refused(worker, route, call, identity, refusal_of(error, "nothing was allowed"))
         except Exception as error:  # noqa: BLE001  the outermost edge: the caller hears no, the log says what
             inside = InternalError(f"unexpected {type(error).__name__}")
             return await _refused(worker, route, call, identity, inside)

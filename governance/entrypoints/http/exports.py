@@ -7,7 +7,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from audit.errors import BadFilter
 from audit.store import Filter
 from governance.enrich.scan import without_findings
 from governance.entrypoints.export_main import wanted_of
@@ -21,6 +20,7 @@ from governance.platform.export_records import entry_of_export
 from governance.policy.metadata import rules_of_control
 
 if TYPE_CHECKING:
+    from audit.reader import LogReader
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.model.request import Json
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _FILTERS = tuple(name for name, default in Filter._field_defaults.items() if default == "")
 _LISTS = ("formats", "openings", "pinned")
 _LONGEST_KEY = 200
+_MOST_PINNED = 20
 _running: set[asyncio.Task[None]] = set()
 
 
@@ -43,7 +44,7 @@ async def create(worker: Worker, call: Call, identity: Identity) -> Answer:
         if asked["filter"].get("tenant", "") not in {"", identity.tenant}:
             raise Forbidden(f"this key is for the tenant {identity.tenant!r} only", where="/tenant")
         asked["filter"]["tenant"] = identity.tenant
-    size = _checked(worker, asked)
+    size = await asyncio.to_thread(_checked, worker.reader(), asked)  # signatures take their time
     key = call.header(b"idempotency-key")
     if len(key) > _LONGEST_KEY:
         raise CallerError(f"longer than {_LONGEST_KEY} letters", where="header Idempotency-Key")
@@ -122,18 +123,13 @@ def _asked(body: Json) -> Json:
     }
 
 
-def _checked(worker: Worker, asked: Json) -> int:
+def _checked(reader: LogReader, asked: Json) -> int:
     """The log's size; raises CallerError for what the job would only find out later."""
-    from audit.exports.package import FORMATS
+    from audit.exports.package import check_wanted
 
-    unknown = sorted(set(asked["formats"]) - set(FORMATS))
-    if unknown:
-        raise CallerError(f"{unknown[0][:40]!r} is not one of {', '.join(FORMATS)}", where="/formats")
-    reader = worker.reader()
-    try:
-        reader.search(wanted_of(asked).filter, limit=1)
-    except BadFilter as error:
-        raise CallerError(str(error), where="/since or /until") from error
+    if len(asked["pinned"]) > _MOST_PINNED:
+        raise CallerError(f"more than {_MOST_PINNED} checkpoints", where="/pinned")
+    check_wanted(reader, wanted_of(asked))
     return reader.size()
 
 

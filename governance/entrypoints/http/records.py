@@ -6,15 +6,17 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from audit.proving import prove_growth, prove_inclusion
 from audit.questions import data_of, who_allowed
 from audit.record import text_of
-from audit.store import Filter
+from audit.store import Filter, columns_of
 from governance.entrypoints.http.asgi import Answer, json_answer
 from governance.entrypoints.http.decisions import body_of, recorded_reading, request_of, source_of
-from governance.errors import CallerError, Forbidden
+from governance.errors import CallerError, Forbidden, NotFound
 from governance.policy.metadata import rules_of_control
 
 if TYPE_CHECKING:
+    from audit.reader import LogReader
     from governance.entrypoints.http.asgi import Call
     from governance.entrypoints.http.worker import Worker
     from governance.platform.keys import Identity
@@ -55,6 +57,37 @@ async def listing(worker: Worker, call: Call, identity: Identity) -> Answer:
     what = {"app": chosen.app, "tenant": chosen.tenant, "records": len(found.indexes), "filter": said}
     await recorded_reading(worker, identity, what, _private(filters))
     return json_answer({"records": [reader.record(index) for index in found.indexes], "next": found.next})
+
+
+async def proof(worker: Worker, call: Call, identity: Identity) -> Answer:
+    """`?id=DECISION` or `?index=N`: a C2SP tlog-proof. `?since=SIZE`: that the log only grew. `&size=`: in which tree."""
+    wanted = _wanted(call, {"id", "index", "since", "size"})
+    if len(wanted.keys() - {"size"}) != 1:
+        raise CallerError("one of `id`, `index` and `since` is needed", where="query string")
+    reader, size = worker.reader(), _number(wanted, "size", 0)
+    if "since" in wanted:
+        old = _number(wanted, "since", 0)
+        text = prove_growth(reader, old, size).text()
+        what: dict[str, Any] = {"asked_for": f"proof that it grew from {old}", "records": 0}
+    else:
+        index = reader.find(wanted["id"]) if "id" in wanted else _number(wanted, "index", 0)
+        found = _of_tenant(reader, index, identity)
+        text = prove_inclusion(reader, found["index"], size).text()
+        app, tenant = (str(found["public"].get(name, "")) for name in ("app", "tenant"))
+        what = {"asked_for": f"proof of record {found['index']}", "app": app, "tenant": tenant, "records": 1}
+    await recorded_reading(worker, identity, what)
+    return Answer(200, text.encode(), b"text/plain; charset=utf-8")
+
+
+def _of_tenant(reader: LogReader, index: int | None, identity: Identity) -> dict[str, Any]:
+    """A record; of other tenants' nothing is said, not even that it is there."""
+    try:
+        found = columns_of(reader.leaf(-1 if index is None else index))
+    except KeyError:
+        found = {}
+    if not found or (identity.tenant and found["public"].get("tenant") != identity.tenant):
+        raise NotFound("there is no such record", where="id or index", hint="GET /v1/audit/records shows what there is")
+    return found
 
 
 async def allowed(worker: Worker, call: Call, identity: Identity) -> Answer:

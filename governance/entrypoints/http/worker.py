@@ -222,9 +222,11 @@ class Worker:
             self._reader = open_reader(self.settings)
         return self._reader
 
-    async def is_ready(self) -> bool:
-        """Whether a decision could be recorded now."""
-        return not self._recorder.is_distrusted() and await self.client.is_reachable()
+    async def _log_trouble(self) -> str:
+        """Why a decision could not be recorded now; empty where it could."""
+        if self._recorder.is_distrusted():
+            return "the audit log did not take the last record"
+        return await self.client.trouble()
 
     def metrics(self) -> str:
         """Prometheus text of all workers, and how many apps' documents are damaged."""
@@ -242,7 +244,7 @@ class Worker:
             self.state.pulse()
         except DependencyError as error:
             return error.message
-        return "" if await self.is_ready() else "the audit log cannot be reached"
+        return await self._log_trouble()
 
     async def look_after(self) -> None:
         """Until cancelled: keep the writer's connection, so that it knows what is in flight here; end with the parent."""

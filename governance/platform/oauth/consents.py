@@ -84,7 +84,10 @@ class Consents(Protocol):
         """End a consent; one that has ended stays as it ended. Raises NotFound."""
 
     def remove(self, consent_id: str) -> None:
-        """Forget a consent, so that nothing says who gave it; nothing where there is none."""
+        """Forget a consent, so that nothing says who gave it; nothing where there is none. Copies end with `scrub`."""
+
+    def scrub(self) -> None:
+        """Leave no byte of what was removed, by whoever, in the store's files."""
 
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """Consents, newest first; of one tenant, of one person."""
@@ -146,10 +149,23 @@ class SqliteConsents:
         return found
 
     def remove(self, consent_id: str) -> None:
-        """As the port says; the file is made anew, since pages keep shreds of rows that moved."""
+        """As the port says."""
         self._change("DELETE FROM questions WHERE consent = ?", consent_id)
         self._change("DELETE FROM consents WHERE id = ?", consent_id)
+
+    def scrub(self) -> None:
+        """Make the file anew, since pages keep shreds of rows that moved, and empty a write-ahead log.
+
+        There is one where somebody turned the file to it, as programs that copy databases do; that stays in the file.
+        """
+        if not self._path.exists():
+            return
         list(self._rows("VACUUM"))
+        ((is_read, *_),) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if is_read:
+            raise DependencyError(
+                "a reader keeps the write-ahead log from being emptied", where=str(self._path), hint="run this again"
+            )
 
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """As the port says."""

@@ -92,6 +92,9 @@ class SharedConsents:
         """As the port says; what the database's own log keeps of it is sealed."""
         self._state.change(_place(consent_id), lambda _: None)
 
+    def scrub(self) -> None:
+        """Nothing to do: the database's files hold what is sealed, and the certificate says so."""
+
     def all(self, tenant: str = "", person: str = "") -> list[Consent]:
         """As the port says, without looking at those of others."""
         return self._index.of(tenant, person)

@@ -8,9 +8,13 @@ import csv
 import io
 import json
 import re
+import signal
+import subprocess
+import sys
 import zipfile
 import zlib
 from contextlib import closing
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -32,9 +36,11 @@ from audit.record import Entry
 from audit.sealed_texts import Opening, joined, parsed, split
 from audit.store import Filter
 from audit.tree import Frontier, leaf_hash
+from audit.verify import verify_package
 from audit.walk import Record
 from tests.unit.audit.packages_made import CREATED, ORIGIN, entry, verified
 
+ROOT = Path(__file__).parents[3]
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", '=HYPERLINK("http://x","y")']
 
 
@@ -295,6 +301,42 @@ class TestInterrupted:
             assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes(), path.name
         assert verified(tmp_path / "out")[0] == 0
         assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out", "whole"]
+
+    @pytest.mark.parametrize(("at", "out"), [("a view", "out"), ("a view", "out.zip"), ("packing", "out.zip")])
+    def test_killed_at_its_end_it_leaves_nothing_in_the_package_that_does_not_belong(self, tmp_path, at, out):
+        code = """
+import os, signal, sys
+from pathlib import Path
+from audit.exports.package import Doing, Wanted, export
+from audit.reader import LogReader
+from audit.store import Filter
+
+home, out, at, origin, created = sys.argv[1:]
+
+def end(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if at == "a view":  # its temporary files are there
+    sys.addaudithook(lambda event, _: end() if event == "tempfile.mkstemp" else None)
+log = LogReader(Path(home), origin=origin)
+doing = Doing(lambda stage, *_: end() if stage == "packing" else None)
+export(log, Wanted(Filter(), ["csv", "xlsx"]), Path(out), created=created, doing=doing)
+"""
+        with AuditLog(tmp_path / "home", origin=ORIGIN) as log:
+            for number in range(4):
+                log.append(entry(number))
+        place = tmp_path / out
+        ended = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / "home", place, at, ORIGIN, CREATED], check=False, cwd=ROOT
+        )
+        assert ended.returncode == -signal.SIGKILL
+        with closing(LogReader(tmp_path / "home", origin=ORIGIN)) as log:
+            with pytest.raises(AuditError, match="another export that was interrupted"):
+                export(log, Wanted(Filter(), ["csv"], ()), place, created=CREATED)
+            export(log, Wanted(Filter(), ["csv", "xlsx"]), place, created=CREATED)
+        done = verify_package(str(place))
+        assert (done.records, done.beside) == (4, ())
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["home", out])
 
     def test_two_processes_do_not_write_one_export(self, tmp_path):
         import fcntl

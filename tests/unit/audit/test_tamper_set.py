@@ -119,7 +119,9 @@ def rewritten(package: Path, made: Made) -> Path:
         for number in range(11):
             log.append(entry(number, effect="allow" if number == 3 else "deny"))
         size = parse_checkpoint(made.older).size
-        wanted = Wanted(Filter(app="app1"), pinned=[log.key.checkpoint(size, bytes(32))], cosigned=made.older)
+        wanted = Wanted(
+            Filter(app="app1"), pinned=[log.key.checkpoint(size, log.reader.root(size))], cosigned=made.older
+        )
         export(log.reader, wanted, package.with_name("rewritten"), created=CREATED)
     other = package.with_name("rewritten")
     shutil.copy(package / "cosigned", other / "cosigned")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 
 from audit.care import Care
 from audit.cosignature import cosignatures
-from audit.errors import LogInUse, LogRolledBack, LogUnusable, NotDurable
+from audit.errors import LogInUse, LogRolledBack, LogTorn, LogUnusable, NotDurable
 from audit.log import AuditLog
 from audit.notes import COSIGNATURE, BadNote, opened, parse_checkpoint, parse_verifier_key
+from audit.proofs import Growth
 from audit.reader import LogReader
 from audit.record import Entry
-from audit.witness import SIZE_TYPE, Witness, request_body
+from audit.witness import SIZE_TYPE, Witness
 from audit.witnessing import Peer, Witnesses, parse_peers
 from tests.witness_server import Serving
 
@@ -61,7 +63,7 @@ def witness(tmp_path, log):
 
 def submit(witness: Witness, log: AuditLog, old: int, note: str = "", proof=None):
     proof = log.reader.consistency(old, log.reader.size()) if proof is None else proof
-    return witness.add_checkpoint(request_body(old, proof, note or log.reader.checkpoint()))
+    return witness.add_checkpoint(Growth(old, tuple(proof), note or log.reader.checkpoint()).text().encode())
 
 
 @pytest.fixture(scope="module")
@@ -282,8 +284,6 @@ class TestSelfAudit:
         return Care(log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1, complain=lambda _: None)
 
     def test_a_record_that_is_changed_while_the_service_runs_ends_decisions(self, tmp_path, log):
-        import sqlite3
-
         care = self.care(tmp_path, log)
         with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
             leaf = database.execute("SELECT leaf FROM leaves WHERE idx = 2").fetchone()[0]
@@ -292,6 +292,47 @@ class TestSelfAudit:
         with pytest.raises(NotDurable, match="record 2 was changed"):
             grow(log, 1)
         care.stop()
+
+    def test_a_log_that_never_stops_growing_is_looked_at_from_its_beginning_again(self, tmp_path, log):
+        care = Care(log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1000, complain=lambda _: None)
+        try:
+            care.audit_part()
+            with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
+                database.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
+            with pytest.raises(LogTorn, match="record 2 was changed"):
+                for _ in range(3):
+                    grow(log, 1)
+                    care.audit_part()
+        finally:
+            care.stop()
+
+    def test_what_fails_beside_it_keeps_it_from_nothing(self, tmp_path, log):
+        said: list[str] = []
+
+        def follow() -> None:
+            raise ValueError("a file that nobody can read")
+
+        with sqlite3.connect(tmp_path / "home" / "audit" / "log.db") as database:
+            database.execute("UPDATE leaves SET leaf = CAST(replace(leaf, 'deny', 'alow') AS BLOB) WHERE idx = 2")
+        care = Care(
+            log, tmp_path / "home", origin=ORIGIN, witnesses=None, self_audit_s=1, complain=said.append, follow=follow
+        )
+        care._thread.join(20)
+        care.stop()
+        assert ["unexpected ValueError" in said[0], "record 2 was changed" in log.distrusted] == [True, True]
+
+    def test_a_database_whose_pages_are_damaged_ends_decisions(self, tmp_path):
+        with log_of(tmp_path / "home") as large:
+            grow(large, 400)
+            care = self.care(tmp_path, large)
+            with (tmp_path / "home" / "audit" / "log.db").open("r+b") as file:
+                large._store.fold()
+                size = file.seek(0, 2)
+                file.seek(4096)
+                file.write(bytes(size - 4096))
+            care._thread.join(20)
+            assert large.distrusted
+            care.stop()
 
     def test_a_whole_log_goes_through_it_again_and_again(self, tmp_path, log):
         grow(log, 3000)
