@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from governance.enrich.api_facts import ApiFacts
+from governance.enrich.app_changes import AppChanges
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.events.facts import EventFacts
@@ -307,7 +308,7 @@ def parts_for(settings: Settings, active: Callable[[], Active]) -> Parts:
         active=active,
         enrichers=enrichers_of(directory, settings, active),
         rebuild=changed,
-        enforcement=directory,
+        enforcement=AppChanges(state_of(settings)),
         keep=PolicyKeeper(settings.text("home")).keep,
     )
 

@@ -1,4 +1,4 @@
-"""The last allowed deploy of each app and the published templates: documents that only a recorded yes writes.
+"""The last allowed deploy of each app and the published templates: documents that only a recorded yes writes (`app_changes`).
 
 One a thing, replaced whole, so that every process sees a whole one. What a caller says about an app is never taken for what
 was decided about it. Of an app there is a second copy below apps/kept: where the first is damaged, the app may do nothing, but
@@ -16,14 +16,13 @@ from governance.errors import Damaged
 from governance.model.facts import Written
 
 if TYPE_CHECKING:
-    from governance.model.decision import Decision
     from governance.model.request import Json, Request
     from governance.state.port import State
 
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_VERSION_CHARACTERS = _NAME_CHARACTERS | {"."}
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+VERSION_CHARACTERS = NAME_CHARACTERS | {"."}
 _LONGEST = 63
-_APPS, _KEPT, _TEMPLATES = "apps", "apps/kept", "templates"
+APPS, KEPT, TEMPLATES = "apps", "apps/kept", "templates"
 
 
 class AppDirectory:
@@ -37,7 +36,7 @@ class AppDirectory:
 
     def app(self, name: str) -> Json | None:
         """`{spec, digest, decision_id, state, state_since}` of an app; None when no deploy was allowed. Raises Damaged."""
-        return self._app(_APPS, name) if _is_safe(name, _NAME_CHARACTERS) else None
+        return self._app(APPS, name) if is_safe(name, NAME_CHARACTERS) else None
 
     def last_good(self, name: str) -> Json | None:
         """The same, from the second copy where the first is damaged. Raises Damaged where both are, or there is no second."""
@@ -46,7 +45,7 @@ class AppDirectory:
         except Damaged:
             if not self._is_kept(name):
                 raise
-            return self._app(_KEPT, name)
+            return self._app(KEPT, name)
 
     def spec_of(self, name: str) -> Json:
         """The spec of the last allowed deploy; empty for an unknown app."""
@@ -83,7 +82,7 @@ class AppDirectory:
             try:
                 self.app(name)
             except Damaged:
-                found[f"{_APPS}/{name}.json"] = self._is_kept(name)
+                found[f"{APPS}/{name}.json"] = self._is_kept(name)
         return found
 
     def keep(self) -> list[str]:
@@ -98,46 +97,30 @@ class AppDirectory:
             with contextlib.suppress(Damaged):  # nothing to make it from
                 app = self.app(name)
                 if app is not None:
-                    self._state.change(f"{_KEPT}/{name}.json", partial(_unless_whole, json.dumps(app).encode()))
+                    self._state.change(f"{KEPT}/{name}.json", partial(_unless_whole, json.dumps(app).encode()))
                     made.append(name)
         return made
 
     def stamp(self) -> object:
         """Changes whenever an app does."""
-        return self._state.stamp(_APPS)
+        return self._state.stamp(APPS)
 
     def template(self, name: str, version: str) -> Json | None:
         """`{spec, state}` of a published template."""
-        if not (_is_safe(name, _NAME_CHARACTERS) and _is_safe(version, _VERSION_CHARACTERS)):
+        if not (is_safe(name, NAME_CHARACTERS) and is_safe(version, VERSION_CHARACTERS)):
             return None
-        published = self._read(f"{_TEMPLATES}/{name}@{version}.json")
+        published = self._read(f"{TEMPLATES}/{name}@{version}.json")
         if published is not None:
             return published
         spec = self._shipped.get(f"{name}@{version}")
         return None if spec is None else {"spec": spec, "state": "published"}
 
-    def carry_out(self, request: Request, decision: Decision) -> None:
-        """Remember an allowed deploy or template; raises OSError or DependencyError when that is not possible."""
-        name = str(request.app.get("name", ""))
-        spec = {key: value for key, value in request.app.items() if key != "name"}
-        about = {"spec": spec, "digest": request.digest, "decision_id": decision.decision_id}
-        if request.kind == "deploy" and _is_safe(name, _NAME_CHARACTERS):
-            app = {**about, "state": "active", "state_since": decision.decided_at}
-            # The copy first: it is never older than what is in force.
-            for folder in (_KEPT, _APPS):
-                self._write(f"{folder}/{name}.json", app)
-        elif request.kind == "template" and _is_safe(name, _NAME_CHARACTERS):
-            metadata = request.resource.get("metadata")
-            version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
-            if _is_safe(version, _VERSION_CHARACTERS):
-                self._write(f"{_TEMPLATES}/{name}@{version}.json", {**about, "state": "published"})
-
     def _names(self) -> list[str]:
-        return [file.removeprefix(f"{_APPS}/").removesuffix(".json") for file in self._state.names(_APPS)]
+        return [file.removeprefix(f"{APPS}/").removesuffix(".json") for file in self._state.names(APPS)]
 
     def _is_kept(self, name: str) -> bool:
         try:
-            return self._app(_KEPT, name) is not None
+            return self._app(KEPT, name) is not None
         except Damaged:
             return False
 
@@ -147,7 +130,7 @@ class AppDirectory:
             app = self._read(document)
         except (ValueError, RecursionError, OSError) as error:
             raise _damaged(document) from error
-        if app is not None and not _is_app(app):
+        if app is not None and not is_app(app):
             raise _damaged(document)
         return app
 
@@ -164,10 +147,6 @@ class AppDirectory:
         value = json.loads(raw)
         self._cache[name] = (stamp, value)
         return value
-
-    def _write(self, name: str, value: Json) -> None:
-        raw = json.dumps(value).encode()
-        self._state.change(name, lambda _: raw)
 
 
 class AppFacts:
@@ -205,14 +184,15 @@ class AppFacts:
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
 
 
-def _is_app(value: Json) -> bool:
+def is_app(value: Json) -> bool:
+    """Whether a document is of the shape of an app's."""
     return isinstance(value, dict) and isinstance(value.get("spec"), dict)
 
 
 def _unless_whole(copy: bytes, held: bytes | None) -> bytes:
     """A deploy may have come in between, and its copy is newer."""
     try:
-        return held if held is not None and _is_app(json.loads(held)) else copy
+        return held if held is not None and is_app(json.loads(held)) else copy
     except (ValueError, RecursionError):
         return copy
 
@@ -223,6 +203,6 @@ def _damaged(document: str) -> Damaged:
     )
 
 
-def _is_safe(name: str, allowed: frozenset[str]) -> bool:
+def is_safe(name: str, allowed: frozenset[str]) -> bool:
     """Whether a name may become a file name: nothing else is looked up, so no path can be climbed."""
     return 0 < len(name) <= _LONGEST and not name.startswith(".") and set(name) <= allowed

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.enrich.app_changes import AppChanges
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.port import enrich_all
 from governance.enrich.registry_facts import RegistryFacts
@@ -182,10 +183,15 @@ def _allowed(request) -> Decision:
     return Decision(**{**dict.fromkeys(Decision._fields, ""), "effect": "allow", "decided_at": "2026-01-01T00:00:00Z"})
 
 
+def carried_out(state, request) -> None:
+    """An allowed request takes effect, decided on what the state holds now."""
+    AppChanges(state).carry_out(request, enrich_all(request, [AppFacts(AppDirectory(state))]), _allowed(request))
+
+
 class TestAppDirectory:
     def test_a_recorded_yes_is_remembered_for_other_processes(self, tmp_path):
         request = deploy({"tenant": "t", "audience": "team"})
-        AppDirectory(FileState(tmp_path)).carry_out(request, _allowed(request))
+        carried_out(FileState(tmp_path), request)
         other = AppDirectory(FileState(tmp_path))
         assert other.spec_of("a") == {"tenant": "t", "audience": "team"}
         assert AppFacts(other).facts(flow({}))["app"]["known"] is True
@@ -194,7 +200,7 @@ class TestAppDirectory:
         directory = AppDirectory(FileState(tmp_path))
         for audience in ("team", "company"):
             request = deploy({"audience": audience})
-            directory.carry_out(request, _allowed(request))
+            carried_out(FileState(tmp_path), request)
             assert directory.spec_of("a") == {"audience": audience}
 
     @pytest.mark.parametrize("name", ["../x", "a/b", ".a", "", "A", "a\x00b", "x" * 64, "..", "a%2fb"])
@@ -202,7 +208,7 @@ class TestAppDirectory:
         home = tmp_path / "home"
         directory = AppDirectory(FileState(home))
         request = deploy({"tenant": "t"}, name=name)
-        directory.carry_out(request, _allowed(request))
+        carried_out(FileState(home), request)
         assert directory.app(name) is None
         assert not list(tmp_path.rglob("*.json"))
 

@@ -1,0 +1,81 @@
+"""What a recorded yes changes: the apps and templates that later decisions read as facts.
+
+Deciding and recording take time, and somebody else may decide meanwhile, in this process or on another replica. So nothing is
+written over anything but what the decision was made on, whole: whoever comes second is told, and has to ask again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from governance.enrich.apps import APPS, KEPT, NAME_CHARACTERS, TEMPLATES, VERSION_CHARACTERS, is_app, is_safe
+from governance.errors import Overtaken
+
+if TYPE_CHECKING:
+    from governance.model.decision import Decision
+    from governance.model.facts import Facts
+    from governance.model.request import Json, Request
+    from governance.state.port import Held, State
+
+# What the fact says of an app beside its document.
+_BESIDE = frozenset({"known"})
+
+
+class AppChanges:
+    """Writes apps below apps/ and templates below templates/ in the state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def carry_out(self, request: Request, facts: Facts, decision: Decision) -> None:
+        """Remember an allowed deploy or template.
+
+        Raises Overtaken where it is no longer what was decided on, and OSError or DependencyError where nothing can be written.
+        """
+        name = str(request.app.get("name", ""))
+        if not is_safe(name, NAME_CHARACTERS):
+            return
+        spec = {key: value for key, value in request.app.items() if key != "name"}
+        about = {"spec": spec, "digest": request.digest, "decision_id": decision.decision_id}
+        if request.kind == "deploy":
+            self._put(name, facts, {**about, "state": "active", "state_since": decision.decided_at})
+        elif request.kind == "template":
+            metadata = request.resource.get("metadata")
+            version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
+            if is_safe(version, VERSION_CHARACTERS):
+                raw = json.dumps({**about, "state": "published"}).encode()
+                self._state.change(f"{TEMPLATES}/{name}@{version}.json", lambda _: raw)
+
+    def _put(self, name: str, facts: Facts, app: Json) -> None:
+        """Replace an app; the second copy first, so that it is never older than what is in force."""
+        raw = json.dumps(app).encode()
+
+        def replaced(held: Held) -> Held:
+            if _decided_on(facts) != _standing(held):
+                raise Overtaken("another decision changed the app meanwhile", where="/resource", hint="ask again")
+            return raw, raw
+
+        self._state.change_together((f"{KEPT}/{name}.json", f"{APPS}/{name}.json"), replaced)
+
+
+def _decided_on(facts: Facts) -> Json:
+    """The app's document as the decision saw it; None where there was none. What nobody looked at equals nothing."""
+    app = facts.values.get("app")
+    if not isinstance(app, dict) or not isinstance(app.get("known"), bool):
+        return {}
+    return {key: value for key, value in app.items() if key not in _BESIDE} if app["known"] else None
+
+
+def _standing(held: Held) -> Json:
+    """The app's document as it is now: the second copy where the first is damaged, as the facts have it."""
+    copy, first = held
+    return None if first is None else _whole(first) or _whole(copy)
+
+
+def _whole(raw: bytes | None) -> Json:
+    try:
+        app = None if raw is None else json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return app if is_app(app) else None
