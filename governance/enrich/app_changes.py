@@ -9,7 +9,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from governance.enrich.apps import APPS, KEPT, NAME_CHARACTERS, TEMPLATES, VERSION_CHARACTERS, is_app, is_safe
+from governance.enrich.apps import (
+    APPS,
+    KEPT,
+    NAME_CHARACTERS,
+    VERSION_CHARACTERS,
+    is_app,
+    is_safe,
+    publisher_of,
+    template_version,
+    version_of,
+)
 from governance.errors import Overtaken
 
 if TYPE_CHECKING:
@@ -18,8 +28,8 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request
     from governance.state.port import Held, State
 
-# What the fact says of an app beside its document.
-_BESIDE = frozenset({"known"})
+# What a fact says of an app or a template beside its document.
+_BESIDE = frozenset({"known", "name", "version", "publisher"})
 
 
 class AppChanges:
@@ -40,12 +50,9 @@ class AppChanges:
         about = {"spec": spec, "digest": request.digest, "decision_id": decision.decision_id}
         if request.kind == "deploy":
             self._put(name, facts, {**about, "state": "active", "state_since": decision.decided_at})
-        elif request.kind == "template":
-            metadata = request.resource.get("metadata")
-            version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
-            if is_safe(version, VERSION_CHARACTERS):
-                raw = json.dumps({**about, "state": "published"}).encode()
-                self._state.change(f"{TEMPLATES}/{name}@{version}.json", lambda _: raw)
+        elif request.kind == "template" and is_safe(template_version(request), VERSION_CHARACTERS):
+            publisher = {"tenant": request.tenant, "decision_id": decision.decision_id}
+            self._publish(facts, {**about, "state": "published"}, publisher)
 
     def _put(self, name: str, facts: Facts, app: Json) -> None:
         """Replace an app; the second copy first, so that it is never older than what is in force."""
@@ -58,13 +65,40 @@ class AppChanges:
 
         self._state.change_together((f"{KEPT}/{name}.json", f"{APPS}/{name}.json"), replaced)
 
+    def _publish(self, facts: Facts, template: Json, publisher: Json) -> None:
+        """Add a version of a template and, with its first one, whose it is; what is published word for word stays as it is."""
+        known = facts.values.get("template")
+        if not isinstance(known, dict) or not isinstance(known.get("publisher"), dict):
+            raise Overtaken("nobody looked what is published of the template", where="/resource", hint="ask again")
+        if known["known"] and known["spec"] == template["spec"]:
+            return
+        owner = known["publisher"]
+        seen = (_stored(known), _stored(owner) if "decision_id" in owner else None)
+        raw = json.dumps(template).encode()
+        whose = None if owner["known"] else json.dumps(publisher).encode()
+
+        def published(held: Held) -> Held:
+            if tuple(None if one is None else json.loads(one) for one in held) != seen:
+                raise Overtaken(
+                    "another decision published the template meanwhile", where="/resource", hint="ask again"
+                )
+            return raw, whose or held[1]
+
+        names = version_of(known["name"], known["version"]), publisher_of(known["name"])
+        self._state.change_together(names, published)
+
+
+def _stored(fact: Json) -> Json:
+    """The document that a fact was made of; None where there was none."""
+    return {key: value for key, value in fact.items() if key not in _BESIDE} if fact["known"] else None
+
 
 def _decided_on(facts: Facts) -> Json:
     """The app's document as the decision saw it; None where there was none. What nobody looked at equals nothing."""
     app = facts.values.get("app")
     if not isinstance(app, dict) or not isinstance(app.get("known"), bool):
         return {}
-    return {key: value for key, value in app.items() if key not in _BESIDE} if app["known"] else None
+    return _stored(app)
 
 
 def _standing(held: Held) -> Json:

@@ -109,11 +109,21 @@ class AppDirectory:
         """`{spec, state}` of a published template."""
         if not (is_safe(name, NAME_CHARACTERS) and is_safe(version, VERSION_CHARACTERS)):
             return None
-        published = self._read(f"{TEMPLATES}/{name}@{version}.json")
-        if published is not None:
-            return published
         spec = self._shipped.get(f"{name}@{version}")
-        return None if spec is None else {"spec": spec, "state": "published"}
+        return self._read(version_of(name, version)) if spec is None else {"spec": spec, "state": "published"}
+
+    def publisher(self, name: str) -> Json | None:
+        """`{tenant, decision_id?}`: who published the first version of a template; None for one of a free name.
+
+        What came with the package is the platform's, and so is what was published when nobody kept by whom.
+        """
+        if not is_safe(name, NAME_CHARACTERS):
+            return None
+        known = self._read(publisher_of(name))
+        if known is not None:
+            return known
+        published = {*self._shipped, *(file.removeprefix(f"{TEMPLATES}/") for file in self._state.names(TEMPLATES))}
+        return {"tenant": ""} if any(one.startswith(f"{name}@") for one in published) else None
 
     def _names(self) -> list[str]:
         return [file.removeprefix(f"{APPS}/").removesuffix(".json") for file in self._state.names(APPS)]
@@ -150,7 +160,7 @@ class AppDirectory:
 
 
 class AppFacts:
-    """Facts `app` and, for deploys, `template`."""
+    """Facts `app` and, for deploys and templates, `template`."""
 
     name = "apps"
 
@@ -165,6 +175,11 @@ class AppFacts:
         facts: dict[str, Json] = {"app": {"known": False} if known is None else self._as_fact(name, known)}
         if request.kind == "deploy":
             facts["template"] = self._template(request.app.get("template"))
+        elif request.kind == "template":
+            publisher = self._directory.publisher(name)
+            known = self._template({"name": name, "version": template_version(request)})
+            told = {"known": False} if publisher is None else {"known": True, **publisher}
+            facts["template"] = {"name": name, "version": template_version(request), **known, "publisher": told}
         return facts
 
     def _as_fact(self, name: str, values: dict[str, Json]) -> Written:
@@ -182,6 +197,23 @@ class AppFacts:
         if found is None:
             return {"known": False}
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
+
+
+def template_version(request: Request) -> str:
+    """The version that a template's manifest names; empty where it names none."""
+    metadata = request.resource.get("metadata")
+    version = metadata.get("version", "") if isinstance(metadata, dict) else ""
+    return version if isinstance(version, str) else ""
+
+
+def version_of(name: str, version: str) -> str:
+    """The document of a template's version."""
+    return f"{TEMPLATES}/{name}@{version}.json"
+
+
+def publisher_of(name: str) -> str:
+    """The document that says whose a template is."""
+    return f"{TEMPLATES}/publishers/{name}.json"
 
 
 def is_app(value: Json) -> bool:

@@ -58,7 +58,8 @@ class Facts(NamedTuple):
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
       request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;
-      `state` is `published` or `deprecated`
+      `state` is `published` or `deprecated`. For templates, the version that is to be published, `known` where it is already,
+      and `publisher`: `{known: bool, tenant}`: whose the template is by its first version; `tenant` empty: the platform's
     - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{requestsPerDay, costEurPerMonth},
       regions[]}`
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower

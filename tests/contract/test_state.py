@@ -232,6 +232,26 @@ class TestEveryStore:
             assert AppDirectory(states[0]).spec_of("a") == {"tenant": "marketing", "purpose": before}
             assert AppDirectory(states[0]).last_good("a") == AppDirectory(states[0]).app("a")
 
+    def test_of_two_who_publish_a_template_at_once_one_owns_it(self, place):
+        from tests.unit.enrich.test_facts import _allowed, template
+
+        here, there = place.replica(), place.replica()
+        mine, same, next_one = (
+            template({"title": title}, tenant=tenant, version=version)
+            for title, tenant, version in (("A", "hr", "1.0.0"), ("B", "sales", "1.0.0"), ("B", "sales", "1.1.0"))
+        )
+        late = [(one, enrich_all(one, [AppFacts(AppDirectory(there))])) for one in (same, next_one)]
+        AppChanges(here).carry_out(mine, enrich_all(mine, [AppFacts(AppDirectory(here))]), _allowed(mine))
+        for one, facts in [*late, (same, Facts({}, "", ""))]:
+            with pytest.raises(Overtaken):
+                AppChanges(there).carry_out(one, facts, _allowed(one))
+        directory = AppDirectory(here)
+        assert directory.publisher("lunch")["tenant"] == "hr"
+        assert (directory.template("lunch", "1.0.0")["spec"], directory.template("lunch", "1.1.0")) == (
+            {"title": "A"},
+            None,
+        )
+
     def test_several_documents_change_together_or_not_at_all(self, place):
         state = place.replica()
         state.change_together(("x/a", "x/b", "x/c"), lambda held: (b"1", b"2", held[2]))

@@ -38,6 +38,16 @@ def deploy(spec, name="a"):
     return normalise_document({"kind": "deploy", "resource": resource}, KEY)
 
 
+def template(spec, name="lunch", version="1.0.0", tenant=""):
+    resource = {
+        "apiVersion": "microapps.internal/v1alpha1",
+        "kind": "AppTemplate",
+        "metadata": {"name": name, "version": version},
+        "spec": spec,
+    }
+    return normalise_document({"kind": "template", "tenant": tenant, "resource": resource}, KEY)
+
+
 # Assembled, so that no scanner of this repository takes them for real.
 SECRETS = {
     "AWS_ACCESS_KEY": "AKIA" + "ABCDEFGHIJKLMNOP",
@@ -217,6 +227,42 @@ class TestAppDirectory:
         (tmp_path / "apps" / "a.json").write_text("{")
         facts = enrich_all(flow({}), [AppFacts(AppDirectory(FileState(tmp_path)))])
         assert facts.values["unavailable"] == ["apps"]
+
+
+class TestTemplates:
+    def test_what_is_published_is_told_with_whose_it_is(self, tmp_path):
+        state = FileState(tmp_path)
+        asked = template({"title": "Lunch"}, tenant="hr")
+        facts = AppFacts(AppDirectory(state)).facts(asked)["template"]
+        assert facts == {"known": False, "name": "lunch", "version": "1.0.0", "publisher": {"known": False}}
+        carried_out(state, asked)
+        facts = AppFacts(AppDirectory(state)).facts(template({}, version="1.1.0", tenant="sales"))["template"]
+        assert (facts["known"], facts["version"]) == (False, "1.1.0")
+        assert (facts["publisher"]["known"], facts["publisher"]["tenant"]) == (True, "hr")
+        facts = AppFacts(AppDirectory(state)).facts(asked)["template"]
+        assert (facts["known"], facts["spec"], facts["state"]) == (True, {"title": "Lunch"}, "published")
+
+    def test_the_same_words_again_leave_everything_as_it_was(self, tmp_path):
+        state = FileState(tmp_path)
+        carried_out(state, template({"title": "Lunch"}, tenant="hr"))
+        before = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
+        carried_out(state, template({"title": "Lunch"}, tenant="sales"))
+        assert {file: file.read_bytes() for file in tmp_path.rglob("*.json")} == before
+        assert len(before) == 2
+
+    def test_what_came_with_the_package_is_the_platform_s_and_hidden_by_no_document(self, tmp_path):
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "lunch@1.0.0.json").write_text('{"spec": {"title": "Mine"}, "state": "published"}')
+        (tmp_path / "templates" / "old@1.0.0.json").write_text('{"spec": {}, "state": "published"}')
+        directory = AppDirectory(FileState(tmp_path), {"lunch@1.0.0": {"title": "Lunch"}})
+        assert directory.template("lunch", "1.0.0") == {"spec": {"title": "Lunch"}, "state": "published"}
+        assert (directory.publisher("lunch"), directory.publisher("old")) == ({"tenant": ""}, {"tenant": ""})
+        assert (directory.publisher("lun"), directory.publisher("../x")) == (None, None)
+
+    @pytest.mark.parametrize("version", ["../1", "", "1/0", None, 7])
+    def test_a_version_that_could_climb_is_never_written(self, tmp_path, version):
+        carried_out(FileState(tmp_path / "home"), template({}, version=version))
+        assert not list(tmp_path.rglob("*.json"))
 
 
 class _Broken:
