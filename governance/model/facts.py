@@ -61,7 +61,7 @@ class Facts(NamedTuple):
       `state` is `published` or `deprecated`. For templates, the version that is to be published, `known` where it is already,
       and `publisher`: `{known: bool, tenant}`: whose the template is by its first version; `tenant` empty: the platform's
     - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{requestsPerDay, costEurPerMonth},
-      regions[]}`
+      regions[], namespaces[]}`; `namespaces`: of Kubernetes, absent where it has none
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
     - `shapes`: for calls, and for answers that name their `operations`: `{operation: [{path, message}]}` for each that has a
