@@ -248,7 +248,7 @@ def enrichers_of(
     registry = registry_of(settings)
     return [
         SchemaFacts(),
-        AppFacts(directory),
+        AppFacts(directory, lambda app, tenant: is_held(settings, app, tenant)),
         ApiFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, approvals_of(settings).held),
         UrlFacts(),
@@ -274,6 +274,14 @@ def scope_use_of(settings: Settings, registry: Registry, app: str) -> Json:
         return {"looked_since": since, "scopes": []}
     with closing(log):
         return scope_use(log, registry.connectors, app, since.replace("+00:00", "Z"))
+
+
+def is_held(settings: Settings, app: str, tenant: str) -> bool:
+    """Whether a legal hold of this log is on an app. Raises CallerError where there is no log to ask."""
+    from governance.platform.legal_holds import is_on
+
+    with closing(open_reader(settings)) as log:
+        return is_on(log, app, tenant)
 
 
 def connectors_by_host() -> dict[str, str]:

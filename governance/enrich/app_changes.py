@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from governance.state.port import Held, State
 
 # What a fact says of an app or a template beside its document.
-_BESIDE = frozenset({"known", "name", "version", "publisher"})
+_BESIDE = frozenset({"known", "legal_hold", "name", "version", "publisher"})
+_DELETED = "deleted"
+# Members of an app's document that say what is in force.
+_WHAT_COUNTS = ("spec", "digest", "state")
 
 
 class AppChanges:
@@ -39,7 +42,7 @@ class AppChanges:
         self._state = state
 
     def carry_out(self, request: Request, facts: Facts, decision: Decision) -> None:
-        """Remember an allowed deploy or template.
+        """Remember an allowed deploy, template, change of state or of audience; of what is unknown there is nothing to change.
 
         Raises Overtaken where it is no longer what was decided on, and OSError or DependencyError where nothing can be written.
         """
@@ -53,12 +56,22 @@ class AppChanges:
         elif request.kind == "template" and is_safe(template_version(request), VERSION_CHARACTERS):
             publisher = {"tenant": request.tenant, "decision_id": decision.decision_id}
             self._publish(facts, {**about, "state": "published"}, publisher)
+        elif request.kind in {"lifecycle", "publish"}:
+            app, change = _decided_on(facts), request.resource.get("change")
+            changed = (
+                None if app is None or not isinstance(change, dict) else _changed(app, request.kind, change, decision)
+            )
+            if changed is not None:
+                self._put(name, facts, changed)
 
     def _put(self, name: str, facts: Facts, app: Json) -> None:
         """Replace an app; the second copy first, so that it is never older than what is in force."""
         raw = json.dumps(app).encode()
 
         def replaced(held: Held) -> Held:
+            whole = _whole(held[1]) or {}
+            if all(member in whole and whole[member] == app.get(member) for member in _WHAT_COUNTS):
+                return held  # asked twice, as a cluster does: to mutate and to validate
             if _decided_on(facts) != _standing(held):
                 raise Overtaken("another decision changed the app meanwhile", where="/resource", hint="ask again")
             return raw, raw
@@ -86,6 +99,20 @@ class AppChanges:
 
         names = version_of(known["name"], known["version"]), publisher_of(known["name"])
         self._state.change_together(names, published)
+
+
+def _changed(app: Json, kind: str, change: Json, decision: Decision) -> Json:
+    """The app's document after a change; None where the change says nothing that is carried out."""
+    if kind == "publish":
+        audience = change.get("audience")
+        spec = {**app.get("spec", {}), "audience": audience}
+        return {**app, "spec": spec, "changed_by": decision.decision_id} if isinstance(audience, str) else None
+    to = change.get("to")
+    if not isinstance(to, str):
+        return None
+    # Whose it was is what keeps its name from being taken; everything else it was is gone.
+    rest = {"spec": {"tenant": app.get("spec", {}).get("tenant", "")}} if to == _DELETED else {}
+    return {**app, **rest, "state": to, "state_since": decision.decided_at, "changed_by": decision.decision_id}
 
 
 def _stored(fact: Json) -> Json:

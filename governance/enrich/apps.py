@@ -12,16 +12,23 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from governance.errors import Damaged
+from governance.enrich.port import Incomplete
+from governance.errors import Damaged, DependencyError
 from governance.model.facts import Written
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from governance.model.request import Json, Request
     from governance.state.port import State
+
+    IsHeld = Callable[[str, str], bool]
 
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 VERSION_CHARACTERS = NAME_CHARACTERS | {"."}
 _LONGEST = 63
+# Requests whose yes changes an app or a template.
+_CHANGING = frozenset({"deploy", "template", "publish", "lifecycle"})
 APPS, KEPT, TEMPLATES = "apps", "apps/kept", "templates"
 
 
@@ -101,6 +108,11 @@ class AppDirectory:
                     made.append(name)
         return made
 
+    def catch_up(self, name: str) -> None:
+        """Know what every replica has changed by now: what is about to be changed is not decided on as it was a second ago."""
+        if is_safe(name, NAME_CHARACTERS):
+            self._state.stamp(f"{APPS}/{name}.json", newest=True)
+
     def stamp(self) -> object:
         """Changes whenever an app does."""
         return self._state.stamp(APPS)
@@ -164,13 +176,16 @@ class AppFacts:
 
     name = "apps"
 
-    def __init__(self, directory: AppDirectory) -> None:
-        self._directory = directory
+    def __init__(self, directory: AppDirectory, is_held: IsHeld | None = None) -> None:
+        """`is_held`: whether a legal hold is on an app of a tenant; may raise whatever went wrong."""
+        self._directory, self._is_held = directory, is_held or _nobody_can_say
         self._written: dict[str, tuple[Json, Written]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
         """An app nobody deployed is `known: false`. One that is damaged may do nothing but be deployed anew."""
         name = str(request.app.get("name", ""))
+        if request.kind in _CHANGING:
+            self._directory.catch_up(name)
         known = self._directory.last_good(name) if request.kind == "deploy" else self._directory.app(name)
         facts: dict[str, Json] = {"app": {"known": False} if known is None else self._as_fact(name, known)}
         if request.kind == "deploy":
@@ -180,7 +195,16 @@ class AppFacts:
             known = self._template({"name": name, "version": template_version(request)})
             told = {"known": False} if publisher is None else {"known": True, **publisher}
             facts["template"] = {"name": name, "version": template_version(request), **known, "publisher": told}
+        elif known is not None and _deletes(request):
+            facts["app"] = self._with_holds(name, facts["app"], facts)
         return facts
+
+    def _with_holds(self, name: str, app: Json, facts: dict[str, Json]) -> Json:
+        """Raises Incomplete where nobody can say whether a hold is on the app."""
+        try:
+            return {**app, "legal_hold": self._is_held(name, str(app["spec"].get("tenant", "")))}
+        except Exception as error:
+            raise Incomplete(facts) from error
 
     def _as_fact(self, name: str, values: dict[str, Json]) -> Written:
         """The same object for as long as the directory has the same spec: a changed file is read into another one."""
@@ -197,6 +221,16 @@ class AppFacts:
         if found is None:
             return {"known": False}
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
+
+
+def _nobody_can_say(_app: str, _tenant: str) -> bool:
+    raise DependencyError("there is no log to ask for legal holds")
+
+
+def _deletes(request: Request) -> bool:
+    """Only then it matters whether a hold is on the app, and the log has to be read for it."""
+    change = request.resource.get("change") if request.kind == "lifecycle" else None
+    return isinstance(change, dict) and change.get("to") == "deleted"
 
 
 def template_version(request: Request) -> str:

@@ -56,7 +56,8 @@ class Facts(NamedTuple):
       RFC 3339, absent when not planned. `digest`: of the document (`connectors_registry/digests.py`); `approvals`:
       `[{as, by, role, team, at}]` given for that digest, absent without one; `approved_before`: only earlier documents were
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
-      request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
+      request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it.
+      `legal_hold`: only where the app is to be deleted. Of a deleted one `spec` is `{tenant}`
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;
       `state` is `published` or `deprecated`. For templates, the version that is to be published, `known` where it is already,
       and `publisher`: `{known: bool, tenant}`: whose the template is by its first version; `tenant` empty: the platform's

@@ -229,6 +229,20 @@ class TestAppDirectory:
         assert facts.values["unavailable"] == ["apps"]
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_where_nobody_can_say_whether_a_hold_is_on_an_app_that_is_a_fact(tmp_path, asks):
+    def is_held(_app, _tenant):
+        raise OSError("the log is gone")
+
+    state = FileState(tmp_path)
+    carried_out(state, deploy({"tenant": "t"}))
+    source = AppFacts(AppDirectory(state), is_held if asks else None)
+    resource = {"app": "a", "change": {"to": "deleted"}}
+    asked = normalise_document({"kind": "lifecycle", "tenant": "t", "resource": resource}, KEY)
+    facts = enrich_all(asked, [source]).values
+    assert (facts["unavailable"], facts["app"]["known"], "legal_hold" in facts["app"]) == (["apps"], True, False)
+
+
 class TestTemplates:
     def test_what_is_published_is_told_with_whose_it_is(self, tmp_path):
         state = FileState(tmp_path)
