@@ -58,9 +58,8 @@ class AppChanges:
             self._publish(facts, {**about, "state": "published"}, publisher)
         elif request.kind in {"lifecycle", "publish"}:
             app, change = _decided_on(facts), request.resource.get("change")
-            changed = (
-                None if app is None or not isinstance(change, dict) else _changed(app, request.kind, change, decision)
-            )
+            is_said = app is not None and isinstance(change, dict)
+            changed = _changed(app, request.kind, change, decision) if is_said else None
             if changed is not None:
                 self._put(name, facts, changed)
 
@@ -69,12 +68,12 @@ class AppChanges:
         raw = json.dumps(app).encode()
 
         def replaced(held: Held) -> Held:
+            if _decided_on(facts) == _standing(held):
+                return raw, raw
             whole = _whole(held[1]) or {}
             if all(member in whole and whole[member] == app.get(member) for member in _WHAT_COUNTS):
-                return held  # asked twice, as a cluster does: to mutate and to validate
-            if _decided_on(facts) != _standing(held):
-                raise Overtaken("another decision changed the app meanwhile", where="/resource", hint="ask again")
-            return raw, raw
+                return held  # asked twice at once, as a cluster may: to mutate and to validate
+            raise Overtaken("another decision changed the app meanwhile", where="/resource", hint="ask again")
 
         self._state.change_together((f"{KEPT}/{name}.json", f"{APPS}/{name}.json"), replaced)
 
