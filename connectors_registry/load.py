@@ -25,6 +25,7 @@ _OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_autho
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _SUCH_AS = {"review_by": "2027-06-30", "retires_at": "2027-06-30T00:00:00Z"}
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
@@ -46,6 +47,8 @@ _TENANT: dict[str, type] = {
     "name": _TEXT, "business_area": _TEXT, "cost_centers": _LIST, "connectors": _LIST, "quotas": _MAP, "regions": _LIST,
 }  # fmt: skip
 
+_TENANT_OPTIONAL: dict[str, type] = {"namespaces": _LIST}
+
 
 class BadEntry(ValueError):
     """A registry file that must not be used; the text names file and member."""
@@ -61,9 +64,11 @@ class Registry(NamedTuple):
 def load_registry(folder: str = "") -> Registry:
     """Read `connectors/` and `tenants/` below `folder` (ours by default); raises BadEntry."""
     base = folder or os.path.dirname(os.path.abspath(__file__))
+    tenants = _entries(os.path.join(base, "tenants"), _tenant)
+    _check_namespaces(tenants, base)
     return Registry(
         {e["name"]: e for e in _entries(os.path.join(base, "connectors"), check_connector)},
-        {e["name"]: e for e in _entries(os.path.join(base, "tenants"), _tenant)},
+        {e["name"]: e for e in tenants},
     )
 
 
@@ -228,7 +233,20 @@ def _check_url(url: Any, hosts: list[str] | None, where: str) -> None:
 
 
 def _tenant(document: dict[str, Any], path: str) -> None:
-    _check_members(document, _TENANT, {}, path)
+    _check_members(document, _TENANT, _TENANT_OPTIONAL, path)
+    for name in document.get("namespaces", []):
+        if not isinstance(name, str) or not _NAMESPACE.fullmatch(name):
+            raise BadEntry(f"{path}: namespaces has {name!r}, which is no name of a Kubernetes namespace")
+
+
+def _check_namespaces(tenants: list[dict[str, Any]], base: str) -> None:
+    """A namespace says whose an app is: of two tenants it would say nothing."""
+    owners: dict[str, str] = {}
+    for tenant in tenants:
+        for name in tenant.get("namespaces", []):
+            other = owners.setdefault(name, tenant["name"])
+            if other != tenant["name"]:
+                raise BadEntry(f"{base}/tenants: the namespace {name!r} stands with {other!r} and {tenant['name']!r}")
 
 
 def _check_members(document: dict[str, Any], needed: dict[str, type], optional: dict[str, type], path: str) -> None:

@@ -61,6 +61,13 @@ class NotFound(CallerError):
     status = 404
 
 
+class Overtaken(CallerError):
+    """What a request was decided on was changed before the decision could take effect; asking again decides anew."""
+
+    code = "overtaken"
+    status = 409
+
+
 class RuleError(GovernanceError):
     """A policy, bundle, rule or waiver is wrong; the last good one keeps serving."""
 

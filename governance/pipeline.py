@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from governance.enrich.port import enrich_all
 from governance.enrich.scan import ScanFacts, findings_beside, masked_texts, without_findings
-from governance.errors import DependencyError, GovernanceError, NoAnswer, RecordNotDurable
+from governance.errors import DependencyError, GovernanceError, NoAnswer, Overtaken, RecordNotDurable
 from governance.masking import NOT_SCANNED
 from governance.model.moment import new_decision_id, utc_now
 from governance.normalise.requests import query_request
-from governance.policy.decide import Moment, decide
+from governance.policy.decide import Moment, decide, refusal
 from governance.policy.explain import with_proved_fixes
 from governance.policy.log_mask import has_masks, masks_for
 from governance.policy.query import ask
 from governance.policy.waivers import used_waivers
 from governance.record import (
     entry_of,
+    entry_of_correction,
     entry_of_query,
     entry_of_refusal,
     entry_of_review,
@@ -58,8 +59,8 @@ class Recorder(Protocol):
 class Enforcement(Protocol):
     """What happens after a recorded yes."""
 
-    def carry_out(self, request: Request, decision: Decision) -> None:
-        """Make the decision effective; raise when that fails."""
+    def carry_out(self, request: Request, facts: Facts, decision: Decision) -> None:
+        """Make the decision effective; raise when that fails, Overtaken where the facts are no longer true."""
 
 
 class _NoSpan:
@@ -157,22 +158,33 @@ class Pipeline:
         return self._parts.active().rules
 
     def decide(self, request: Request) -> Decision:
-        """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted."""
+        """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted.
+
+        A yes that another decision overtook is a no, with a record of its own that names the one it corrects.
+        """
         assessed = self.assess(request)
+        entry = self._entry(request, assessed)
         with self._parts.stage("record"):
             self._keep(assessed.active)
-            self._append(self._entry(request, assessed))
+            self._append(entry)
         self._parts.follow(request, assessed.facts, assessed.decision)
-        return self._enforce(request, assessed.decision)
+        decision = self._enforce(request, assessed)
+        if decision is not assessed.decision:
+            self._append(entry_of_correction(entry, decision))
+        return decision
 
     async def adecide(self, request: Request) -> Decision:
         """As `decide`, without blocking the event loop while the disk makes the record durable."""
         assessed = self.assess(request)
+        entry = self._entry(request, assessed)
         with self._parts.stage("record"):
             self._keep(assessed.active)
-            await self._aappend(self._entry(request, assessed))
+            await self._aappend(entry)
         self._parts.follow(request, assessed.facts, assessed.decision)
-        return self._enforce(request, assessed.decision)
+        decision = self._enforce(request, assessed)
+        if decision is not assessed.decision:
+            await self._aappend(entry_of_correction(entry, decision))
+        return decision
 
     def assess(self, request: Request, *, is_proving: bool = True) -> Assessed:
         """Enrich and decide only: advice, which permits nothing and leaves no record.
@@ -298,13 +310,17 @@ class Pipeline:
             raise RecordNotDurable("this line has no audit log", hint="only advice (`assess`) can be had from it")
         return self._parts.recorder
 
-    def _enforce(self, request: Request, decision: Decision) -> Decision:
-        enforcement = self._parts.enforcement
-        if enforcement is None or not decision.is_allowed or request.dry_run:
+    def _enforce(self, request: Request, assessed: Assessed) -> Decision:
+        """The decision that was carried out; another one, a no, where what it was made on has changed since."""
+        parts, decision = self._parts, assessed.decision
+        if parts.enforcement is None or not decision.is_allowed or request.dry_run:
             return decision
         try:
-            with self._parts.stage("enforce"):
-                enforcement.carry_out(request, decision)
+            with parts.stage("enforce"):
+                parts.enforcement.carry_out(request, assessed.facts, decision)
+        except Overtaken as error:
+            moment = Moment(parts.clock(), parts.new_id(), decision.trace_id)
+            return refusal(decision.revision, request, assessed.facts, moment, error)
         except (OSError, DependencyError) as error:
             raise DependencyError(
                 f"decision {decision.decision_id} was recorded but could not be carried out: {error}",

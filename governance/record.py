@@ -75,6 +75,26 @@ def _recorded_facts(facts: Facts, hidden: tuple[str, ...]) -> Json:
     return scrubbed(facts.values, hidden) if holds_any(facts.text, hidden) else Canonical(facts.text)
 
 
+def entry_of_correction(recorded: Entry, decision: Decision) -> Entry:
+    """The record of the no that takes the place of a recorded yes, which was never carried out: `corrects` names that one.
+
+    It is of a kind of its own, since nothing was evaluated for it: whoever counts or repeats decisions finds each once.
+    """
+    public = {
+        **recorded.public,
+        "decision_id": decision.decision_id,
+        "effect": decision.effect,
+        "error": decision.error,
+        "rules": [],
+        "waivers": [],
+        "executor": decision.executor,
+        "asked": recorded.kind,
+        "corrects": recorded.public["decision_id"],
+    }
+    sealed = {"answer": {"reason": decision.reason}}
+    return Entry("not_carried_out", decision.decided_at, public, sealed, recorded.subject)
+
+
 def entry_of_query(
     request: Request, findings: Json, outcome: Answer | GovernanceError, revision: str, *, decision_id: str, now: str
 ) -> Entry:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from governance.enrich.api_facts import ApiFacts
+from governance.enrich.app_changes import AppChanges
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.design_review import DesignReviewFacts
 from governance.enrich.events.facts import EventFacts
@@ -256,7 +257,7 @@ def enrichers_of(
     registry = registry or registry_of(settings)
     return [
         SchemaFacts(),
-        AppFacts(directory),
+        AppFacts(directory, lambda app, tenant: is_held(settings, app, tenant)),
         ApiFacts(directory),
         RegistryFacts(registry.connectors, registry.tenants, directory.spec_of, held),
         UrlFacts(),
@@ -282,6 +283,14 @@ def scope_use_of(settings: Settings, registry: Registry, app: str) -> Json:
         return {"looked_since": since, "scopes": []}
     with closing(log):
         return scope_use(log, registry.connectors, app, since.replace("+00:00", "Z"))
+
+
+def is_held(settings: Settings, app: str, tenant: str) -> bool:
+    """Whether a legal hold of this log is on an app. Raises CallerError where there is no log to ask."""
+    from governance.platform.legal_holds import is_on
+
+    with closing(open_reader(settings)) as log:
+        return is_on(log, app, tenant)
 
 
 def connectors_by_host(registry: Registry) -> dict[str, str]:
@@ -317,7 +326,7 @@ def parts_for(settings: Settings, active: Callable[[], Active], registry: Regist
         active=active,
         enrichers=enrichers_of(directory, settings, active, registry),
         rebuild=changed,
-        enforcement=directory,
+        enforcement=AppChanges(state_of(settings)),
         keep=PolicyKeeper(settings.text("home")).keep,
     )
 

@@ -1,4 +1,4 @@
-"""The last allowed deploy of each app and the published templates: documents that only a recorded yes writes.
+"""The last allowed deploy of each app and the published templates: documents that only a recorded yes writes (`app_changes`).
 
 One a thing, replaced whole, so that every process sees a whole one. What a caller says about an app is never taken for what
 was decided about it. Of an app there is a second copy below apps/kept: where the first is damaged, the app may do nothing, but
@@ -12,18 +12,24 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from governance.errors import Damaged
+from governance.enrich.port import Incomplete
+from governance.errors import Damaged, DependencyError
 from governance.model.facts import Written
 
 if TYPE_CHECKING:
-    from governance.model.decision import Decision
+    from collections.abc import Callable
+
     from governance.model.request import Json, Request
     from governance.state.port import State
 
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_VERSION_CHARACTERS = _NAME_CHARACTERS | {"."}
+    IsHeld = Callable[[str, str], bool]
+
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+VERSION_CHARACTERS = NAME_CHARACTERS | {"."}
 _LONGEST = 63
-_APPS, _KEPT, _TEMPLATES = "apps", "apps/kept", "templates"
+# Requests whose yes changes an app or a template.
+_CHANGING = frozenset({"deploy", "template", "publish", "lifecycle"})
+APPS, KEPT, TEMPLATES = "apps", "apps/kept", "templates"
 
 
 class AppDirectory:
@@ -37,7 +43,7 @@ class AppDirectory:
 
     def app(self, name: str) -> Json | None:
         """`{spec, digest, decision_id, state, state_since}` of an app; None when no deploy was allowed. Raises Damaged."""
-        return self._app(_APPS, name) if _is_safe(name, _NAME_CHARACTERS) else None
+        return self._app(APPS, name) if is_safe(name, NAME_CHARACTERS) else None
 
     def last_good(self, name: str) -> Json | None:
         """The same, from the second copy where the first is damaged. Raises Damaged where both are, or there is no second."""
@@ -46,7 +52,7 @@ class AppDirectory:
         except Damaged:
             if not self._is_kept(name):
                 raise
-            return self._app(_KEPT, name)
+            return self._app(KEPT, name)
 
     def spec_of(self, name: str) -> Json:
         """The spec of the last allowed deploy; empty for an unknown app."""
@@ -83,7 +89,7 @@ class AppDirectory:
             try:
                 self.app(name)
             except Damaged:
-                found[f"{_APPS}/{name}.json"] = self._is_kept(name)
+                found[f"{APPS}/{name}.json"] = self._is_kept(name)
         return found
 
     def keep(self) -> list[str]:
@@ -98,55 +104,54 @@ class AppDirectory:
             with contextlib.suppress(Damaged):  # nothing to make it from
                 app = self.app(name)
                 if app is not None:
-                    self._state.change(f"{_KEPT}/{name}.json", partial(_unless_whole, json.dumps(app).encode()))
+                    self._state.change(f"{KEPT}/{name}.json", partial(_unless_whole, json.dumps(app).encode()))
                     made.append(name)
         return made
 
+    def catch_up(self, name: str) -> None:
+        """Know what every replica has changed by now: what is about to be changed is not decided on as it was a second ago."""
+        if is_safe(name, NAME_CHARACTERS):
+            self._state.stamp(f"{APPS}/{name}.json", newest=True)
+
     def stamp(self) -> object:
         """Changes whenever an app does."""
-        return self._state.stamp(_APPS)
+        return self._state.stamp(APPS)
 
     def template(self, name: str, version: str) -> Json | None:
         """`{spec, state}` of a published template."""
-        if not (_is_safe(name, _NAME_CHARACTERS) and _is_safe(version, _VERSION_CHARACTERS)):
+        if not (is_safe(name, NAME_CHARACTERS) and is_safe(version, VERSION_CHARACTERS)):
             return None
-        published = self._read(f"{_TEMPLATES}/{name}@{version}.json")
-        if published is not None:
-            return published
         spec = self._shipped.get(f"{name}@{version}")
-        return None if spec is None else {"spec": spec, "state": "published"}
+        return self._read(version_of(name, version)) if spec is None else {"spec": spec, "state": "published"}
 
     def templates(self) -> list[tuple[str, Json]]:
         """(name@version, spec) of every published template, and of those that come with the package."""
-        found = dict(self._shipped)
-        for document in self._state.names(_TEMPLATES):
+        found = {}
+        for document in self._state.names(TEMPLATES):
             published = self._read(document)
             if published is not None:
-                found[document.removeprefix(f"{_TEMPLATES}/").removesuffix(".json")] = published["spec"]
-        return sorted(found.items())
+                found[document.removeprefix(f"{TEMPLATES}/").removesuffix(".json")] = published["spec"]
+        return sorted({**found, **self._shipped}.items())
 
-    def carry_out(self, request: Request, decision: Decision) -> None:
-        """Remember an allowed deploy or template; raises OSError or DependencyError when that is not possible."""
-        name = str(request.app.get("name", ""))
-        spec = {key: value for key, value in request.app.items() if key != "name"}
-        about = {"spec": spec, "digest": request.digest, "decision_id": decision.decision_id}
-        if request.kind == "deploy" and _is_safe(name, _NAME_CHARACTERS):
-            app = {**about, "state": "active", "state_since": decision.decided_at}
-            # The copy first: it is never older than what is in force.
-            for folder in (_KEPT, _APPS):
-                self._write(f"{folder}/{name}.json", app)
-        elif request.kind == "template" and _is_safe(name, _NAME_CHARACTERS):
-            metadata = request.resource.get("metadata")
-            version = str(metadata.get("version", "")) if isinstance(metadata, dict) else ""
-            if _is_safe(version, _VERSION_CHARACTERS):
-                self._write(f"{_TEMPLATES}/{name}@{version}.json", {**about, "state": "published"})
+    def publisher(self, name: str) -> Json | None:
+        """`{tenant, decision_id?}`: who published the first version of a template; None for one of a free name.
+
+        What came with the package is the platform's, and so is what was published when nobody kept by whom.
+        """
+        if not is_safe(name, NAME_CHARACTERS):
+            return None
+        known = self._read(publisher_of(name))
+        if known is not None:
+            return known
+        published = {*self._shipped, *(file.removeprefix(f"{TEMPLATES}/") for file in self._state.names(TEMPLATES))}
+        return {"tenant": ""} if any(one.startswith(f"{name}@") for one in published) else None
 
     def _names(self) -> list[str]:
-        return [file.removeprefix(f"{_APPS}/").removesuffix(".json") for file in self._state.names(_APPS)]
+        return [file.removeprefix(f"{APPS}/").removesuffix(".json") for file in self._state.names(APPS)]
 
     def _is_kept(self, name: str) -> bool:
         try:
-            return self._app(_KEPT, name) is not None
+            return self._app(KEPT, name) is not None
         except Damaged:
             return False
 
@@ -156,7 +161,7 @@ class AppDirectory:
             app = self._read(document)
         except (ValueError, RecursionError, OSError) as error:
             raise _damaged(document) from error
-        if app is not None and not _is_app(app):
+        if app is not None and not is_app(app):
             raise _damaged(document)
         return app
 
@@ -174,28 +179,41 @@ class AppDirectory:
         self._cache[name] = (stamp, value)
         return value
 
-    def _write(self, name: str, value: Json) -> None:
-        raw = json.dumps(value).encode()
-        self._state.change(name, lambda _: raw)
-
 
 class AppFacts:
-    """Facts `app` and, for deploys, `template`."""
+    """Facts `app` and, for deploys and templates, `template`."""
 
     name = "apps"
 
-    def __init__(self, directory: AppDirectory) -> None:
-        self._directory = directory
+    def __init__(self, directory: AppDirectory, is_held: IsHeld | None = None) -> None:
+        """`is_held`: whether a legal hold is on an app of a tenant; may raise whatever went wrong."""
+        self._directory, self._is_held = directory, is_held or _nobody_can_say
         self._written: dict[str, tuple[Json, Written]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
         """An app nobody deployed is `known: false`. One that is damaged may do nothing but be deployed anew."""
         name = str(request.app.get("name", ""))
+        if request.kind in _CHANGING:
+            self._directory.catch_up(name)
         known = self._directory.last_good(name) if request.kind == "deploy" else self._directory.app(name)
         facts: dict[str, Json] = {"app": {"known": False} if known is None else self._as_fact(name, known)}
         if request.kind == "deploy":
             facts["template"] = self._template(request.app.get("template"))
+        elif request.kind == "template":
+            publisher = self._directory.publisher(name)
+            known = self._template({"name": name, "version": template_version(request)})
+            told = {"known": False} if publisher is None else {"known": True, **publisher}
+            facts["template"] = {"name": name, "version": template_version(request), **known, "publisher": told}
+        elif known is not None and _deletes(request):
+            facts["app"] = self._with_holds(name, facts["app"], facts)
         return facts
+
+    def _with_holds(self, name: str, app: Json, facts: dict[str, Json]) -> Json:
+        """Raises Incomplete where nobody can say whether a hold is on the app."""
+        try:
+            return {**app, "legal_hold": self._is_held(name, str(app["spec"].get("tenant", "")))}
+        except Exception as error:
+            raise Incomplete(facts) from error
 
     def _as_fact(self, name: str, values: dict[str, Json]) -> Written:
         """The same object for as long as the directory has the same spec: a changed file is read into another one."""
@@ -214,14 +232,42 @@ class AppFacts:
         return self._as_fact(f"{name}@{version}", {"name": name, "version": version, **found})
 
 
-def _is_app(value: Json) -> bool:
+def _nobody_can_say(_app: str, _tenant: str) -> bool:
+    raise DependencyError("there is no log to ask for legal holds")
+
+
+def _deletes(request: Request) -> bool:
+    """Only then it matters whether a hold is on the app, and the log has to be read for it."""
+    change = request.resource.get("change") if request.kind == "lifecycle" else None
+    return isinstance(change, dict) and change.get("to") == "deleted"
+
+
+def template_version(request: Request) -> str:
+    """The version that a template's manifest names; empty where it names none."""
+    metadata = request.resource.get("metadata")
+    version = metadata.get("version", "") if isinstance(metadata, dict) else ""
+    return version if isinstance(version, str) else ""
+
+
+def version_of(name: str, version: str) -> str:
+    """The document of a template's version."""
+    return f"{TEMPLATES}/{name}@{version}.json"
+
+
+def publisher_of(name: str) -> str:
+    """The document that says whose a template is."""
+    return f"{TEMPLATES}/publishers/{name}.json"
+
+
+def is_app(value: Json) -> bool:
+    """Whether a document is of the shape of an app's."""
     return isinstance(value, dict) and isinstance(value.get("spec"), dict)
 
 
 def _unless_whole(copy: bytes, held: bytes | None) -> bytes:
     """A deploy may have come in between, and its copy is newer."""
     try:
-        return held if held is not None and _is_app(json.loads(held)) else copy
+        return held if held is not None and is_app(json.loads(held)) else copy
     except (ValueError, RecursionError):
         return copy
 
@@ -232,6 +278,6 @@ def _damaged(document: str) -> Damaged:
     )
 
 
-def _is_safe(name: str, allowed: frozenset[str]) -> bool:
+def is_safe(name: str, allowed: frozenset[str]) -> bool:
     """Whether a name may become a file name: nothing else is looked up, so no path can be climbed."""
     return 0 < len(name) <= _LONGEST and not name.startswith(".") and set(name) <= allowed

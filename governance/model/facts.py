@@ -57,11 +57,13 @@ class Facts(NamedTuple):
       `[{as, by, role, team, person, at}]` given for that digest, absent without one; `withdrawn`: as what they were taken
       back, absent where none was; `approved_before`: only earlier documents were
     - `app`: `{known: bool, digest, spec, state, state_since, legal_hold}`: the last allowed deploy of the app that the
-      request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it
+      request names; `state` (`active` after a deploy, `idle`, `archived`, …) and `state_since` (RFC 3339) come with it.
+      `legal_hold`: only where the app is to be deleted. Of a deleted one `spec` is `{tenant}`
     - `template`: for deploys: `{known: bool, name, version, state, spec}`: the template that the app names;
-      `state` is `published` or `deprecated`
+      `state` is `published` or `deprecated`. For templates, the version that is to be published, `known` where it is already,
+      and `publisher`: `{known: bool, tenant}`: whose the template is by its first version; `tenant` empty: the platform's
     - `tenant`: `{known, name, business_area, cost_centers[], connectors[], quotas{requestsPerDay, costEurPerMonth},
-      regions[]}`
+      regions[], namespaces[]}`; `namespaces`: of Kubernetes, absent where it has none
     - `url`: for calls and flows: `{valid, scheme, host, port, path, has_userinfo, is_ip, is_private}`; `host` in lower
       case without a trailing dot, `port` a number (the scheme's own when none is written), `path` percent-decoded
     - `shapes`: for calls, and for answers that name their `operations`: `{operation: [{path, message}]}` for each that has a

@@ -131,8 +131,9 @@ def _native(request: dict[str, Json], subject: dict[str, Json], action: str) -> 
     if action == "delete":
         change = {"app": _name(subject), "change": {"to": "deleted"}}
         return {**document, "kind": "lifecycle", "action": "change", "resource": change}
-    # A manifest says itself whose it is.
-    return {**document, "kind": kind, "tenant": "", "resource": _manifest(subject)}
+    # An app says itself whose it is, a template by its label; whether that is so from this namespace is for a rule to say.
+    tenant = "" if kind == "deploy" else document["tenant"]
+    return {**document, "kind": kind, "tenant": tenant, "resource": _manifest(subject)}
 
 
 def _manifest(subject: dict[str, Json]) -> dict[str, Json]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from governance.model.request import Json
 
-_DECISIONS = KINDS | {"query", "refused"}
+_DECISIONS = KINDS | {"query", "refused", "not_carried_out"}
 _MASK = re.compile(r"\[[A-Za-z0-9_]+\]")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from audit.store import Filter
 from governance.errors import CallerError
-from governance.platform.evidence import Recorded, decisions
+from governance.platform.evidence import Recorded, decisions, not_carried_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -143,7 +143,13 @@ def _by_tenant(found: Score) -> dict[str, Json]:
 def _evaluations(log: LogReader, wanted: Filter) -> Iterable[Recorded]:
     """What an app's standing follows from, by time: its deploys, and its leaving."""
     kinds = ("deploy", "lifecycle")
-    found = [d for kind in kinds for d in decisions(log, wanted._replace(kind=kind), inputs_of="lifecycle")]
+    without = not_carried_out(log, wanted)
+    found = [
+        decision
+        for kind in kinds
+        for decision in decisions(log, wanted._replace(kind=kind), inputs_of="lifecycle")
+        if decision.decision_id not in without
+    ]
     return sorted(found, key=lambda one: (_moment(one.time), one.index))
 
 

@@ -8,7 +8,9 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from governance.state.port import Held
 
 _LOCK = "state.lock"
 
@@ -53,15 +55,24 @@ class FileState:
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file by rename while no other process changes one."""
+        self.change_together((name,), lambda held: (edit(held[0]),))
+
+    def change_together(self, names: Sequence[str], edit: Callable[[Held], Held]) -> None:
+        """As `change`, one file after the other."""
         with self._alone():
-            before = self.read(name)
-            after = edit(before)
-            if after is None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._path(name))
-            elif after != before:
-                os.makedirs(os.path.dirname(self._path(name)), mode=0o700, exist_ok=True)
-                write_whole(self._path(name), after)
+            before = tuple(map(self.read, names))
+            for name, old, new in zip(names, before, edit(before), strict=True):
+                if new != old:
+                    self._replace(name, new)
+
+    def _replace(self, name: str, content: bytes | None) -> None:
+        path = self._path(name)
+        if content is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            return
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        write_whole(path, content)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._home, name)

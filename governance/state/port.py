@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    Held = tuple[bytes | None, ...]
+    """Contents of several documents, each where its name stands."""
 
 
 class State(Protocol):
@@ -35,3 +38,6 @@ class State(Protocol):
 
         No other change comes in between, of whichever process. What `edit` raises leaves everything as it was.
         """
+
+    def change_together(self, names: Sequence[str], edit: Callable[[Held], Held]) -> None:
+        """As `change` for several documents, in this order: a power cut in between leaves the later ones as they were."""

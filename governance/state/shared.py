@@ -20,10 +20,11 @@ from governance.errors import DependencyError
 from governance.state.schema import migrate, seal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from audit.postgres import Connection, Database
+    from governance.state.port import Held
     from governance.state.schema import Seal
 
 OLDEST_S = 1.0
@@ -74,6 +75,10 @@ class SharedState:
             return sorted(name for name in self._documents if name.rpartition("/")[0] == folder)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes | None]) -> None:
+        """As `change_together`."""
+        self.change_together((name,), lambda held: (edit(held[0]),))
+
+    def change_together(self, names: Sequence[str], edit: Callable[[Held], Held]) -> None:
         """One transaction, on a connection of its own; seen here when it returns, elsewhere within a second."""
         with (
             self._told(),
@@ -83,28 +88,25 @@ class SharedState:
             seal = self._seal or self._prepared(connection)
             with connection.transaction():
                 connection.execute("SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'")
-                self._replace(connection, seal, name, edit)
+                self._replace(connection, seal, names, edit)
         if self._thread is not None:
             with contextlib.suppress(DependencyError):  # it is done, whether or not it can be seen here
                 self._settle(time.monotonic())
 
-    def _replace(
-        self, connection: Connection, seal: Seal, name: str, edit: Callable[[bytes | None], bytes | None]
-    ) -> None:
+    def _replace(self, connection: Connection, seal: Seal, names: Sequence[str], edit: Callable[[Held], Held]) -> None:
         clock = connection.execute("SELECT version FROM state_clock FOR UPDATE").fetchone()
-        held = connection.execute("SELECT version, body FROM state_documents WHERE name = %s", (name,)).fetchone()
-        before = None if held is None or held[1] is None else seal.opened(bytes(held[1]), name, int(held[0]))
-        after = edit(before)
-        if after == before:
-            return
-        version = int(clock[0]) + 1 if clock else 1
-        body = None if after is None else seal.sealed(after, name, version)
-        connection.execute("UPDATE state_clock SET version = %s", (version,))
-        connection.execute(
-            "INSERT INTO state_documents VALUES (%s, %s, %s) "
-            "ON CONFLICT (name) DO UPDATE SET version = excluded.version, body = excluded.body",
-            (name, version, body),
-        )
+        version = int(clock[0]) if clock else 0
+        before = tuple(_held(connection, seal, name) for name in names)
+        for name, old, new in zip(names, before, edit(before), strict=True):
+            if new == old:
+                continue
+            version += 1
+            connection.execute("UPDATE state_clock SET version = %s", (version,))
+            connection.execute(
+                "INSERT INTO state_documents VALUES (%s, %s, %s) "
+                "ON CONFLICT (name) DO UPDATE SET version = excluded.version, body = excluded.body",
+                (name, version, None if new is None else seal.sealed(new, name, version)),
+            )
 
     def _settle(self, since: float) -> None:
         """Return once what is held is as of `since` (monotonic) or later. Raises DependencyError where it cannot be had."""
@@ -189,6 +191,11 @@ class SharedState:
             yield
         except AuditError as error:
             raise DependencyError(str(error)) from error
+
+
+def _held(connection: Connection, seal: Seal, name: str) -> bytes | None:
+    row = connection.execute("SELECT version, body FROM state_documents WHERE name = %s", (name,)).fetchone()
+    return None if row is None or row[1] is None else seal.opened(bytes(row[1]), name, int(row[0]))
 
 
 def _opened(seal: Seal, name: str, version: int, body: bytes | None) -> bytes | DependencyError | None:

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from audit.keys import load_or_make
-from governance.enrich.apps import AppDirectory
-from governance.errors import DependencyError, Forbidden, NotFound, NotSignedIn
+from governance.enrich.app_changes import AppChanges
+from governance.enrich.apps import AppDirectory, AppFacts
+from governance.enrich.port import enrich_all
+from governance.errors import DependencyError, Forbidden, NotFound, NotSignedIn, Overtaken
+from governance.model.facts import Facts
 from governance.model.moment import utc_now
 from governance.platform.broker.limits import Call, FileCounters, Meter
 from governance.platform.broker.tokens import AppTokens, Caller
@@ -202,15 +205,66 @@ class TestEveryStore:
             there.revoke("ffff")
 
     def test_an_app_deployed_here_is_known_there(self, place):
-        from tests.unit.enrich.test_facts import _allowed, deploy
+        from tests.unit.enrich.test_facts import carried_out, deploy
 
-        here, there = AppDirectory(place.replica()), AppDirectory(place.replica())
+        state = place.replica()
+        here, there = AppDirectory(state), AppDirectory(place.replica())
         assert there.app("a") is None
         for audience in ("team", "company"):
             request = deploy({"audience": audience})
-            here.carry_out(request, _allowed(request))
+            carried_out(state, request)
+            assert here.spec_of("a") == {"audience": audience}
             within(lambda said={"audience": audience}: there.spec_of("a") == said)
         assert (there.specs(), list(there.apps())) == ([("a", {"audience": "company"})], ["a"])
+
+    def test_of_two_yeses_on_the_same_facts_one_takes_effect(self, place):
+        from tests.unit.enrich.test_facts import _allowed, deploy
+
+        states = [place.replica(), place.replica()]
+        for before in ("nobody's", "the first's"):
+            asked = [deploy({"tenant": tenant, "purpose": before}) for tenant in ("marketing", "hr")]
+            facts = [enrich_all(one, [AppFacts(AppDirectory(states[0]))]) for one in asked]
+            AppChanges(states[0]).carry_out(asked[0], facts[0], _allowed(asked[0]))
+            with pytest.raises(Overtaken):
+                AppChanges(states[1]).carry_out(asked[1], facts[1], _allowed(asked[1]))
+            with pytest.raises(Overtaken):
+                AppChanges(states[1]).carry_out(asked[1], Facts({}, "", ""), _allowed(asked[1]))
+            assert AppDirectory(states[0]).spec_of("a") == {"tenant": "marketing", "purpose": before}
+            assert AppDirectory(states[0]).last_good("a") == AppDirectory(states[0]).app("a")
+
+    def test_of_two_who_publish_a_template_at_once_one_owns_it(self, place):
+        from tests.unit.enrich.test_facts import _allowed, template
+
+        here, there = place.replica(), place.replica()
+        mine, same, next_one = (
+            template({"title": title}, tenant=tenant, version=version)
+            for title, tenant, version in (("A", "hr", "1.0.0"), ("B", "sales", "1.0.0"), ("B", "sales", "1.1.0"))
+        )
+        late = [(one, enrich_all(one, [AppFacts(AppDirectory(there))])) for one in (same, next_one)]
+        AppChanges(here).carry_out(mine, enrich_all(mine, [AppFacts(AppDirectory(here))]), _allowed(mine))
+        for one, facts in [*late, (same, Facts({}, "", ""))]:
+            with pytest.raises(Overtaken):
+                AppChanges(there).carry_out(one, facts, _allowed(one))
+        directory = AppDirectory(here)
+        assert directory.publisher("lunch")["tenant"] == "hr"
+        assert (directory.template("lunch", "1.0.0")["spec"], directory.template("lunch", "1.1.0")) == (
+            {"title": "A"},
+            None,
+        )
+
+    def test_several_documents_change_together_or_not_at_all(self, place):
+        state = place.replica()
+        state.change_together(("x/a", "x/b", "x/c"), lambda held: (b"1", b"2", held[2]))
+        assert (state.read("x/a"), state.read("x/b"), state.names("x")) == (b"1", b"2", ["x/a", "x/b"])
+
+        def no(held):
+            assert held == (b"1", b"2")
+            raise NotFound("no")
+
+        with pytest.raises(NotFound):
+            state.change_together(("x/a", "x/b"), no)
+        state.change_together(("x/a", "x/b"), lambda held: (None, held[1] + b"0"))
+        assert (state.read("x/a"), state.read("x/b"), state.names("x")) == (None, b"20", ["x/b"])
 
     def test_a_waiver_is_proposed_here_approved_there_and_ends_everywhere(self, place, tmp_path):
         here, there = place.replica(), place.replica()

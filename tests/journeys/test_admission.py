@@ -111,6 +111,42 @@ def test_a_good_app_is_admitted_and_on_record_under_the_user_who_asked(service):
     assert record["opened"]["input"]["subject"]["id"] == "dev@example.com"
 
 
+def test_an_app_comes_from_a_namespace_of_its_tenant_alone(service):
+    """The manifest says marketing; the namespace, which Kubernetes answers for, is somebody else's."""
+    mallory = {"username": "system:serviceaccount:hr-space:bot", "groups": ["system:serviceaccounts:hr-space"]}
+    theirs = {**GOOD, "spec": {**GOOD["spec"], "owner": "mallory@hr.example.com"}}
+    labelled = {**theirs, "metadata": {**GOOD["metadata"], "labels": {"microapps.internal/tenant": "marketing"}}}
+    for namespace in ("hr-space", "hr", "", None):
+        asked = {"namespace": namespace, "userInfo": mallory}
+        for path in ("validate", "mutate"):
+            response = ask(service, review(theirs, **asked), path)
+            assert (response["allowed"], response["auditAnnotations"]["rules"]) == (False, "KUB-010")
+        response = ask(service, review(None, "DELETE", oldObject=labelled, **asked))
+        assert "KUB-010" in response["auditAnnotations"]["rules"]
+        changed = ask(service, review(theirs, "UPDATE", oldObject=GOOD, **asked))
+        assert changed["auditAnnotations"]["rules"] == "KUB-010"
+    stored = json.loads((service.home / "apps" / "where2eat.json").read_text())
+    assert stored["spec"]["owner"] == GOOD["spec"]["owner"]
+
+
+def test_a_template_comes_from_a_namespace_of_the_tenant_that_its_label_names(service):
+    template = yaml.safe_load((EXAMPLES / "template.yaml").read_text())
+    template["metadata"] |= {"name": "from-a-cluster"}
+    kind = {"group": "microapps.internal", "version": "v1alpha1", "kind": "AppTemplate"}
+    for labels, namespace, rules in (
+        ({}, "marketing", "KUB-010"),
+        ({"microapps.internal/tenant": "marketing"}, "hr", "KUB-010"),
+        ({"microapps.internal/tenant": "marketing"}, "marketing", ""),
+        ({"microapps.internal/tenant": "hr"}, "hr", ""),  # word for word what is published
+    ):
+        template["metadata"]["labels"] = labels
+        response = ask(service, review(template, "UPDATE", kind=kind, name="from-a-cluster", namespace=namespace))
+        assert (response["auditAnnotations"]["rules"], response["allowed"]) == (rules, not rules)
+    template["spec"]["summary"] = "Something else."
+    response = ask(service, review(template, "UPDATE", kind=kind, name="from-a-cluster", namespace="hr"))
+    assert response["auditAnnotations"]["rules"] == "TPL-004,TPL-005"
+
+
 def test_what_the_api_server_adds_to_an_object_is_not_held_against_it(service):
     added = {
         "uid": "1",

@@ -46,9 +46,9 @@ def service(tmp_path_factory, vendor):
     running.stop()
 
 
-def token(service, instance: str, **asked) -> str:
+def token(service, instance: str, app: str = "where2eat", **asked) -> str:
     with service.client("service", "marketing") as runtime:
-        answer = runtime.post("/v1/apps/where2eat/tokens", json={"instance": instance, **asked})
+        answer = runtime.post(f"/v1/apps/{app}/tokens", json={"instance": instance, **asked})
     assert answer.status_code == 201, answer.text
     return answer.json()["token"]
 
@@ -245,3 +245,37 @@ def test_the_credential_stands_in_no_file_log_or_export(service, tmp_path):
     listed = governance("secret", "list", "--format", "json", home=service.home)
     assert [row["name"] for row in json.loads(listed.stdout)] == ["marketing/hris"]
     assert CANARY.encode() not in listed.stdout + listed.stderr
+
+
+def test_an_archived_app_is_called_no_more_by_any_worker_until_it_is_restored(service):
+    """deploy, call, archive, refused, restore, call: each through the door that its users have."""
+    manifest = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
+    manifest["metadata"]["name"] = "seasonal"
+
+    def refused() -> list[str]:
+        said = call(service, presented).json()
+        return [v["rule"] for v in said["decision"]["violations"]] if said["effect"] == "deny" else []
+
+    with service.client("citizen", "marketing") as lead, service.client("citizen", "hr") as stranger:
+
+        def asked(who, kind: str, **change: str) -> list[str]:
+            resource = {"app": "seasonal", "change": change}
+            said = who.post("/v1/decisions", json={"kind": kind, "tenant": tenant_of[who], "resource": resource}).json()
+            return sorted({v["rule"] for v in said["violations"]}) if said["effect"] != "allow" else []
+
+        tenant_of = {lead: "marketing", stranger: "hr"}
+        deployed = {"kind": "deploy", "resource": manifest}
+        assert lead.post("/v1/decisions", json=deployed).json()["effect"] == "allow"
+        presented = token(service, "one", "seasonal")
+        assert refused() == []
+        assert asked(stranger, "lifecycle", to="archived") == ["REQ-003"]
+        assert refused() == []
+        assert asked(lead, "lifecycle", to="archived") == []
+        assert [refused() for _ in range(4)] == [["REQ-005"]] * 4
+        said = call(service, presented).json()["decision"]["violations"][0]
+        assert 'state "archived" makes no calls' in said["message"]
+        again = lead.post("/v1/decisions", json=deployed).json()
+        assert [v["rule"] for v in again["violations"]] == ["LIFE-003"]
+        assert asked(lead, "lifecycle", to="deleted") == ["LIFE-002"], "it has not rested"
+        assert asked(lead, "lifecycle", to="active") == []
+        assert [refused() for _ in range(4)] == [[]] * 4

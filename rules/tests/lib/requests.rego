@@ -163,6 +163,12 @@ template := object.union(_request, {
 		"summary": "Suggests something to a group from what its members like.",
 		"owner": "platform@example.com",
 	},
+	"facts": {"template": {
+		"known": false,
+		"name": "recommendations",
+		"version": "1.2.0",
+		"publisher": {"known": false},
+	}},
 })
 
 connector_call := object.union(_request, {

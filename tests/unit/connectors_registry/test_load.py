@@ -168,3 +168,16 @@ def test_how_a_connector_is_called_is_checked_as_strictly(registry, change, word
     edit(registry, "connectors/hris.yaml", change)
     with pytest.raises(BadEntry, match=words):
         load_registry(str(registry))
+
+
+@pytest.mark.parametrize("namespaces", ["hr", ["HR"], ["a/b"], [""], [7], ["x" * 64], ["hr", "marketing"]])
+def test_a_namespace_is_a_name_and_of_one_tenant(registry, namespaces):
+    assert load_registry(str(registry)).tenants["hr"]["namespaces"] == ["hr"]
+    edit(registry, "tenants/hr.yaml", lambda tenant: tenant.update(namespaces=namespaces))
+    with pytest.raises(BadEntry, match=r"tenants"):
+        load_registry(str(registry))
+
+
+def test_a_tenant_needs_no_namespaces(registry):
+    edit(registry, "tenants/hr.yaml", lambda tenant: tenant.pop("namespaces"))
+    assert "namespaces" not in load_registry(str(registry)).tenants["hr"]

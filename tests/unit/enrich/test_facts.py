@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.enrich.app_changes import AppChanges
 from governance.enrich.apps import AppDirectory, AppFacts
 from governance.enrich.port import enrich_all
 from governance.enrich.registry_facts import RegistryFacts
@@ -35,6 +36,16 @@ def deploy(spec, name="a"):
         "spec": spec,
     }
     return normalise_document({"kind": "deploy", "resource": resource}, KEY)
+
+
+def template(spec, name="lunch", version="1.0.0", tenant=""):
+    resource = {
+        "apiVersion": "microapps.internal/v1alpha1",
+        "kind": "AppTemplate",
+        "metadata": {"name": name, "version": version},
+        "spec": spec,
+    }
+    return normalise_document({"kind": "template", "tenant": tenant, "resource": resource}, KEY)
 
 
 # Assembled, so that no scanner of this repository takes them for real.
@@ -182,10 +193,15 @@ def _allowed(request) -> Decision:
     return Decision(**{**dict.fromkeys(Decision._fields, ""), "effect": "allow", "decided_at": "2026-01-01T00:00:00Z"})
 
 
+def carried_out(state, request) -> None:
+    """An allowed request takes effect, decided on what the state holds now."""
+    AppChanges(state).carry_out(request, enrich_all(request, [AppFacts(AppDirectory(state))]), _allowed(request))
+
+
 class TestAppDirectory:
     def test_a_recorded_yes_is_remembered_for_other_processes(self, tmp_path):
         request = deploy({"tenant": "t", "audience": "team"})
-        AppDirectory(FileState(tmp_path)).carry_out(request, _allowed(request))
+        carried_out(FileState(tmp_path), request)
         other = AppDirectory(FileState(tmp_path))
         assert other.spec_of("a") == {"tenant": "t", "audience": "team"}
         assert AppFacts(other).facts(flow({}))["app"]["known"] is True
@@ -194,7 +210,7 @@ class TestAppDirectory:
         directory = AppDirectory(FileState(tmp_path))
         for audience in ("team", "company"):
             request = deploy({"audience": audience})
-            directory.carry_out(request, _allowed(request))
+            carried_out(FileState(tmp_path), request)
             assert directory.spec_of("a") == {"audience": audience}
 
     @pytest.mark.parametrize("name", ["../x", "a/b", ".a", "", "A", "a\x00b", "x" * 64, "..", "a%2fb"])
@@ -202,7 +218,7 @@ class TestAppDirectory:
         home = tmp_path / "home"
         directory = AppDirectory(FileState(home))
         request = deploy({"tenant": "t"}, name=name)
-        directory.carry_out(request, _allowed(request))
+        carried_out(FileState(home), request)
         assert directory.app(name) is None
         assert not list(tmp_path.rglob("*.json"))
 
@@ -211,6 +227,56 @@ class TestAppDirectory:
         (tmp_path / "apps" / "a.json").write_text("{")
         facts = enrich_all(flow({}), [AppFacts(AppDirectory(FileState(tmp_path)))])
         assert facts.values["unavailable"] == ["apps"]
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_where_nobody_can_say_whether_a_hold_is_on_an_app_that_is_a_fact(tmp_path, asks):
+    def is_held(_app, _tenant):
+        raise OSError("the log is gone")
+
+    state = FileState(tmp_path)
+    carried_out(state, deploy({"tenant": "t"}))
+    source = AppFacts(AppDirectory(state), is_held if asks else None)
+    resource = {"app": "a", "change": {"to": "deleted"}}
+    asked = normalise_document({"kind": "lifecycle", "tenant": "t", "resource": resource}, KEY)
+    facts = enrich_all(asked, [source]).values
+    assert (facts["unavailable"], facts["app"]["known"], "legal_hold" in facts["app"]) == (["apps"], True, False)
+
+
+class TestTemplates:
+    def test_what_is_published_is_told_with_whose_it_is(self, tmp_path):
+        state = FileState(tmp_path)
+        asked = template({"title": "Lunch"}, tenant="hr")
+        facts = AppFacts(AppDirectory(state)).facts(asked)["template"]
+        assert facts == {"known": False, "name": "lunch", "version": "1.0.0", "publisher": {"known": False}}
+        carried_out(state, asked)
+        facts = AppFacts(AppDirectory(state)).facts(template({}, version="1.1.0", tenant="sales"))["template"]
+        assert (facts["known"], facts["version"]) == (False, "1.1.0")
+        assert (facts["publisher"]["known"], facts["publisher"]["tenant"]) == (True, "hr")
+        facts = AppFacts(AppDirectory(state)).facts(asked)["template"]
+        assert (facts["known"], facts["spec"], facts["state"]) == (True, {"title": "Lunch"}, "published")
+
+    def test_the_same_words_again_leave_everything_as_it_was(self, tmp_path):
+        state = FileState(tmp_path)
+        carried_out(state, template({"title": "Lunch"}, tenant="hr"))
+        before = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
+        carried_out(state, template({"title": "Lunch"}, tenant="sales"))
+        assert {file: file.read_bytes() for file in tmp_path.rglob("*.json")} == before
+        assert len(before) == 2
+
+    def test_what_came_with_the_package_is_the_platform_s_and_hidden_by_no_document(self, tmp_path):
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "lunch@1.0.0.json").write_text('{"spec": {"title": "Mine"}, "state": "published"}')
+        (tmp_path / "templates" / "old@1.0.0.json").write_text('{"spec": {}, "state": "published"}')
+        directory = AppDirectory(FileState(tmp_path), {"lunch@1.0.0": {"title": "Lunch"}})
+        assert directory.template("lunch", "1.0.0") == {"spec": {"title": "Lunch"}, "state": "published"}
+        assert (directory.publisher("lunch"), directory.publisher("old")) == ({"tenant": ""}, {"tenant": ""})
+        assert (directory.publisher("lun"), directory.publisher("../x")) == (None, None)
+
+    @pytest.mark.parametrize("version", ["../1", "", "1/0", None, 7])
+    def test_a_version_that_could_climb_is_never_written(self, tmp_path, version):
+        carried_out(FileState(tmp_path / "home"), template({}, version=version))
+        assert not list(tmp_path.rglob("*.json"))
 
 
 class _Broken:

@@ -57,6 +57,20 @@ def test_only_the_last_evaluation_counts_and_calls_are_none(log):
     assert statuses(score(log.reader, now="2026-03-02T11:00:00Z", revision="r1")) == {"lunch": "compliant"}
 
 
+def test_a_yes_that_another_overtook_is_no_evaluation(log):
+    log.append(evaluated("lunch", "2026-03-02T09:00:00Z", rules=["CONN-001"]))
+    log.append(evaluated("lunch", "2026-03-02T10:00:00Z"))
+    public = {
+        "decision_id": "c",
+        "app": "lunch",
+        "tenant": "hr",
+        "effect": "deny",
+        "corrects": "lunch2026-03-02T10:00:00Z",
+    }
+    log.append(Entry("not_carried_out", "2026-03-02T10:00:01Z", public, {}, "s"))
+    assert statuses(score(log.reader, now="2026-03-02T11:00:00Z", revision="r1")) == {"lunch": "open_findings"}
+
+
 def test_no_app_is_no_score(log):
     log.append(evaluated("lunch", "2026-03-02T09:00:00Z"))
     found = score(log.reader, now="2026-03-02T11:00:00Z", revision="r1", app="absent")
