@@ -142,6 +142,11 @@ def test_an_app_whose_manifest_lists_answers_has_them_held(cli, home, tmp_path):
         ("[]", "is not a mapping"),
         ("listeners: [{name: eu, port: x, region: eu}]", "listeners[0]"),
         ("listeners: {}", "listeners: is not a list"),
+        (
+            "listeners: [{name: eu, port: 1, region: eu, trustedHops: '1'}]",
+            "listeners[0].trustedHops: is not a whole number",
+        ),
+        ("listeners: [{name: eu, port: 1, region: eu, trustedHops: -1}]", "-1 trusted hops"),
         ("apps: {where2eat: {host: x}}", "apps.where2eat: 'host' is not one of"),
         ("apps: {where2eat: {backends: [{name: a, addresses: [nowhere]}]}}", "host:port"),
         ("issuers: [{name: a, issuer: b, jwksFile: /nowhere}]", "/nowhere cannot be read"),
