@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runtime_adapters.gateway.redaction import KINDS
@@ -201,6 +202,7 @@ def is_socket(host: str) -> bool:
     return host.startswith("unix:")
 
 
+@lru_cache(maxsize=65_536)
 def is_address(host: str) -> bool:
     """Whether it is an IP address, which needs no look-up."""
     try:
