@@ -1,13 +1,14 @@
 """Fact `api`: which of the calls that an app declares would accept the query and the body that somebody sends.
 
 Every declared call that could be meant is looked at, and which one counts is a rule's to say. The schemas are the app's own
-(JSON Schema, draft 2020-12 or what `$schema` names): nothing is fetched for a `$ref`, and a pattern that backtracks too long
-accepts nothing. A schema that is none accepts nothing either.
+(`api_schemas`): a pattern that backtracks too long accepts nothing, and a schema that is none accepts nothing either.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from governance.enrich.api_schemas import BadSchema, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request
 
 _PARTS = ("query", "body")
-_MOST_BACKTRACKING = 100_000
 _MOST_APPS = 1000
-_MOST_BYTES = 1 << 20
 
 
 class ApiFacts:
@@ -87,12 +86,7 @@ def _accepts(schemas: dict[tuple[int, str], Any], index: int, part: str, schema:
 
 def _validator(schema: Json) -> Any:
     """None for what is no schema, or refers to another document."""
-    import jsonschema_rs  # slow to load, and needed by who holds a gateway's requests alone
-
-    options = jsonschema_rs.FancyRegexOptions(
-        backtrack_limit=_MOST_BACKTRACKING, size_limit=_MOST_BYTES, dfa_size_limit=_MOST_BYTES
-    )
     try:
-        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return compiled(schema)
+    except BadSchema:
         return None
