@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from runtime_adapters.gateway.checks import check
 from runtime_adapters.gateway.state import DecisionService, GatewayRefusal, Limits, Listener
 from tests.contract.gateways import HOST, Upstream, presented, running_in
-from tests.contract.test_gateway import Issuer
+from tests.contract.test_gateway import FOUND, Issuer
 
 KINDS = ("email", "iban", "card", "ssn", "phone")
+VALUES = [(kind, value) for kind, values in FOUND.items() for value in values]
+# No end of a text around a value that could be its beginning or more of it.
+AROUND = st.text('abc .,;:!?\n"\\{}[]é€', max_size=40)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +66,18 @@ class TestOfAnswers:
     def test_a_value_in_a_header_does_not_leave_and_the_rest_is_as_it_was(self, gateway, value, left):
         answer = self.answer(gateway, {"x-about": value, "x-other": "same"})
         assert (answer.headers.get("x-about"), answer.headers["x-other"]) == (left, "same")
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(AROUND, st.sampled_from(VALUES), AROUND, st.booleans(), st.booleans())
+    def test_the_only_value_of_an_answer_is_cut_out_wherever_it_stands(
+        self, gateway, left, found, right, escaped, is_json
+    ):
+        """Whatever tells a text that holds nothing from another one must not take this for the first."""
+        kind, value = found
+        text = f"{left}; {value} ;{right}"
+        raw = json.dumps([text], ensure_ascii=escaped) if is_json else text
+        answer = self.answer(gateway, {"content-type": "application/json" if is_json else "text/plain"}, raw.encode())
+        assert (answer.json()[0] if is_json else answer.text) == f"{left}; [{kind}] ;{right}"
 
     def test_of_several_of_one_name_each_is_looked_into(self, gateway):
         said = {"set-cookie": "a=bob@example.com", "Set-Cookie": "b=2", "SET-COOKIE": "c=%62ob%2540a.example%40b"}
