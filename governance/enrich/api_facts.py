@@ -1,13 +1,14 @@
-"""Fact `api`: which of the calls that an app declares would accept the query and the body that somebody sends.
+"""Fact `api`: which of the calls that an app declares would accept the query and body that somebody sends, or its answer.
 
 Every declared call that could be meant is looked at, and which one counts is a rule's to say. The schemas are the app's own
-(JSON Schema, draft 2020-12 or what `$schema` names): nothing is fetched for a `$ref`, and a pattern that backtracks too long
-accepts nothing. A schema that is none accepts nothing either.
+(`api_schemas`): a pattern that backtracks too long accepts nothing, and a schema that is none accepts nothing either.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from governance.enrich.api_schemas import BadSchema, compiled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,38 +16,53 @@ if TYPE_CHECKING:
     from governance.enrich.apps import AppDirectory
     from governance.model.request import Json, Request
 
+    _Place = tuple[int | str, ...]
+
 _PARTS = ("query", "body")
-_MOST_BACKTRACKING = 100_000
+_ANSWERS = "answers"
 _MOST_APPS = 1000
-_MOST_BYTES = 1 << 20
 
 
 class ApiFacts:
-    """Fact `api` for requests to apps."""
+    """Fact `api` for requests to apps and their answers."""
 
     name = "api"
 
     def __init__(self, directory: AppDirectory) -> None:
         self._directory = directory
-        self._compiled: dict[str, tuple[Json, dict[tuple[int, str], Any]]] = {}
+        self._compiled: dict[str, tuple[Json, dict[_Place, Any]]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
-        """`{digest, accepted[{index, part}]}`: of the deploy with this digest; nothing for other requests. Raises Damaged."""
-        if request.kind != "app_call":
+        """`{digest, accepted[{index, part, status?}]}`: of the deploy with this digest; nothing for other requests.
+
+        `status` is the name under which an answer's schema is declared. Raises Damaged.
+        """
+        if request.kind not in {"app_call", "app_answer"}:
             return {}
         name = str(request.app.get("name", ""))
         known = self._directory.app(name)
         if known is None:
             return {"api": {"digest": "", "accepted": []}}
         schemas, asked = self._schemas(name, known["spec"]), request.resource
-        accepted = [
-            {"index": index, "part": part}
-            for index, part in _looked_at(known["spec"], asked)
-            if _accepts(schemas, index, part, known["spec"]["api"][index][part], asked[part])
-        ]
+        fitting = _fitting(known["spec"], asked)
+        if request.kind == "app_call":
+            accepted = [
+                {"index": index, "part": part}
+                for index, call in fitting
+                for part in _PARTS
+                if isinstance(call.get(part), dict) and isinstance(asked.get(part), dict)
+                if _accepts(schemas, (index, part), call[part], asked[part])
+            ]
+        else:
+            accepted = [
+                {"index": index, "part": _ANSWERS, "status": name}
+                for index, call in fitting
+                for name, schema in _declared(call, asked)
+                if _accepts(schemas, (index, _ANSWERS, name), schema, asked["body"])
+            ]
         return {"api": {"digest": known.get("digest", ""), "accepted": accepted}}
 
-    def _schemas(self, name: str, spec: Json) -> dict[tuple[int, str], Any]:
+    def _schemas(self, name: str, spec: Json) -> dict[_Place, Any]:
         """Compiled when they are first asked, for as long as the directory has the same spec."""
         cached = self._compiled.get(name)
         if cached is None or cached[0] is not spec:
@@ -56,12 +72,12 @@ class ApiFacts:
         return cached[1]
 
 
-def _looked_at(spec: Mapping[str, Json], asked: Mapping[str, Json]) -> list[tuple[int, str]]:
-    """Declared calls of this method and as many segments, and the parts of them that have a schema and are sent."""
+def _fitting(spec: Mapping[str, Json], asked: Mapping[str, Json]) -> list[tuple[int, dict[str, Json]]]:
+    """Declared calls of this method and as many segments, with their places."""
     declared, path = spec.get("api"), asked.get("path")
     if not isinstance(declared, list) or not isinstance(path, str):
         return []
-    fitting = [
+    return [
         (index, call)
         for index, call in enumerate(declared)
         if isinstance(call, dict)
@@ -69,16 +85,18 @@ def _looked_at(spec: Mapping[str, Json], asked: Mapping[str, Json]) -> list[tupl
         and isinstance(call.get("path"), str)
         and call["path"].count("/") == path.count("/")
     ]
-    return [
-        (index, part)
-        for index, call in fitting
-        for part in _PARTS
-        if isinstance(call.get(part), dict) and isinstance(asked.get(part), dict)
-    ]
 
 
-def _accepts(schemas: dict[tuple[int, str], Any], index: int, part: str, schema: Json, value: Json) -> bool:
-    place = index, part
+def _declared(call: dict[str, Json], asked: Mapping[str, Json]) -> list[tuple[str, Json]]:
+    """The schemas under which an answer of this status could be meant, by their names; none for what is no document."""
+    answers, status = call.get(_ANSWERS), str(asked.get("status"))
+    if not isinstance(answers, dict) or not isinstance(asked.get("body"), dict | list):
+        return []
+    names = (status, f"{status[:1]}XX", "default")
+    return [(name, answers[name]) for name in names if isinstance(answers.get(name), dict)]
+
+
+def _accepts(schemas: dict[_Place, Any], place: _Place, schema: Json, value: Json) -> bool:
     if place not in schemas:
         schemas[place] = _validator(schema)
     validator = schemas[place]
@@ -87,12 +105,7 @@ def _accepts(schemas: dict[tuple[int, str], Any], index: int, part: str, schema:
 
 def _validator(schema: Json) -> Any:
     """None for what is no schema, or refers to another document."""
-    import jsonschema_rs  # slow to load, and needed by who holds a gateway's requests alone
-
-    options = jsonschema_rs.FancyRegexOptions(
-        backtrack_limit=_MOST_BACKTRACKING, size_limit=_MOST_BYTES, dfa_size_limit=_MOST_BYTES
-    )
     try:
-        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return compiled(schema)
+    except BadSchema:
         return None

@@ -2,7 +2,7 @@
 
 The published schemas (`governance/model/schemas`) use a small part of JSON Schema, and this reads exactly that part:
 importing a whole validator costs more than everything else `check` does. A test holds both to the same answers, and a
-keyword that is not understood here is an error, never skipped.
+keyword that is not understood here is an error, never skipped. Schemas that a manifest holds itself are a validator's to read.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import json
 import os
 import re
 from functools import cache
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from governance.enrich.api_schemas import broken
 from governance.model.pointer import to_pointer
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ class SchemaFacts:
             expected = named if named in REGISTRY_KINDS else "Connector"
         if expected is None:
             return {"schema_errors": []}
-        errors = []
-        for path, message in violations(schema(expected), request.resource, ()):
-            errors.append({"pointer": to_pointer(path), "message": message})
-            if len(errors) == _MOST_ERRORS:
-                break
+        found = chain(violations(schema(expected), request.resource, ()), _held(expected, request.resource))
+        errors = [{"pointer": to_pointer(path), "message": message} for path, message in islice(found, _MOST_ERRORS)]
         return {"schema_errors": errors}
+
+
+def _held(kind: str, resource: Json) -> Iterator[tuple[_Path, str]]:
+    if kind == "MicroApp":
+        yield from broken(resource)
 
 
 @cache

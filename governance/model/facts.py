@@ -86,7 +86,8 @@ class Facts(NamedTuple):
       of the tenant today; millionths of a euro that both spent this month; absent where no
       meter runs. For an app call `{requests{app{day, month}, tenant{day, month}}}`: those let through before it
     - `api`: for app calls: `{digest, accepted[{index, part}]}`: which of the calls that the app's deploy of this digest
-      declares (`index` into `spec.api`) would accept the `query` or the `body` (`part`) by its schema
+      declares (`index` into `spec.api`) would accept the `query` or the `body` (`part`) by its schema. For their answers
+      `part` is `answers`, and `status` the name under which the schema that accepts the body is declared
     - `attack`: `{engine, score, rules[]}`: what the OWASP core rule set says of an app call: anomaly score and the ids of the
       rules that matched; absent where the audience does not ask for it
     - `credential`: `{known: bool, age_days}`: whether one is stored for the called connector and the tenant, and days since

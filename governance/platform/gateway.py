@@ -159,11 +159,14 @@ def _key(key: Key) -> ApiKey:
 
 
 def _listener(about: Json, where: str) -> Listener:
-    _only(about, {"name", "address", "port", "region", "tls"}, where)
+    _only(about, {"name", "address", "port", "region", "tls", "trustedHops"}, where)
     tls = about.get("tls")
     name, address = _text(about, "name", where), str(about.get("address", "127.0.0.1"))
     found = None if tls is None else _tls(_object(tls, f"{where}.tls"), f"{where}.tls")
-    return Listener(name, address, _port(about.get("port"), where), _text(about, "region", where), found)
+    hops = about.get("trustedHops", 0)
+    if isinstance(hops, bool) or not isinstance(hops, int):
+        raise CallerError("is not a whole number", where=f"{where}.trustedHops", hint=_HINT)
+    return Listener(name, address, _port(about.get("port"), where), _text(about, "region", where), found, hops)
 
 
 def _tls(about: Json, where: str) -> Tls:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from runtime_adapters.gateway.redaction import KINDS
@@ -24,6 +25,7 @@ _PREFIX = re.compile(r"/|(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 # The kernel's limit for the path of a socket is 107 bytes (unix(7)).
 _SOCKET = re.compile(r"unix:/[A-Za-z0-9._/~-]{1,106}")
 _ALL = 100
+_MOST_HOPS = 9
 _HEX = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[0-9a-f]{1,32}")
 _WORD = re.compile(r"[a-z0-9._-]{1,63}|\*")
@@ -42,6 +44,8 @@ def check(state: GatewayState) -> None:
         _match(_NAME, listener.name, "listener", "name")
         _match(_VALUE, listener.region, f"listener {listener.name}", "region")
         _check_port(listener.port, f"listener {listener.name}")
+        if not 0 <= listener.trusted_hops <= _MOST_HOPS:
+            raise GatewayRefusal(f"listener {listener.name}: {listener.trusted_hops} trusted hops; 0 to {_MOST_HOPS}")
     _unique("app", (app.app for app in state.apps))
     for app in state.apps:
         _check_app(app, state)
@@ -198,6 +202,7 @@ def is_socket(host: str) -> bool:
     return host.startswith("unix:")
 
 
+@lru_cache(maxsize=65_536)
 def is_address(host: str) -> bool:
     """Whether it is an IP address, which needs no look-up."""
     try:

@@ -9,21 +9,21 @@ from runtime_adapters.gateway.filters import COLLECTOR_CLUSTER, SERVICE_CLUSTER
 from runtime_adapters.gateway.routes import cluster_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runtime_adapters.gateway.state import AppRoute, Backend, Endpoint, GatewayState
 
     Json = dict[str, Any]
 
 
-def clusters(state: GatewayState) -> list[Json]:
-    """All of them, in the state's order."""
-    made = [_app_cluster(app, backend) for app in state.apps for backend in app.backends]
+def clusters(state: GatewayState) -> Iterator[Json]:
+    """All of them, in the state's order; one by one, since thousands of them at once are work for Python's collector."""
+    yield from (_app_cluster(app, backend) for app in state.apps for backend in app.backends)
     service = state.service
     if service is not None:
-        found = _cluster(SERVICE_CLUSTER, (service.endpoint,), service.ca_file, service.server_name)
-        made.append(found)
+        yield _cluster(SERVICE_CLUSTER, (service.endpoint,), service.ca_file, service.server_name)
     if state.collector is not None:
-        made.append(_cluster(COLLECTOR_CLUSTER, (state.collector.endpoint,), "", ""))
-    return made
+        yield _cluster(COLLECTOR_CLUSTER, (state.collector.endpoint,), "", "")
 
 
 def _app_cluster(app: AppRoute, backend: Backend) -> Json:

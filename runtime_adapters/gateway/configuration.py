@@ -25,6 +25,8 @@ from runtime_adapters.gateway.routes import route_configuration
 from runtime_adapters.gateway.state import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runtime_adapters.gateway.state import AppRoute, GatewayState
 
     Json = dict[str, Any]
@@ -142,6 +144,8 @@ def bootstrap(folder: str, admin_socket: str, node: str) -> str:
             "dynamic_resources": {"lds_config": _source(folder, LISTENERS), "cds_config": _source(folder, CLUSTERS)},
             # Of the hundred numbers of each cluster, those that are read: with a thousand apps the others take seconds.
             "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _NUMBERS}}},
+            # And those are made by the first call of an app.
+            "deferred_stat_options": {"enable_deferred_creation_stats": True},
             "overload_manager": {
                 "resource_monitors": [
                     {
@@ -168,11 +172,11 @@ def _extension(name: str, config: Json) -> Json:
     return {"@type": kind, "name": name, "typed_config": config}
 
 
-def _discovery(resources: list[Json]) -> str:
+def _discovery(resources: Iterable[Json]) -> str:
     """A DiscoveryResponse named by its own content, so that the version in the statistics says what serves."""
     import hashlib
 
-    body = text_of(resources)
+    body = f"[{','.join(map(text_of, resources))}]"
     version = hashlib.sha256(body.encode()).hexdigest()[:16]
     return f'{{"version_info":"{version}","resources":{body}}}'
 

@@ -34,12 +34,16 @@ OURS = (
     "x-original-method", "x-rewrite-url", "x-host", "x-http-method", "x-http-method-override", "x-method-override",
     "x-real-ip", "x-client-ip", "true-client-ip", "forwarded", "proxy-authorization",
 )  # fmt: skip
-# The same, by their beginning. `x-envoy-` would choose retries and time-outs, `x-forwarded-` another host or caller.
-OURS_BY_PREFIX = ("x-envoy-", "x-forwarded-", "x-governance-")
-# Which only an answer of the app has: `held.lua` tells it by this from what the gateway says itself, and takes it off.
+# The same, by their beginning. `x-envoy-` would choose retries and time-outs; `x-forwarded-` (another host or caller) goes too,
+# but for the addresses of callers behind proxies that a listener trusts.
+OURS_BY_PREFIX = ("x-envoy-", "x-governance-")
+# Which only an answer of the app has: `held.lua` and `answers.lua` tell it by this from what the gateway says itself; the last
+# of them takes it off, or the route where there is none.
 FROM_APP = "x-envoy-upstream-service-time"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters.http"
 _SKEW_S = 30
+# Where the claims of a verified token stand between two filters; `identity.lua` takes it off.
+VERIFIED = "x-governance-verified"
 # What a caller hears of a no.
 _TOLD = ("x-decision-id", "content-type", "retry-after")
 # A filter that a route does without is not even made for its calls: 1 to 4 us of CPU each.
@@ -91,6 +95,7 @@ def tokens_filter(state: GatewayState) -> Json:
             # Without this, `?access_token=` would count as well, and stand in logs.
             "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
             "payload_in_metadata": provider.name,
+            "forward_payload_header": VERIFIED,
             "require_expiration": True,
             "clock_skew_seconds": _SKEW_S,
             "jwt_cache_config": {"jwt_cache_size": 1000},
@@ -98,7 +103,9 @@ def tokens_filter(state: GatewayState) -> Json:
         for provider in state.providers
     }
     some = [*({"provider_name": name} for name in names), {"allow_missing": {}}]
-    config["rules"] = [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": some}}}]
+    # No filter work for calls without one; what says nothing here is a caller without a token, as `allow_missing` has it.
+    shown = {"prefix": "/", "headers": [{"name": "authorization", "present_match": True}]}
+    config["rules"] = [{"match": shown, "requires": {"requires_any": {"requirements": some}}}]
     return config
 
 
@@ -114,7 +121,7 @@ def per_route(app: AppRoute) -> Json:
         config[BUFFER] = {**_typed("buffer.v3.BufferPerRoute"), "disabled": True}
     if not app.asks:
         config[ASK] = _LEFT_OUT
-    if not app.redact and not app.limits.response_bytes:
+    if not looks_into_answers(app):
         config[ANSWERS] = _LEFT_OUT
     if not app.redacts_requests:
         config[REQUESTS] = _LEFT_OUT
@@ -150,7 +157,15 @@ def route_metadata(app: AppRoute, region: str) -> Json:
         said["carries"] = "redact"
     identity = {"route": " ".join(f"{name}={value}" for name, value in said.items())}
     about = {"app": app.app, "tenant": app.tenant, "decision_id": app.decision_id}
-    return {"filter_metadata": {IDENTITY: identity, ANSWERS: answers, "about": about}}
+    found = {IDENTITY: identity, ANSWERS: answers, "about": about}
+    if app.holds_answers:
+        found[HELD] = {"last": not looks_into_answers(app)}
+    return {"filter_metadata": found}
+
+
+def looks_into_answers(app: AppRoute) -> bool:
+    """Whether `answers.lua` stands in the way of the app's answers."""
+    return bool(app.redact or app.limits.response_bytes)
 
 
 def _policies(app: AppRoute) -> Json:

@@ -45,7 +45,8 @@ end
 function envoy_on_response(handle)
   -- What the gateway says itself, because the app cannot be reached or takes too long, is no answer of the app.
   if handle:headers():get(FROM_APP) == nil then return end
-  handle:headers():remove(FROM_APP)
+  -- `answers.lua` tells it by the same header, where it comes after this.
+  if handle:metadata():get("last") then handle:headers():remove(FROM_APP) end
   -- A script that fails lets the answer through as it is; so a failure here is a no.
   local is_done, may_leave, decision, said = pcall(decided, handle)
   if is_done and may_leave then return end

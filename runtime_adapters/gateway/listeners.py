@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _EARLY = "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+# RE2 looks at the whole name and cannot look ahead.
+_FORWARDED_BUT_FOR = "x-forwarded-(|f|fo|[^f].*|f[^o].*|fo[^r].*|for.+)"
 _LINE = {
     "at": "%START_TIME%",
     "method": "%REQ(:METHOD)%",
@@ -42,7 +44,7 @@ _LINE = {
 
 def listener_resource(state: GatewayState, listener: Listener, named: Mapping[str, Json], routes: Json) -> Json:
     """One listener. `routes`: where its routes come from, as members of the connection manager."""
-    chain: Json = {"filters": [{"name": "http", "typed_config": _manager(state, named, routes)}]}
+    chain: Json = {"filters": [{"name": "http", "typed_config": _manager(state, listener, named, routes)}]}
     if listener.tls is not None:
         chain["transport_socket"] = _tls(listener.tls)
     return {
@@ -56,9 +58,14 @@ def listener_resource(state: GatewayState, listener: Listener, named: Mapping[st
     }
 
 
-def _manager(state: GatewayState, named: Mapping[str, Json], routes: Json) -> Json:
+def _manager(state: GatewayState, listener: Listener, named: Mapping[str, Json], routes: Json) -> Json:
     removed: list[Json] = [{"remove": name} for name in OURS]
     removed += [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in OURS_BY_PREFIX]
+    if listener.trusted_hops:
+        forwarded = {"safe_regex": {"regex": _FORWARDED_BUT_FOR}}
+        removed += [{"remove_on_match": {"key_matcher": forwarded}}]
+    else:
+        removed += [{"remove_on_match": {"key_matcher": {"prefix": "x-forwarded-"}}}]
     return {
         "@type": _HCM,
         "stat_prefix": "apps",
@@ -68,6 +75,8 @@ def _manager(state: GatewayState, named: Mapping[str, Json], routes: Json) -> Js
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "strip_trailing_host_dot": True,
         "use_remote_address": True,
+        # Of `x-forwarded-for` so many from the right; what stands before them anybody may have written (see `routes`).
+        "xff_num_trusted_hops": listener.trusted_hops,
         # Nobody counts as inside, whose headers about retries and time-outs would be believed.
         "internal_address_config": {"cidr_ranges": [{"address_prefix": "192.0.2.1", "prefix_len": 32}]},
         "forward_client_cert_details": "SANITIZE",

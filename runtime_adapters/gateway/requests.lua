@@ -1,9 +1,5 @@
 -- What arrives: values of the kinds that the decision names (obligation `redact`) are cut out of query and body before the app
 -- reads them, and a request that cannot be looked into does not arrive. Stands behind `answers.lua`, whose masks it uses.
-local function decoded(text)
-  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
-end
-
 local function encoded(text)
   return (text:gsub("[^%w%-%._~]", function(char) return ("%%%02X"):format(char:byte()) end))
 end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime_adapters.gateway.filters import FROM_APP, OURS, per_route, route_metadata
+from runtime_adapters.gateway.filters import FROM_APP, OURS, looks_into_answers, per_route, route_metadata
 
 if TYPE_CHECKING:
     from runtime_adapters.gateway.state import AppRoute, GatewayState, Listener
@@ -42,9 +42,13 @@ def route_configuration(state: GatewayState, listener: Listener) -> Json:
                 {"name": app.app, "domains": _domains(own), "routes": routes, "typed_per_filter_config": config}
             )
     hosts += [_shared_host(host, living, listener.region) for host, living in shared.items()]
+    # Behind proxies of ours the app hears the one address that they vouch for, and none that a caller wrote before it.
+    caller = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    told = [{"header": caller, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}] if listener.trusted_hops else []
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
+        "request_headers_to_add": told,
         "virtual_hosts": hosts,
         # Unknown clusters are refused by `checks`; here they would only make an order of updates fail.
         "validate_clusters": False,
@@ -102,6 +106,9 @@ def _route(app: AppRoute, region: str, target: Json, header: tuple[str, str] | N
     if app.mirror:
         action["request_mirror_policies"] = [{"cluster": cluster_name(app, app.mirror)}]
     made: Json = {"match": match, "route": action, "metadata": route_metadata(app, region)}
-    if not app.holds_answers:
+    if looks_into_answers(app):
+        # What is looked into, or counted, comes whole and as it is.
+        made["request_headers_to_remove"] = ["accept-encoding", "range", "if-range"]
+    elif not app.holds_answers:
         made["response_headers_to_remove"] = [FROM_APP]
     return made

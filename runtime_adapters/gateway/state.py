@@ -172,6 +172,8 @@ class Listener(NamedTuple):
     port: int
     region: str
     tls: Tls | None = None
+    trusted_hops: int = 0
+    """How many proxies of ours every call passes before this port; the last one's word for who called is believed. 0: none."""
 
 
 class DecisionService(NamedTuple):

@@ -327,6 +327,10 @@ app_answer := object.union(without(without(without(app_call, "/resource/headers"
 		"4XX": {"type": "object"},
 	}}]},
 	"resource": {"status": 200, "content_type": "application/json", "body": {"places": ["Noodle Bar"]}},
+	"facts": {"app": {"digest": "sha256:d1"}, "api": {"digest": "sha256:d1", "accepted": [
+		{"index": 0, "part": "answers", "status": "200"},
+		{"index": 0, "part": "answers", "status": "4XX"},
+	]}},
 })
 
 # An app that publishes, subscribes, is called from outside and by the clock.

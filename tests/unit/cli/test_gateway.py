@@ -136,12 +136,32 @@ def test_an_app_whose_manifest_lists_answers_has_them_held(cli, home, tmp_path):
     assert found == [True, False]  # where it says something, it says that the filter is off
 
 
+def test_a_deploy_with_a_broken_schema_is_denied_on_record_with_the_pointer(cli):
+    for kind, file in (("template", "template.yaml"), ("deploy", "app-fixed.yaml")):
+        resource = yaml.safe_load((EXAMPLES / file).read_text())
+        if kind == "deploy":
+            resource["spec"]["api"][0]["answers"] = {"200": {"type": "strin"}, "2xx": {}}
+        done = cli("decide", stdin=json.dumps({"kind": kind, "resource": resource}).encode())
+    decision = json.loads(done.out)
+    assert decision["effect"] == "deny"
+    assert {(one["rule"], one["path"]) for one in decision["violations"]} == {
+        ("REQ-006", "/spec/api/0/answers/200/type"),
+        ("REQ-006", "/spec/api/0/answers/2xx"),
+    }
+    assert "REQ-006" in cli("audit", "show", decision["decision_id"]).out
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[]", "is not a mapping"),
         ("listeners: [{name: eu, port: x, region: eu}]", "listeners[0]"),
         ("listeners: {}", "listeners: is not a list"),
+        (
+            "listeners: [{name: eu, port: 1, region: eu, trustedHops: '1'}]",
+            "listeners[0].trustedHops: is not a whole number",
+        ),
+        ("listeners: [{name: eu, port: 1, region: eu, trustedHops: -1}]", "-1 trusted hops"),
         ("apps: {where2eat: {host: x}}", "apps.where2eat: 'host' is not one of"),
         ("apps: {where2eat: {backends: [{name: a, addresses: [nowhere]}]}}", "host:port"),
         ("issuers: [{name: a, issuer: b, jwksFile: /nowhere}]", "/nowhere cannot be read"),

@@ -47,6 +47,15 @@ class App:
         self.fact = self.source.facts(request)["api"]
         return [(one["index"], one["part"]) for one in self.fact["accepted"]]
 
+    def answer(self, status: int, body=None, **resource) -> list[tuple[int, str]]:
+        asked = {"app": "lunch", "method": "POST", "path": "/suggest", "status": status, **resource}
+        if body is not None:
+            asked["body"] = body
+        request = normalise_document({"kind": "app_answer", "tenant": "t", "resource": asked}, Source("test", "ada"))
+        self.fact = self.source.facts(request)["api"]
+        assert {one["part"] for one in self.fact["accepted"]} <= {"answers"}
+        return [(one["index"], one["status"]) for one in self.fact["accepted"]]
+
 
 @pytest.fixture
 def app(tmp_path):
@@ -113,6 +122,37 @@ def test_a_pattern_that_backtracks_accepts_nothing_and_stalls_nobody(app):
     begun = time.process_time()
     assert app.accepted(body={"group": "a" * 5000}) == []
     assert time.process_time() - begun < 5
+
+
+PLACES = {"type": "object", "properties": {"places": {"type": "array"}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "accepted"),
+    [
+        (200, {"places": []}, [(0, "200"), (0, "2XX"), (0, "default")]),
+        (200, {"places": [], "salary": 1}, [(0, "2XX"), (0, "default")]),
+        (200, [], [(0, "default")]),
+        (201, {"places": []}, [(0, "2XX"), (0, "default")]),
+        (500, {}, [(0, "default")]),
+        (204, {}, [(0, "2XX"), (0, "default")]),
+        (200, "text", []),
+        (200, 7, []),
+        (200, None, []),
+        (0, {}, [(0, "default")]),
+    ],
+)
+def test_an_answer_is_accepted_by_each_schema_that_could_be_meant(app, status, body, accepted):
+    answers = {"200": PLACES, "204": None, "2XX": {"type": "object"}, "default": {}, "4XX": "odd"}
+    app.deploy({**SUGGEST, "answers": answers}, {**SUGGEST, "method": "PUT", "answers": answers})
+    assert app.answer(status, body) == accepted
+    assert app.fact["digest"] == "sha256:d1"
+
+
+@pytest.mark.parametrize("answers", [None, "any", [], {"200": True}, {"200": {"type": 5}}, {"200": {"$ref": "#/no"}}])
+def test_answers_that_are_no_schemas_accept_nothing(app, answers):
+    app.deploy({**SUGGEST, "answers": answers})
+    assert app.answer(200, {}) == []
 
 
 def test_an_app_that_nobody_deployed_accepts_nothing(app):
