@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,8 @@ import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+
+from tests.ports import free_port
 
 PROGRAM = os.environ.get("VAULT_PROGRAM") or shutil.which("bao") or shutil.which("vault")
 ROOT_TOKEN = "root-of-the-tests"
@@ -165,9 +166,7 @@ class Real:
     """One real server in memory, with the same roles as the double has."""
 
     def __init__(self, folder: Path, database: str = "") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = (folder / "vault.log").open("wb")
         argv = [

@@ -24,7 +24,8 @@ from runtime_adapters.gateway.state import (
     Grant,
     Listener,
 )
-from tests.journeys.envoy import envoy_program, free_port
+from tests.journeys.envoy import envoy_program
+from tests.ports import free_port
 
 SECRETS = {"ab": "1" * 64, "cd": "2" * 64, "ef": "3" * 64}
 HOST = "lunch.example.com"

@@ -24,7 +24,7 @@ from runtime_adapters.gateway.state import (
     RateLimit,
 )
 from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented, running_in
-from tests.journeys.envoy import free_port
+from tests.ports import free_port
 
 
 class _Waiting:

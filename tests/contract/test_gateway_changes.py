@@ -28,7 +28,7 @@ from runtime_adapters.gateway.state import (
     Tls,
 )
 from tests.contract.gateways import HOST, Upstream, key, presented, running_in
-from tests.journeys.envoy import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

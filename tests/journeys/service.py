@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
@@ -44,9 +45,7 @@ class Service:
         self.log = home.parent / f"{home.name}.log"
 
     def start(self, *, ready: bool = True) -> Service:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http{'s' * self.is_tls}://127.0.0.1:{port}"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 
 import httpx
 import pytest
@@ -13,6 +12,7 @@ import yaml
 
 from tests.journeys.envoy import APP_KEY, Envoy, Upstream, envoy_program
 from tests.journeys.service import EXAMPLES, Service
+from tests.ports import free_port
 
 HOST = "api.hris.example.com"
 USERS = "/scim/v2/Users?team=campaigns"
@@ -234,15 +234,11 @@ class TestConnectorCalls:
     def test_a_service_that_is_gone_or_silent_lets_nothing_through(self, line, upstream, tmp_path):
         key = line.service.key("service", "marketing")
         before = len(upstream.calls)
-        # A port that is held and answers nobody: a free one may be somebody else's by the time it is asked.
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            port = nobody.getsockname()[1]
-            gone = Envoy(tmp_path / "gone", service_port=port, upstream_port=upstream.port, key=key).start()
-            try:
-                assert call(gone).status_code in {403, 503}
-            finally:
-                gone.stop()
+        gone = Envoy(tmp_path / "gone", service_port=free_port(), upstream_port=upstream.port, key=key).start()
+        try:
+            assert call(gone).status_code in {403, 503}
+        finally:
+            gone.stop()
         os.killpg(line.service.pid, signal.SIGSTOP)
         try:
             assert call(line).status_code in {403, 503}

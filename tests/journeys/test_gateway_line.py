@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from tests.contract.gateways import Upstream
-from tests.journeys.envoy import envoy_program, free_port
+from tests.journeys.envoy import envoy_program
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
+from tests.ports import free_port
 
 PLACES = {
     "type": "object",
