@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from tests.ports import free_port
+from tests.serving import serve
 
 PROGRAM = os.environ.get("VAULT_PROGRAM") or shutil.which("bao") or shutil.which("vault")
 ROOT_TOKEN = "root-of-the-tests"
@@ -77,7 +77,7 @@ class Double:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        serve(self._server)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self) -> None:

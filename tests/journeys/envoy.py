@@ -7,13 +7,13 @@ import http.server
 import json
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.ports import free_port
+from tests.serving import serve
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "envoy" / "gateway.json"
 APP_KEY = "test-only-app-key"
@@ -52,7 +52,7 @@ class Upstream:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
 
     def stop(self) -> None:
         self._server.shutdown()
