@@ -5,6 +5,15 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory):
+    """As pytest's own, without the test's name: homes hold Unix sockets, whose paths end at 107 bytes.
+
+    With the name, a user called `continuous-integration` has no room left.
+    """
+    return tmp_path_factory.mktemp("t")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_credential_is_left_anywhere(tmp_path_factory):
     """After a worker's last test: what fixtures stored as credentials stands in no home that a test made."""
