@@ -61,7 +61,11 @@ TABLE: tuple[Setting, ...] = (
     Setting("decision_log_url", "", "where decisions are uploaded in OPA's event format; empty: nowhere"),
     Setting("decision_log_token_file", "", "file with the bearer token for the upload"),
     Setting("decision_log_batch", "500", "most decisions in one upload"),
-    Setting("budget_ms", "1000", "wall clock a policy evaluation may take before it is killed and the answer is deny"),
+    Setting(
+        "budget_ms",
+        "1000",
+        "CPU time a policy evaluation may take before it is killed, for a deny; ten times that by the clock",
+    ),
     Setting("max_body_bytes", "1048576", "largest request body and manifest; more is refused with 413"),
     Setting(
         "max_review_bytes",

@@ -127,7 +127,8 @@ def unpack(file: IO[bytes], root: Path, named: str) -> Path:
     """A tar archive's content in a folder that appears when it is whole. Raises BadArtifact."""
     temporary = root.with_suffix(f".{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(mode=0o755, parents=True)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(temporary)
     try:
         with tar_of(file) as archive:
             _members(archive, temporary, named)
@@ -163,8 +164,17 @@ def _members(archive: tarfile.TarFile, root: Path, named: str) -> None:
         # The app is nobody in its sandbox: what its maker's root may read and run, it may.
         member.mode = 0o755 if member.isdir() or (member.mode or 0) & 0o111 else 0o644
         if member.name not in {"", "."}:
+            for parent in reversed((root / member.name).relative_to(root).parents[:-1]):
+                if not (root / parent).exists():
+                    _make_folder(root / parent)
             _make_room(root / member.name, root / member.linkname if member.islnk() else None, named)
             archive.extract(member, root, set_attrs=not member.issym(), numeric_owner=True)
+
+
+def _make_folder(folder: Path) -> None:
+    """One that the app, which is nobody in its sandbox, may look into, whatever the umask of who unpacks."""
+    folder.mkdir()
+    folder.chmod(0o755)
 
 
 def _make_room(target: Path, linked: Path | None, named: str) -> None:

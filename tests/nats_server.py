@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 FOUND = shutil.which("nats-server", path="/usr/sbin:/usr/bin:/usr/local/bin")
 needs_nats = pytest.mark.skipif(FOUND is None, reason="no NATS server here: apt-get install nats-server")
 USER, PASSWORD = "exchange", "not-a-real-password"
@@ -19,9 +21,7 @@ USER, PASSWORD = "exchange", "not-a-real-password"
 class NatsServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"nats://127.0.0.1:{self._port}"
         self.credentials = folder / "credentials"
         self.credentials.write_text(f"{USER}:{PASSWORD}\n")

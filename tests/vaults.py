@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +17,9 @@ import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+
+from tests.ports import free_port
+from tests.serving import serve
 
 PROGRAM = os.environ.get("VAULT_PROGRAM") or shutil.which("bao") or shutil.which("vault")
 ROOT_TOKEN = "root-of-the-tests"
@@ -76,7 +77,7 @@ class Double:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        serve(self._server)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self) -> None:
@@ -165,9 +166,7 @@ class Real:
     """One real server in memory, with the same roles as the double has."""
 
     def __init__(self, folder: Path, database: str = "") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = (folder / "vault.log").open("wb")
         argv = [

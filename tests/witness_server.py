@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from audit.witness import Witness
 from audit.witnessing import Peer
+from tests.serving import serve
 
 
 class Serving:
@@ -26,7 +26,7 @@ class Serving:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.peer = Peer(f"http://127.0.0.1:{self._server.server_port}", witness.verifier)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -112,8 +112,13 @@ class Jobs:
 
     @contextmanager
     def held(self, job_id: str) -> Iterator[bool]:
-        """Whether this process is the one that carries the job out."""
-        with (self._folder / job_id / "lock").open("ab") as file:
+        """Whether this process is the one that carries the job out; nobody is where it was removed in the meantime."""
+        try:
+            lock = (self._folder / job_id / "lock").open("ab")
+        except FileNotFoundError:
+            yield False
+            return
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -7,6 +7,7 @@ begins anew; until it has, it is looked at again.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,17 @@ class Withdrawals:
     def step(self) -> int:
         """Take away what erasures and prunings since the last step ended; returns how many packages.
 
-        Costs little where there was none.
+        Costs little where there was none. A service and a command at its terminal follow the same erasure: one after the
+        other, so that a package goes once, and whoever returns finds it gone.
         """
         ended = [record for kind in _ENDINGS for record in self._reader.custody(kind, since=self._next)]
         if not ended:
             return 0
+        with (self._folder / "withdrawn.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return self._follow(ended)
+
+    def _follow(self, ended: list[dict[str, Any]]) -> int:
         texts = [text for record in ended if (text := str(record["public"].get("indexes", "")))]
         minimum = max(int(record["public"].get("minimum", 0)) for record in ended)
         forget_in_copies(self._folder, texts)

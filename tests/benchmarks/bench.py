@@ -22,7 +22,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -46,6 +45,7 @@ from governance.policy.decide import policy_input  # noqa: E402
 from governance.settings import Settings  # noqa: E402
 from governance.wiring import directory_of, enrichers_of, for_check  # noqa: E402
 from tests.benchmarks import impact, load, peers, swap  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
 KUBERNETES = ROOT / "deploy" / "examples" / "kubernetes"
@@ -102,9 +102,7 @@ def server(
     argv: list[str], path: str, env: dict[str, str], log: Path, patience_s: int = 30
 ) -> Iterator[tuple[int, int]]:
     """A server in a process group of its own: (port, group). `{port}` in `argv` is replaced."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     argv = [word.replace("{port}", str(port)) for word in argv]
     with log.open("wb") as out:
         process = subprocess.Popen(argv, env=env, cwd=ROOT, stdout=out, stderr=out, start_new_session=True)

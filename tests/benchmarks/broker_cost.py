@@ -33,7 +33,7 @@ import httpx  # noqa: E402
 import uvloop  # noqa: E402
 
 from tests.benchmarks.gateway import start  # noqa: E402
-from tests.journeys.envoy import free_port  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 from tests.unit.broker.conftest import CALL, CANARY, HOST, LUNCH, World  # noqa: E402
 
 NAMES = ("broker", "direct", "through Envoy")

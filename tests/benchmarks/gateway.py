@@ -36,7 +36,7 @@ from runtime_adapters.gateway.state import (  # noqa: E402
 )
 from tests.contract.gateways import key, presented  # noqa: E402
 from tests.contract.test_gateway import Issuer  # noqa: E402
-from tests.journeys.envoy import free_port  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 
 BODY = json.dumps({"dishes": [f"dish number {number}" for number in range(40)]})
 

@@ -45,8 +45,8 @@ from runtime_adapters.gateway.state import (  # noqa: E402
 )
 from tests.conformance.business_requests import harmless, hidden  # noqa: E402
 from tests.contract.gateways import Upstream  # noqa: E402
-from tests.journeys.envoy import free_port  # noqa: E402
 from tests.journeys.service import EXAMPLES, Service  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 
 _EXPECTED = re.compile(r'id "?(\d{6})')
 

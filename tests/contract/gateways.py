@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,9 @@ from runtime_adapters.gateway.state import (
     Grant,
     Listener,
 )
-from tests.journeys.envoy import envoy_program, free_port
+from tests.journeys.envoy import envoy_program
+from tests.ports import free_port
+from tests.serving import serve
 
 SECRETS = {"ab": "1" * 64, "cd": "2" * 64, "ef": "3" * 64}
 HOST = "lunch.example.com"
@@ -98,7 +99,7 @@ class Upstream:
             self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
             self.endpoint = Endpoint("127.0.0.1", self._server.server_address[1])
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
 
     def stop(self) -> None:
         self._server.shutdown()

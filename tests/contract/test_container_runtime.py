@@ -16,6 +16,7 @@ from runtime_adapters.container import ContainerAdapter
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, RuntimeRefusal
 from runtime_adapters.rootfs import unpacked
+from tests.contract.layouts import tar
 from tests.contract.roots import BUSYBOX, ECHO, answering, archive, starting
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=8000, storage_mib=4)
@@ -234,3 +235,17 @@ def test_a_plan_for_another_boundary_is_refused(adapter, tmp_path):
     plan = RuntimePlan("lunch", "marketing", "id-1", "wasm", CAPS, ())
     with pytest.raises(RuntimeRefusal, match="wasm"):
         adapter.prepare(plan, Artifact(str(tmp_path / "r.tar"), "0" * 64))
+
+
+def test_an_app_looks_into_its_root_whatever_the_umask_of_who_unpacks_it(tmp_path):
+    """Also into folders that the archive only implies."""
+    path, raw = tmp_path / "rootfs.tar", tar(("deep/er/app", b"x"))
+    path.write_bytes(raw)
+    before = os.umask(0o077)
+    try:
+        root = unpacked(Artifact(str(path), hashlib.sha256(raw).hexdigest()), tmp_path / "home" / "kept")
+    finally:
+        os.umask(before)
+    modes = [root / name for name in ("", "deep", "deep/er", "deep/er/app")]
+    assert [path.stat().st_mode & 0o777 for path in modes] == [0o755, 0o755, 0o755, 0o644]
+    assert root.parent.stat().st_mode & 0o077 == 0

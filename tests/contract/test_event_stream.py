@@ -37,13 +37,11 @@ async def read(server: NatsServer, subject: str) -> list:
     try:
         reader = await client.jetstream().pull_subscribe(subject, durable="reader")
         found = []
-        try:
-            while True:
-                for message in await reader.fetch(50, timeout=1):
-                    found.append(message)
-                    await message.ack()
-        except TimeoutError:  # the client has two of them
-            return found
+        while (await reader.consumer_info()).num_pending:
+            for message in await reader.fetch(50, timeout=60):
+                found.append(message)
+                await message.ack()
+        return found
     finally:
         await client.close()
 

@@ -24,7 +24,7 @@ from runtime_adapters.gateway.state import (
     RateLimit,
 )
 from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented, running_in
-from tests.journeys.envoy import free_port
+from tests.ports import free_port
 
 
 class _Waiting:
@@ -81,7 +81,7 @@ class TestKeys:
     def test_no_key_and_two_keys_reach_nothing(self, gateway):
         assert gateway.get(key_id="").json()["code"] == "no_credential"
         sent = [("host", HOST), ("x-api-key", presented("ab")), ("x-api-key", presented("ab"))]
-        assert httpx.get(gateway.url, headers=sent).json()["code"] == "several_credentials"
+        assert httpx.get(gateway.url, headers=sent, timeout=60).json()["code"] == "several_credentials"
         assert not gateway.upstream.calls
 
     def test_a_key_stops_at_its_end(self, gateway):
@@ -90,7 +90,7 @@ class TestKeys:
         assert gateway.get(key_id="cd").status_code == 200
 
     def test_a_revoked_key_stops_on_a_connection_that_is_open(self, gateway):
-        with httpx.Client(headers={"host": HOST, "x-api-key": presented("ab")}) as client:
+        with httpx.Client(headers={"host": HOST, "x-api-key": presented("ab")}, timeout=60) as client:
             assert client.get(gateway.url).status_code == 200
             applied = gateway.apply(keys=())
             assert applied.files == ("keys.json",)
@@ -221,9 +221,9 @@ class TestVersions:
         gateway.apply(gateway.app(), roaming, listeners=listeners)
         us = f"http://127.0.0.1:{port}"
         assert gateway.get().status_code == 200
-        assert httpx.get(us, headers={"host": HOST, "x-api-key": presented("ab")}).status_code in {403, 404}
+        assert httpx.get(us, headers={"host": HOST, "x-api-key": presented("ab")}, timeout=60).status_code in {403, 404}
         sent = {"host": "roaming.example.com", "x-api-key": presented("ab")}
-        assert httpx.get(us, headers=sent).status_code == 200
+        assert httpx.get(us, headers=sent, timeout=60).status_code == 200
         gateway.apply()
         gateway.apply(gateway.app(regions=()))
         assert gateway.get().status_code in {403, 404}
@@ -283,14 +283,14 @@ class TestHeadersAndPaths:
         }  # fmt: skip
         sent = [(name.upper(), value) for name, value in claims.items()]
         sent += [("host", HOST), ("x-api-key", presented("ab")), ("x-role", "again")]
-        heard = httpx.get(gateway.url, headers=sent).json()["headers"]
+        heard = httpx.get(gateway.url, headers=sent, timeout=60).json()["headers"]
         assert heard["x-role"] == "service"
         assert not set(claims.values()) & set(heard.values()) - {"1"}
         assert "x-envoy-upstream-rq-timeout-ms" not in heard
 
     def test_names_with_underscores_are_refused(self, gateway):
         sent = [("host", HOST), ("x-api-key", presented("ab")), ("x_role", "platform")]
-        assert httpx.get(gateway.url, headers=sent).status_code == 400
+        assert httpx.get(gateway.url, headers=sent, timeout=60).status_code == 400
 
     @pytest.mark.parametrize(
         "path",
@@ -455,7 +455,7 @@ class TestTokens:
     def test_keys_rotate_on_a_connection_that_is_open(self, gateway, idp):
         gateway.apply(providers=(idp.provider("one"),))
         old, new = idp.token("one"), idp.token("two")
-        with httpx.Client(headers={"host": HOST}) as client:
+        with httpx.Client(headers={"host": HOST}, timeout=60) as client:
 
             def statuses() -> list[int]:
                 return [

@@ -16,7 +16,7 @@ from runtime_adapters.gateway.checks import check
 from runtime_adapters.gateway.configuration import ANSWERING
 from runtime_adapters.gateway.state import Backend, DecisionService, Endpoint, GatewayRefusal, Limits
 from tests.contract.gateways import HOST, Upstream, presented, running_in
-from tests.journeys.envoy import free_port
+from tests.ports import free_port
 
 SERVICE_KEY = 'gk_77_"]]\\secret'
 MAIL, CARD = "bob@example.com", "4111 1111 1111 1111"

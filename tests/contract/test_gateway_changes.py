@@ -28,7 +28,7 @@ from runtime_adapters.gateway.state import (
     Tls,
 )
 from tests.contract.gateways import HOST, Upstream, key, presented, running_in
-from tests.journeys.envoy import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,10 @@ class TestInForce:
             applied = gateway.gateway.apply(gateway.state(keys=()), both)
             assert applied.files == (KEYS,)
             for _ in range(10):
-                assert httpx.get(gateway.url, headers={"host": HOST, "x-api-key": presented("ab")}).status_code == 401
+                assert (
+                    httpx.get(gateway.url, headers={"host": HOST, "x-api-key": presented("ab")}, timeout=60).status_code
+                    == 401
+                )
         finally:
             second.stop()
 
@@ -260,15 +263,15 @@ class TestTls:
         url = f"https://localhost:{port}"
         sent = {"host": HOST, "x-api-key": presented("ab")}
         with pytest.raises(httpx.TransportError):
-            httpx.get(url, headers=sent, verify=trusting)
+            httpx.get(url, headers=sent, verify=trusting, timeout=60)
         trusting.load_cert_chain(*client)
-        answer = httpx.get(url, headers=sent, verify=trusting)
+        answer = httpx.get(url, headers=sent, verify=trusting, timeout=60)
         assert answer.status_code == 200
         assert "max-age" in answer.headers["strict-transport-security"]
         trusting.minimum_version = ssl.TLSVersion.TLSv1
         trusting.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises(httpx.TransportError):
-            httpx.get(url, headers=sent, verify=trusting)
+            httpx.get(url, headers=sent, verify=trusting, timeout=60)
         applied = gateway.apply(
             listeners=(Listener("eu", "127.0.0.1", gateway.port, "eu"), secure._replace(tls=tls._replace(mark="2")))
         )

@@ -18,6 +18,8 @@ from runtime_adapters.wasm.run import LONGEST_OUTPUT
 from tests.contract import component_guests as guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
+# As much fuel, and time enough to burn it on a machine that has other things to do.
+PATIENT = CAPS._replace(cpu=CAPS.cpu / 10, timeout_ms=CAPS.timeout_ms * 10)
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +119,9 @@ LOOP = "(loop $on (br $on))"
 @pytest.mark.parametrize(
     ("component", "caps", "status"),
     [
-        (guests.component(f"{LOOP} (i32.const 16)"), CAPS, "fuel"),
+        (guests.component(f"{LOOP} (i32.const 16)"), PATIENT, "fuel"),
         (guests.component(f"{LOOP} (i32.const 16)"), CAPS._replace(cpu=64.0, timeout_ms=100), "timeout"),
-        (guests.component("(i32.const 16)", extra=f"(func $s {LOOP}) (start $s)"), CAPS, "fuel"),
+        (guests.component("(i32.const 16)", extra=f"(func $s {LOOP}) (start $s)"), PATIENT, "fuel"),
         (guests.component("unreachable"), CAPS, "trap"),
         (guests.component("(call $s (i32.const 1))", extra="(func $s (param i32) (result i32) (call $s (i32.const 1)))"),
          CAPS, "trap"),

@@ -17,6 +17,8 @@ from runtime_adapters.wasm.compiling import compile_apart
 from tests.contract import guests
 
 CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
+# As much fuel, and time enough to burn it on a machine that has other things to do.
+PATIENT = CAPS._replace(cpu=CAPS.cpu / 10, timeout_ms=CAPS.timeout_ms * 10)
 KV_GET = '{"op":"kv.get","key":"a"}'
 
 
@@ -80,7 +82,7 @@ def test_a_request_goes_in_and_the_answer_comes_out(started):
     ids=["loop", "loop in start", "output", "trap", "stack", "out of bounds", "memory"],
 )
 def test_what_goes_too_far_is_stopped_and_answers_nothing(started, guest, status):
-    outcome = started(guest).call(b"")
+    outcome = started(guest, caps=PATIENT).call(b"")
     assert (outcome.status, outcome.output) == (status, b"")
     assert outcome.detail
 

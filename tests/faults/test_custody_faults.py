@@ -26,12 +26,17 @@ ORIGIN = "log.example/faults"
 CUSTODIAN = Path(__file__).with_name("custodian.py")
 
 
-def run_and_kill(home: Path, ledger: Path, run: str, after_s: float, peers: str = "") -> None:
+def run_and_kill(home: Path, ledger: Path, run: str, after_s: float, peers: str = "", least: int = 0) -> None:
+    """Killed `after_s` after it has promised the end of `least` persons."""
     process = subprocess.Popen(
         [sys.executable, str(CUSTODIAN), str(home), str(ledger), run, peers],
         stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout.readline() == b"ready\n"
+    deadline = time.monotonic() + 60
+    while ledger.read_text().count(f"erased person-{run}-") < least:
+        assert time.monotonic() < deadline, "it promises nothing"
+        time.sleep(0.01)
     time.sleep(after_s)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -57,7 +62,8 @@ def check_all(home: Path, ledger: Path) -> tuple[int, int]:
 def kill_many_times(folder: Path, times: int) -> tuple[int, int]:
     chance = random.Random(42)
     for run in range(times):
-        run_and_kill(folder / "home", folder / "ledger", f"r{run}", chance.uniform(0.2, 0.8))
+        # Every other life may end before it has promised anything.
+        run_and_kill(folder / "home", folder / "ledger", f"r{run}", chance.uniform(0.2, 0.8), least=run % 2 * 3)
         counts = check_all(folder / "home", folder / "ledger")
     return counts
 

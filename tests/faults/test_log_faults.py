@@ -35,12 +35,17 @@ def entry(number: int, size: int = 0) -> Entry:
     return Entry("deploy", "2026-03-01T10:00:00Z", public, {"input": "x" * size} if size else {}, "s")
 
 
-def run_and_kill(home: Path, ledger: Path, run: str, after_s: float) -> None:
+def run_and_kill(home: Path, ledger: Path, run: str, after_s: float, least: int) -> None:
+    """Killed `after_s` after its twenty writers were promised `least` records."""
     process = subprocess.Popen(
         [sys.executable, str(WRITERS), str(home), str(ledger), run],
         stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout.readline() == b"ready\n"
+    deadline = time.monotonic() + 60
+    while ledger.read_text().count(f" {run}-") < least:
+        assert time.monotonic() < deadline, "it promises nothing"
+        time.sleep(0.002)
     time.sleep(after_s)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -73,7 +78,8 @@ def kill_many_times(folder: Path, times: int) -> int:
     home, ledger = folder / "home", folder / "ledger"
     chance = random.Random(20260301)
     for run in range(times):
-        run_and_kill(home, ledger, f"r{run}", chance.uniform(0.0, 0.25))
+        # Every other life may end before it has promised anything.
+        run_and_kill(home, ledger, f"r{run}", chance.uniform(0.0, 0.25), least=run % 2 * 40)
         check_all(home, ledger, is_thorough=run % 10 == 9)
     return check_all(home, ledger)
 

@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.serving import serve
+
 
 class BundleServer:
     """`mode`: ok, 500, garbage, hang, huge, drip, redirect, truncated."""
@@ -30,7 +32,7 @@ class BundleServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        serve(self._http)
 
     @property
     def url(self) -> str:

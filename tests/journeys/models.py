@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.serving import serve
+
 EMPTY = json.dumps({"findings": []})
 
 
@@ -141,7 +143,7 @@ def serving():
 
     server = Server(("127.0.0.1", 0), Handler)
     model.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    serve(server)
     try:
         yield model
     finally:

@@ -6,13 +6,14 @@ import contextlib
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "deploy" / "examples" / "where2eat"
@@ -43,12 +44,11 @@ class Service:
         self.url = ""
         self.is_tls = "--tls-cert" in options
         self._process: subprocess.Popen[bytes] | None = None
+        self._keys: dict[tuple[str, str, str], str] = {}
         self.log = home.parent / f"{home.name}.log"
 
     def start(self, *, ready: bool = True) -> Service:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http{'s' * self.is_tls}://127.0.0.1:{port}"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -61,7 +61,7 @@ class Service:
 
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, f"the service ended and said:\n{self.log.read_text()[-3000:]}"
-        return httpx.get(f"{self.url}/readyz", verify=not self.is_tls).status_code == 200
+        return httpx.get(f"{self.url}/readyz", verify=False).status_code == 200
 
     def wait_until(self, holds, seconds: float = 150.0) -> None:
         deadline = time.monotonic() + seconds
@@ -117,8 +117,12 @@ class Service:
         return done.stdout.decode().strip()
 
     def client(self, role: str = "", tenant: str = "", team: str = "") -> httpx.Client:
-        headers = {"authorization": f"Bearer {self.key(role, tenant, team=team)}"} if role else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=not self.is_tls)
+        """Somebody of a role, and the same each time: a key of its own costs a process. `key` makes another person."""
+        who = (role, tenant, team)
+        if role and who not in self._keys:
+            self._keys[who] = self.key(role, tenant, team=team)
+        headers = {"authorization": f"Bearer {self._keys[who]}"} if role else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=False)
 
     def records(self, **filters: str) -> list[dict]:
         with self.client("auditor") as auditor:

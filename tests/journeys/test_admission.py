@@ -55,7 +55,7 @@ def service(tmp_path_factory):
 
 
 def ask(service: Service, body: object, path: str = "validate", **params: str) -> dict:
-    answer = httpx.post(f"{service.url}/admission/{path}", json=body, params=params)
+    answer = httpx.post(f"{service.url}/admission/{path}", json=body, params=params, timeout=60)
     assert answer.status_code == 200, answer.text
     whole = answer.json()
     assert (whole["apiVersion"], whole["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
@@ -243,7 +243,7 @@ def test_a_broken_review_is_refused_to_the_one_who_asked(service, change, path):
 def test_another_version_is_refused_in_its_own_words(service):
     """What reads v1beta1 would not understand v1; and what is not read here is not admitted."""
     body = {**review(GOOD), "apiVersion": "admission.k8s.io/v1beta1"}
-    whole = httpx.post(f"{service.url}/admission/validate", json=body).json()
+    whole = httpx.post(f"{service.url}/admission/validate", json=body, timeout=60).json()
     assert whole["apiVersion"] == "admission.k8s.io/v1beta1"
     assert (whole["response"]["uid"], whole["response"]["allowed"]) == (body["request"]["uid"], False)
     assert "admissionReviewVersions: [v1]" in whole["response"]["status"]["message"]
@@ -268,7 +268,9 @@ def test_an_update_may_bring_two_objects_as_large_as_kubernetes_stores_them(serv
     ids=lambda body: body[:20].decode("latin-1") + str(len(body)),
 )  # fmt: skip
 def test_what_is_no_review_is_an_error_that_the_api_server_s_failure_policy_handles(service, body):
-    answer = httpx.post(f"{service.url}/admission/validate", content=body, headers={"content-type": "application/json"})
+    answer = httpx.post(
+        f"{service.url}/admission/validate", content=body, headers={"content-type": "application/json"}, timeout=60
+    )
     assert 400 <= answer.status_code < 500
     assert answer.json()["effect"] == "deny"
     assert '"allowed":true' not in answer.text.replace(" ", "")
@@ -277,7 +279,7 @@ def test_what_is_no_review_is_an_error_that_the_api_server_s_failure_policy_hand
 def test_without_the_setting_a_service_key_is_needed(tmp_path):
     closed = Service(tmp_path / "home").start()
     try:
-        assert httpx.post(f"{closed.url}/admission/validate", json=review(GOOD)).status_code == 401
+        assert httpx.post(f"{closed.url}/admission/validate", json=review(GOOD), timeout=60).status_code == 401
         with closed.client("citizen") as citizen:
             assert citizen.post("/admission/validate", json=review(GOOD)).status_code == 403
         with closed.client("service") as server:

@@ -116,6 +116,6 @@ def test_what_is_no_question_is_an_error_and_a_deny(pep, body):
 
 
 def test_metadata_says_where_the_endpoints_are(service):
-    body = httpx.get(f"{service.url}/.well-known/authzen-configuration").json()
+    body = httpx.get(f"{service.url}/.well-known/authzen-configuration", timeout=60).json()
     assert body["access_evaluation_endpoint"] == f"{service.url}/access/v1/evaluation"
     assert body["policy_decision_point"] == service.url

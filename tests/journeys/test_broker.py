@@ -178,6 +178,7 @@ def test_an_api_key_is_no_app_and_an_app_is_no_runtime(service):
         f"{service.url}/v1/apps/where2eat/tokens",
         json={"instance": "x"},
         headers={"authorization": f"Bearer {presented}"},
+        timeout=60,
     )
     assert asked.status_code == 401
     for role, tenant, status in (("citizen", "marketing", 403), ("service", "hr", 404)):
@@ -194,7 +195,7 @@ def test_a_token_is_asked_for_in_one_way(service, asked):
 
 
 def test_a_webhook_that_is_open_to_the_api_server_gives_nobody_a_token(service):
-    assert httpx.post(f"{service.url}/v1/apps/where2eat/tokens", json={"instance": "x"}).status_code == 401
+    assert httpx.post(f"{service.url}/v1/apps/where2eat/tokens", json={"instance": "x"}, timeout=60).status_code == 401
 
 
 def test_a_revoked_instance_is_out_at_the_next_call_in_every_worker(service):
@@ -209,7 +210,7 @@ def test_anybody_can_verify_a_token_with_the_published_keys(service):
     from joserfc import jwt
     from joserfc.jwk import KeySet
 
-    keys = httpx.get(f"{service.url}/.well-known/jwks.json").json()
+    keys = httpx.get(f"{service.url}/.well-known/jwks.json", timeout=60).json()
     assert all("d" not in key for key in keys["keys"])
     read = jwt.decode(token(service, "five", ttl_s=60), KeySet.import_key_set(keys), algorithms=["Ed25519"])
     claims = read.claims

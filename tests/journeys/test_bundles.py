@@ -104,7 +104,8 @@ def status(platform):
 def test_a_signed_bundle_from_a_server_decides(client, platform):
     assert (effect(client, "red"), effect(client, "blue")) == ("allow", "deny")
     row = status(platform)
-    assert (row["active_revision"], row["code"], row["http_code"]) == ("red", "", 200)
+    assert (row["active_revision"], row["code"]) == ("red", "")
+    assert row["http_code"] in {200, 304}, "it came, or has been asked for again since"
     assert row["last_successful_activation"]
     listing = platform.get("/v1/bundles").json()
     assert listing["active"]["revision"] == "red"
@@ -205,17 +206,17 @@ def test_without_its_source_a_start_serves_what_was_good_last_and_never_nothing(
     try:
         fresh.start(ready=False)
         fresh.wait_until(lambda: httpx.get(f"{fresh.url}/healthz").status_code == 200)
-        waiting = httpx.get(f"{fresh.url}/readyz")
+        waiting = httpx.get(f"{fresh.url}/readyz", timeout=60)
         assert waiting.status_code == 503
         assert "main" in waiting.json()["detail"]
-        assert httpx.get(f"{fresh.url}/health?bundles").status_code == 500
+        assert httpx.get(f"{fresh.url}/health?bundles", timeout=60).status_code == 500
         with fresh.client("service") as client:
             refused = client.post("/v1/decisions", json=asks("green")).json()
             assert (refused["effect"], refused["error"]) == ("deny", "no_answer")
             assert client.get(f"/v1/decisions/{refused['decision_id']}").status_code == 200, "it is on record"
             server.mode = "ok"
             fresh.wait_until(lambda: effect(client, "green") == "allow", 60)
-            assert httpx.get(f"{fresh.url}/readyz").status_code == 200
+            assert httpx.get(f"{fresh.url}/readyz", timeout=60).status_code == 200
         fresh.stop()
         server.mode = "500"
         fresh.start()

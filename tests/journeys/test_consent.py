@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import re
-import time
 import zipfile
 from html import unescape
 from urllib.parse import parse_qs, quote_plus, urlsplit
@@ -147,7 +146,7 @@ def test_from_consent_to_masked_answer_to_withdrawal_to_refusal(service, vendor)
     assert {"consent", "consent_given", "consent_withdrawn", "connector_call", "data_flow"} <= set(kinds)
 
 
-def test_a_withdrawal_counts_in_every_worker_within_a_second(service, vendor):
+def test_a_withdrawal_counts_in_every_worker_at_once(service, vendor):
     with Browser(service, service.key("citizen", "marketing")) as browser:
         given = consent_id(browser.consent(vendor))
         with service.client("service", "marketing") as runtime:
@@ -157,10 +156,8 @@ def test_a_withdrawal_counts_in_every_worker_within_a_second(service, vendor):
         assert httpx.post(address, json=asked, headers=headers, timeout=60).json()["effect"] == "allow"
         page = browser.get("/v1/oauth/consents")
         assert browser.send_form(page).status_code == 303
-        begun = time.monotonic()
-        said = httpx.post(address, json=asked, headers=headers, timeout=60).json()
-        assert said["effect"] == "deny"
-        assert time.monotonic() - begun < 1
+        answers = [httpx.post(address, json=asked, headers=headers, timeout=60).json() for _ in range(6)]
+    assert [answer["effect"] for answer in answers] == ["deny"] * 6
 
 
 def test_pages_let_nothing_else_in_and_run_no_script(service):

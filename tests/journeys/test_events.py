@@ -129,7 +129,7 @@ def test_a_refusal_is_an_answer_with_its_rule(service):
 )
 def test_only_an_app_may_ask(service, path, body):
     for headers in ({}, {"authorization": "Bearer x"}, {"authorization": f"Bearer {service.key('platform')}"}):
-        answer = httpx.post(service.url + path, content=body, headers={**STRUCTURED, **headers})
+        answer = httpx.post(service.url + path, content=body, headers={**STRUCTURED, **headers}, timeout=60)
         assert answer.status_code == 401, answer.text
 
 
@@ -174,15 +174,15 @@ def test_a_vendor_s_webhook_is_an_event_and_a_forged_one_a_401_on_record(service
     headers = {"content-type": "application/json", "x-hub-signature-256": f"sha256={proof}"}
     with app(service, "canteen") as fetching:
         drained(fetching)
-        first = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body, headers=headers)
-        again = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body, headers=headers)
+        first = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body, headers=headers, timeout=60)
+        again = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body, headers=headers, timeout=60)
         assert (first.status_code, again.status_code) == (202, 200)
         assert [one["data"] for one in drained(fetching)] == [{"group": "from github"}]
-    forged = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body + b" ", headers=headers)
+    forged = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=body + b" ", headers=headers, timeout=60)
     assert (forged.status_code, forged.json()["code"]) == (401, "bad_signature")
-    nobody = httpx.post(f"{service.url}/v1/hooks/nobody.github", content=body, headers=headers)
+    nobody = httpx.post(f"{service.url}/v1/hooks/nobody.github", content=body, headers=headers, timeout=60)
     assert nobody.status_code == 401
-    huge = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=b"x" * (2 << 20), headers=headers)
+    huge = httpx.post(f"{service.url}/v1/hooks/where2eat.github", content=b"x" * (2 << 20), headers=headers, timeout=60)
     assert huge.status_code == 413  # from a stranger, and so no record
     assert [record for record in service.records(kind="refused") if record["public"]["error"] == "too_large"] == []
     refused = [record for record in service.records(kind="refused") if record["public"]["error"] == "bad_signature"]

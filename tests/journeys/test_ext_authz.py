@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 
 import httpx
 import pytest
@@ -13,6 +12,7 @@ import yaml
 
 from tests.journeys.envoy import APP_KEY, Envoy, Upstream, envoy_program
 from tests.journeys.service import EXAMPLES, Service
+from tests.ports import free_port
 
 HOST = "api.hris.example.com"
 USERS = "/scim/v2/Users?team=campaigns"
@@ -132,7 +132,7 @@ class TestConnectorCalls:
     @pytest.mark.parametrize("host", ["api.hris.example.com@evil.example", "api.hris.example.com/x", "", "a b"])
     def test_a_host_that_is_none_is_refused(self, line, host):
         rows = {"x-api-key": line.service.key("service", "marketing"), "host": host, "x-app": "where2eat"}
-        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows).status_code in {400, 403}
+        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows, timeout=60).status_code in {400, 403}
 
     def test_who_calls_is_said_by_the_gateway_alone(self, line, upstream):
         smuggled = {
@@ -151,7 +151,7 @@ class TestConnectorCalls:
         assert record["opened"]["input"]["subject"]["id"] != "boss"
 
     def test_without_a_key_of_an_app_there_is_no_call(self, line):
-        assert httpx.get(line.url + USERS, headers={"host": HOST}).status_code == 401
+        assert httpx.get(line.url + USERS, headers={"host": HOST}, timeout=60).status_code == 401
 
     @pytest.mark.parametrize(
         "path", ["/scim/v2/Users/../../admin", "/scim/v2/Users%2f..%2fadmin", "//admin", "/%2e%2e/admin"]
@@ -165,7 +165,7 @@ class TestConnectorCalls:
     def test_a_body_is_looked_at(self, line, upstream):
         before = len(upstream.calls)
         sent = {"host": HOST, "x-app-key": APP_KEY, "content-type": "application/json"}
-        answer = httpx.post(line.url + "/v1/preferences", headers=sent, json={"name": "x"})
+        answer = httpx.post(line.url + "/v1/preferences", headers=sent, json={"name": "x"}, timeout=60)
         assert answer.status_code == 403
         record = next(r for r in line.service.records() if r["public"]["decision_id"] == answer.json()["decision_id"])
         assert "name" in record["opened"]["input"]["resource"]["body"]
@@ -174,7 +174,7 @@ class TestConnectorCalls:
     def test_a_body_that_is_no_json_although_it_says_so_is_refused(self, line, upstream):
         before = len(upstream.calls)
         sent = {"host": HOST, "x-app-key": APP_KEY, "content-type": "application/json"}
-        answer = httpx.post(line.url + "/v1/preferences", headers=sent, content=b'{"a": 1, "a": 2}')
+        answer = httpx.post(line.url + "/v1/preferences", headers=sent, content=b'{"a": 1, "a": 2}', timeout=60)
         assert answer.status_code == 400
         assert len(upstream.calls) == before
 
@@ -186,7 +186,7 @@ class TestConnectorCalls:
         ).start()
         try:
             sent = {"host": HOST, "x-app-key": APP_KEY}
-            answer = httpx.post(deaf.url + "/v1/preferences", headers=sent, content=b"x=1")
+            answer = httpx.post(deaf.url + "/v1/preferences", headers=sent, content=b"x=1", timeout=60)
         finally:
             deaf.stop()
         assert answer.status_code == 400
@@ -196,13 +196,15 @@ class TestConnectorCalls:
     def test_only_a_service_may_ask_for_others(self, line, role):
         headers = {"x-api-key": line.service.key(role)} if role else {}
         answer = httpx.get(
-            f"{line.service.url}/ext-authz{USERS}", headers={**headers, "host": HOST, "x-app": "where2eat"}
+            f"{line.service.url}/ext-authz{USERS}",
+            headers={**headers, "host": HOST, "x-app": "where2eat"},
+            timeout=60,
         )
         assert answer.status_code in {401, 403}
 
     def test_the_callers_authorization_is_not_the_gateways_key(self, line):
         headers = {"authorization": f"Bearer {line.service.key('service')}", "host": HOST, "x-app": "where2eat"}
-        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=headers).status_code == 401
+        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=headers, timeout=60).status_code == 401
 
     def test_an_app_said_twice_is_refused(self, line):
         rows = [
@@ -211,7 +213,7 @@ class TestConnectorCalls:
             ("x-app", "where2eat"),
             ("x-app", "b"),
         ]
-        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows).status_code == 400
+        assert httpx.get(f"{line.service.url}/ext-authz{USERS}", headers=rows, timeout=60).status_code == 400
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_a_header_that_stands_twice_is_read_whole(self, line, order):
@@ -233,7 +235,7 @@ class TestConnectorCalls:
                 "x-api-key": service.key("service", "marketing"), "host": HOST,
                 "x-app": "where2eat", "x-scopes": "employees:read",
             }  # fmt: skip
-            answer = httpx.get(f"{service.url}/ext-authz{USERS}", headers=headers)
+            answer = httpx.get(f"{service.url}/ext-authz{USERS}", headers=headers, timeout=60)
         finally:
             service.stop()
         assert answer.status_code == 403
@@ -243,15 +245,11 @@ class TestConnectorCalls:
     def test_a_service_that_is_gone_or_silent_lets_nothing_through(self, line, upstream, tmp_path):
         key = line.service.key("service", "marketing")
         before = len(upstream.calls)
-        # A port that is held and answers nobody: a free one may be somebody else's by the time it is asked.
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            port = nobody.getsockname()[1]
-            gone = Envoy(tmp_path / "gone", service_port=port, upstream_port=upstream.port, key=key).start()
-            try:
-                assert call(gone).status_code in {403, 503}
-            finally:
-                gone.stop()
+        gone = Envoy(tmp_path / "gone", service_port=free_port(), upstream_port=upstream.port, key=key).start()
+        try:
+            assert call(gone).status_code in {403, 503}
+        finally:
+            gone.stop()
         os.killpg(line.service.pid, signal.SIGSTOP)
         try:
             assert call(line).status_code in {403, 503}
@@ -270,6 +268,7 @@ class TestPluginPolicies:
         direct = httpx.get(
             f"{plugin.service.url}/ext-authz/with/headers",
             headers={"x-api-key": plugin.service.key("service"), "host": HOST},
+            timeout=60,
         )
         assert direct.status_code == 200
         assert direct.headers["x-added"] == "yes"
@@ -278,8 +277,8 @@ class TestPluginPolicies:
 
     def test_the_body_and_the_query_are_parsed(self, plugin):
         sent = {"host": HOST, "x-app-key": APP_KEY}
-        assert httpx.post(plugin.url + "/any?q=a%20b", headers=sent, json={"pin": 7}).status_code == 200
-        assert httpx.post(plugin.url + "/any?q=a%20b", headers=sent, json={"pin": 8}).status_code == 403
+        assert httpx.post(plugin.url + "/any?q=a%20b", headers=sent, json={"pin": 7}, timeout=60).status_code == 200
+        assert httpx.post(plugin.url + "/any?q=a%20b", headers=sent, json={"pin": 8}, timeout=60).status_code == 403
 
     def test_a_no_with_the_status_of_a_yes_stays_a_no(self, plugin):
         answer = call(plugin, "/two-hundred")

@@ -211,14 +211,14 @@ def dev(tmp_path_factory):
 
 class TestWithoutSignIn:
     def test_a_program_on_this_machine_is_answered(self, dev):
-        assert httpx.post(f"{dev.url}/v1/decisions", json=CALL).json()["effect"] == "deny"
+        assert httpx.post(f"{dev.url}/v1/decisions", json=CALL, timeout=60).json()["effect"] == "deny"
         assert "no sign-in" in dev.log.read_text()
 
     @pytest.mark.parametrize(
         "headers", [{"origin": "https://evil.example"}, {"host": "evil.example"}, {"origin": "null"}]
     )
     def test_a_page_in_a_browser_of_this_machine_is_not(self, dev, headers):
-        assert httpx.post(f"{dev.url}/v1/decisions", json=CALL, headers=headers).status_code == 403
+        assert httpx.post(f"{dev.url}/v1/decisions", json=CALL, headers=headers, timeout=60).status_code == 403
 
     def test_it_is_refused_on_an_address_that_others_reach(self, tmp_path):
         done = governance("serve", "--dev", "--host", "0.0.0.0", home=tmp_path)

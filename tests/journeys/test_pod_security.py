@@ -64,7 +64,7 @@ def reviewed(service: Service, obj: object, profile: str = "", operation: str = 
     }  # fmt: skip
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {**body, **request}}
     path = f"{service.url}/admission/validate" + (f"/{profile}" if profile else "")
-    answer = httpx.post(path, json=review, params=params)
+    answer = httpx.post(path, json=review, params=params, timeout=60)
     assert answer.status_code == 200, answer.text
     assert answer.json()["response"]["uid"] == UID
     return answer.json()["response"]

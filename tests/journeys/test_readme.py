@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from governance.entrypoints.cli.main import COMMANDS
 from governance.settings import TABLE
 from tests.journeys.service import ROOT, environment
+from tests.ports import free_port
 
 README = (ROOT / "README.md").read_text()
 BIN = Path(sys.executable).parent
@@ -27,10 +27,8 @@ def blocks(heading: str) -> list[str]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README's example asks with curl")
 def test_the_service_of_the_readme_answers_records_exports_and_verifies(tmp_path):
     (block,) = blocks("Use it")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    script = block.replace("8181", port).replace(".venv/bin/", f"{BIN}/").replace("package", str(tmp_path / "package"))
+    port, package = str(free_port()), str(tmp_path / "package")
+    script = block.replace("8181", port).replace(".venv/bin/", f"{BIN}/").replace("package", package)
     script = script.replace("GOVERNANCE_HOME=.governance", f"GOVERNANCE_HOME={tmp_path / 'home'}")
     # What needs no service has to work beside one that runs; the last line's failure is the script's.
     done = subprocess.run(

@@ -126,10 +126,10 @@ def test_where_the_setting_opens_them_clients_need_no_key(tmp_path):
     try:
         with service.client("auditor") as auditor:
             auditor.get("/v1/audit/records")
-        assert httpx.get(f"{service.url}/checkpoint").status_code == 200
-        answer = httpx.get(f"{service.url}/tile/entries/000.p/1")
+        assert httpx.get(f"{service.url}/checkpoint", timeout=60).status_code == 200
+        answer = httpx.get(f"{service.url}/tile/entries/000.p/1", timeout=60)
         assert answer.status_code == 200
         assert answer.headers["cache-control"].startswith("public")
-        assert httpx.get(f"{service.url}/v1/audit/records").status_code == 401
+        assert httpx.get(f"{service.url}/v1/audit/records", timeout=60).status_code == 401
     finally:
         service.stop()

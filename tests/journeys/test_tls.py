@@ -64,11 +64,11 @@ def test_a_new_certificate_is_served_without_a_request_that_fails(service, tmp_p
     before, first = served(service), set(workers(service))
     cert, key = self_signed(tmp_path / "second", ["127.0.0.1"])
     stop, failed = threading.Event(), []
-    kept = httpx.Client(verify=False)
+    kept = httpx.Client(verify=False, timeout=60)
     url = f"{service.url}/healthz"
     # The context is made once: making one costs more than the request.
     context = httpx.create_ssl_context(verify=False)
-    threads = [asked_until(stop, lambda: httpx.get(url, verify=context), failed) for _ in range(2)]
+    threads = [asked_until(stop, lambda: httpx.get(url, verify=context, timeout=60), failed) for _ in range(2)]
     threads.append(asked_until(stop, lambda: kept.get(url), failed))
     for file in (cert, key):
         shutil.copy(file, tmp_path / f"{file.name}.new")
@@ -95,7 +95,7 @@ def test_one_that_is_none_leaves_the_old_one_in_place(service, tmp_path):
     for pid in died:
         os.kill(pid, signal.SIGKILL)
     service.wait_until(lambda: bool(set(workers(service)) - set(died)) and served(service) == before, 60)
-    assert httpx.get(f"{service.url}/healthz", verify=False).status_code == 200
+    assert httpx.get(f"{service.url}/healthz", verify=False, timeout=60).status_code == 200
 
 
 def test_a_certificate_for_trying_out_is_made_once_and_kept(tmp_path):
@@ -104,7 +104,7 @@ def test_a_certificate_for_trying_out_is_made_once_and_kept(tmp_path):
     service.start()
     try:
         context = ssl.create_default_context(cafile=str(tmp_path / "home" / "tls" / "tls.crt"))
-        assert httpx.get(f"{service.url}/healthz", verify=context).status_code == 200
+        assert httpx.get(f"{service.url}/healthz", verify=context, timeout=60).status_code == 200
         assert "SELF-SIGNED" in service.log.read_text()
         assert (tmp_path / "home" / "tls" / "tls.key").stat().st_mode & 0o077 == 0
         first = served(service)

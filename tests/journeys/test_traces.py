@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.journeys.service import EXAMPLES, Service
+from tests.serving import serve
 
 CALL = json.loads((EXAMPLES / "hr-call.json").read_text())
 
@@ -37,8 +37,7 @@ class Collector(BaseHTTPRequestHandler):
 def collector():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
     server.spans = []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    serve(server)
     yield server
     server.shutdown()
     server.server_close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,13 @@ import pytest
 from audit.cosignature import cosignatures
 from audit.notes import COSIGNATURE, opened, parse_checkpoint, parse_verifier_key
 from tests.journeys.service import MAIN, ROOT, Service, environment, governance
+from tests.ports import free_port
 
 
 class WitnessProcess:
     def __init__(self, folder, log_key: str) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._argv = ["witness", "serve", "--home", str(folder), "--name", "w.example/1", "--log", log_key]
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()

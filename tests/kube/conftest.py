@@ -6,7 +6,6 @@ import base64
 import contextlib
 import datetime as dt
 import ipaddress
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -20,15 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.journeys.service import EXAMPLES, ROOT, Service
 from tests.kube.build import built
+from tests.ports import free_port
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 TOKEN = "kube-test-admin"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

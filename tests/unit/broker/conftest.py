@@ -42,7 +42,7 @@ class World:
         self.double = Double(HOST, folder / "tls", lambda asked: self.vendor(asked)).start()  # noqa: PLW0108  looked up anew each time
         pins = write_pins(folder / "pins.json", self.double)
         self.settings = Settings(
-            {"home": str(folder / "home"), "connector_pins": str(pins), "connector_deadline_ms": "3000", **settings}
+            {"home": str(folder / "home"), "connector_pins": str(pins), "connector_deadline_ms": "60000", **settings}
         )
         self.runner = asyncio.Runner()
         self._opened = for_cli(self.settings)

@@ -177,7 +177,7 @@ def test_what_was_looked_at_is_what_is_connected_to():
 class Vendor:
     """A double under one name, and a sender that finds it."""
 
-    def __init__(self, folder, answer, *, name: str = HOST, asked_as: str = HOST, clock=None, deadline_s: float = 3.0):
+    def __init__(self, folder, answer, *, name: str = HOST, asked_as: str = HOST, clock=None, deadline_s: float = 60.0):
         self.double = Double(name, folder, answer).start()
         addresses = Addresses({asked_as: Pin(**self.double.pin)})
         clocked = {} if clock is None else {"monotonic": clock}

@@ -18,8 +18,9 @@ import yaml
 from governance.platform.keys import KeyStore
 from governance.state.files import FileState
 from tests.contract.gateways import Upstream
-from tests.journeys.envoy import envoy_program, free_port
+from tests.journeys.envoy import envoy_program
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
+from tests.ports import free_port
 
 HOST = "where2eat.example.com"
 

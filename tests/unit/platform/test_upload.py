@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -26,6 +25,7 @@ from governance.platform.upload import Collector, Uploader, UploadFailed
 from governance.settings import Settings
 from governance.wiring import active_of, parts_for
 from tests.journeys.service import ROOT, environment
+from tests.serving import serve
 
 ORIGIN = "governance.local/audit"
 SECRET = "AKIA" + "IOSFODNN7EXAMPLE"
@@ -59,7 +59,7 @@ class Sink:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        serve(self._http)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/logs"
 
     def stop(self) -> None:

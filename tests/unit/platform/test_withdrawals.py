@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,22 @@ def test_the_record_of_an_export_does_not_name_the_person_it_is_about():
     entry = entry_of_export(wanted, "", actor="os:1", entry_point="cli.audit", size=1)
     assert entry.public["filter"] == {"app": "a", "subject": "given", "text": "given"}
     assert (entry.sealed, entry.subject) == ({"subject": NAME, "text": VALUE}, NAME)
+
+
+def test_a_command_beside_the_service_takes_each_package_once_and_returns_when_all_are_gone(home, log):
+    """Both follow the same erasure, each with its own view of what is there."""
+    for number in range(12):
+        job(home, log, number)
+    erase(log)
+    begin, left = threading.Barrier(2), []
+
+    def step(own: Withdrawals) -> int:
+        begin.wait(60)
+        count = own.step()
+        left.extend(holding(home / "exports", NAME, VALUE))
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(step, [withdrawals(home, log), withdrawals(home, log)]))
+    assert (sum(counts), left) == (12, [])
+    assert len(list(log.reader.search(Filter(kind="export_withdrawn")))) == 12
