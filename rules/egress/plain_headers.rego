@@ -28,6 +28,18 @@ deny contains v if {
 	}
 }
 
+# Which of the two counts, one reader may see otherwise than the next.
+deny contains v if {
+	headers := object.get(input, ["resource", "headers"], {})
+	is_object(headers)
+	some name, _ in headers
+	count([other | some other, _ in headers; lower(other) == lower(name)]) > 1
+	v := {
+		"path": ["resource", "headers"],
+		"message": sprintf("The header %s stands there twice, in other letters.", [json.marshal(lower(name))]),
+	}
+}
+
 _is_plain(name, value) if {
 	regex.match(data.platform.headers.name_pattern, name)
 	not lower(name) in data.platform.headers.refused

@@ -52,3 +52,9 @@ test_headers_that_are_no_object_are_refused if {
 test_no_facts_are_needed_to_refuse_a_header if {
 	_places(requests.without(_with("Host", "x"), "/facts")) == {["resource", "headers"]}
 }
+
+test_a_header_that_stands_twice_is_refused_in_whatever_letters if {
+	twice := requests.changed(requests.connector_call, "/resource/headers", {"Accept": "a", "accept": "b"})
+	_places(twice) == {["resource", "headers"]}
+	_places(requests.changed(requests.connector_call, "/resource/headers", {"Accept": "a", "Prefer": "b"})) == set()
+}

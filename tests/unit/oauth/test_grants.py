@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from governance.errors import CallerError, DependencyError, GovernanceError, NotFound
 from governance.model.moment import utc_now
+from governance.platform.broker.doubles import Reply
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
 from governance.platform.oauth.grants import ConsentEnded
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
+from tests.consenting import CALL
 from tests.oauth_server import CLIENT_SECRET, ISSUER
 from tests.unit.oauth.conftest import DATES, rules, stored
 
@@ -162,6 +165,84 @@ def test_a_vendor_that_cannot_be_asked_does_not_keep_the_token_here(world):
     assert world.runner.run(world.grants.withdrawn(consent, world.connector)) is False
     with pytest.raises(NotFound):
         world.secrets.get(consent.handle)
+
+
+FOLLOWED = {
+    "name": "follow",
+    "method": "GET",
+    "paths": ["/api/me/changes"],
+    "scope": "Calendars.Read",
+    "stream": "ndjson",
+}
+
+
+def test_a_withdrawal_ends_a_stream_that_is_under_way(make):
+    from tests.consenting import CALENDAR
+
+    fields = [{"pointer": ["**", "mail"], "class": "personal", "pii": "email"}]
+    world = make(operations=[*CALENDAR["operations"], FOLLOWED], fields=fields)
+    consent = world.consent()
+
+    def changes():
+        yield b'{"free": "monday"}\n'
+        while world.grants.consents.get(consent.id).state == "given":
+            time.sleep(0.01)
+        yield b'{"free": "tuesday"}\n'
+
+    world.vendor.double._answer = lambda asked: Reply(b"", "application/x-ndjson", pieces=changes())
+    asked = {**CALL, "operation": "follow", "url": f"{ISSUER}/api/me/changes", "consent": consent.id}
+
+    async def listen() -> list:
+        heard = []
+        async for part in world.broker.stream(DATES, "calendar", asked, entry_point="test", trace_id="ab" * 16):
+            heard.append(part)
+            if part.answer:
+                world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return heard
+
+    begun, monday, last = world.runner.run(listen())
+    assert (begun.refusal, monday.answer) == (None, [{"free": "monday"}])
+    assert (rules(last), last.answer) == ({"OAUTH-007"}, None)
+    kept = world.records()[-1]["public"]
+    assert (kept["effect"], kept["decision_id"]) == ("deny", last.refusal.decision_id)
+
+
+def test_a_withdrawal_between_decision_and_token_sends_nothing(world):
+    consent = world.consent()
+    decided = world.broker._admitted
+
+    async def withdrawn_meanwhile(*asked):
+        decision = await decided(*asked)
+        world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return decision
+
+    world.broker._admitted = withdrawn_meanwhile
+    world.vendor.double.asked.clear()
+    with pytest.raises(GovernanceError, match="not in force"):
+        world.call(consent)
+    assert (world.vendor.double.asked, world.records()[-1]["kind"]) == ([], "refused")
+
+
+def test_a_withdrawal_while_the_vendor_answers_keeps_the_answer_back(world):
+    consent = world.consent()
+
+    def answer(_asked):
+        world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return Reply(b'{"value": []}')
+
+    world.vendor.double._answer = answer
+    called = world.call(consent)
+    assert (called.call.is_allowed, rules(called), called.answer) == (True, {"OAUTH-007"}, None)
+
+
+def test_a_proof_is_sent_once_even_where_the_call_could_be_repeated(make):
+    world = make(oauth={**_oauth(), "dpop": True})
+    world.vendor.server.dpop = True
+    consent = world.consent()
+    world.vendor.double.asked.clear()
+    world.vendor.double._answer = lambda asked: Reply(b"{}", status=503)
+    assert world.call(consent).status == 503
+    assert len(world.vendor.double.asked) == 1
 
 
 def test_an_asked_consent_that_was_withdrawn_is_never_given(world):
