@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -13,7 +15,7 @@ from governance.model.moment import utc_now
 from governance.platform.broker.doubles import Reply
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
-from governance.platform.oauth.grants import ConsentEnded
+from governance.platform.oauth.grants import ConsentEnded, _check_id_token
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
 from tests.consenting import CALL
 from tests.oauth_server import CLIENT_SECRET, ISSUER
@@ -361,6 +363,57 @@ def test_a_device_flow_waits_slows_down_and_ends_in_a_consent(world):
     assert world.call(given).status == 200
 
 
+DEVICE = {
+    "device_code": "d-1", "user_code": "ABCD", "verification_uri": f"{ISSUER}/activate", "expires_in": 600, "interval": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verification_uri": "http://login.vendor.example/activate"}, {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": ""}, {"verification_uri": "https://login.vendor.example/\u0430ctivate"},
+        {"verification_uri": "https://login.vendor.example/\x1b]0;x"}, {"user_code": "AB\nCD"}, {"user_code": ""},
+        {"user_code": "\u202eDCBA"}, {"device_code": ""}, {"expires_in": "soon"}, {"expires_in": float("inf")},
+    ],
+)  # fmt: skip
+def test_what_no_person_should_be_shown_begins_no_device_flow(world, change):
+    said = json.dumps({**DEVICE, **change}).replace("Infinity", "1e999")
+    world.vendor.double._answer = lambda asked: Reply(said.encode())
+    with pytest.raises(SendFailed):
+        world.runner.run(world.grants.device(world.new_consent(), world.connector))
+    assert world.grants.consents.all() == []
+
+
+def test_a_device_flow_does_not_stay_open_for_as_long_as_a_vendor_likes(world):
+    said = json.dumps({**DEVICE, "expires_in": 10**9, "interval": 10**9})
+    world.vendor.double._answer = lambda asked: Reply(said.encode())
+    begun = world.runner.run(world.grants.device(world.new_consent(), world.connector))
+    assert (begun.expires_in_s, begun.interval_s) == (1800, 60)
+
+
+def id_token(**claims) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{part}.c2ln"
+
+
+ID = {"aud": "broker-1", "nonce": "n", "iss": ISSUER, "exp": 2_000_000_000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": "other"}, {"aud": ["broker-1", "other"]}, {"aud": []}, {"nonce": "m"}, {"nonce": None}, {"iss": f"{ISSUER}/"},
+        {"iss": "https://evil.example"}, {"exp": 1_000_000_000}, {"exp": float("nan")}, {"exp": "2000000000"},
+    ],
+)  # fmt: skip
+def test_an_id_token_of_another_server_time_or_question_is_none(change):
+    wanted = {"aud": "broker-1", "nonce": "n", "iss": ISSUER}
+    _check_id_token(id_token(**ID), wanted, 1_800_000_000)
+    with pytest.raises(SendFailed):
+        _check_id_token(id_token(**{**ID, **change}), wanted, 1_800_000_000)
+
+
 def test_a_no_at_the_device_s_page_is_a_no(world):
     consent = world.new_consent()
 
@@ -394,6 +447,20 @@ def test_an_app_token_is_exchanged_for_one_of_the_vendor_s_and_no_secret_lies_he
     before = len(world.vendor.double.asked)
     assert world.call().status == 200
     assert len(world.vendor.double.asked) == before + 1
+
+
+def test_an_exchange_asks_for_one_place_and_no_more_scopes_than_the_call_has(make):
+    world = make(auth=EXCHANGE)
+    for more in ({"audience": "https://payroll.example"}, {"resource": "https://payroll.example"}):
+        with pytest.raises(CallerError, match="not a member of a call"):
+            world.call(**more)
+    assert "OAUTH-006" in rules(world.call(scopes=["Calendars.Read", "Calendars.Shared"]))
+    assert world.vendor.double.asked == []
+    assert world.call().status == 200
+    form = dict(parse_qsl(world.vendor.double.asked[0].body.decode()))
+    assert (form["audience"], form["scope"]) == (ISSUER, "Calendars.Read")
+    claims = json.loads(base64.urlsafe_b64decode(form["subject_token"].split(".")[1] + "=="))
+    assert (claims["aud"], claims["exp"] - claims["iat"]) == (ISSUER, 60)
 
 
 def test_keys_that_the_vendor_does_not_trust_are_exchanged_for_nothing(make):
