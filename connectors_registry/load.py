@@ -21,6 +21,8 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._~:@$()=,'+-]+|\{[A-Za-z][A-Za-z0-9_]*\}")
 # What a flow in which a person consents needs to know.
 _FLOW_NEEDS = {"authorization_code": "authorization_url", "device_code": "device_authorization_url"}
 _OAUTH_URLS = ("authorization_url", "token_url", "revocation_url", "device_authorization_url")
+# How TLS begins: by a command on port 587 (RFC 3207), or with the first byte on port 465 (RFC 8314, section 3.3).
+_MAIL_TLS = ("starttls", "implicit")
 _ADDRESS = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
@@ -186,13 +188,16 @@ def _check_oauth(document: dict[str, Any], path: str) -> None:
 
 
 def _check_mail(document: dict[str, Any], path: str) -> None:
-    """`smtp: {from}` and `recipients`, the domains that mail may go to: either both or neither."""
+    """`smtp: {from, tls?}` and `recipients`, the domains that mail may go to: either both or neither."""
     if ("smtp" in document) != ("recipients" in document):
         raise BadEntry(f"{path}: smtp needs recipients, the domains that mail may go to, and the other way round")
     if "smtp" not in document:
         return
-    if set(document["smtp"]) != {"from"} or not _ADDRESS.fullmatch(str(document["smtp"]["from"])):
-        raise BadEntry(f"{path}: smtp has the member from, one plain address")
+    smtp = document["smtp"]
+    if set(smtp) - {"tls"} != {"from"} or not _ADDRESS.fullmatch(str(smtp["from"])):
+        raise BadEntry(f"{path}: smtp has the member from, one plain address, and tls where it is not starttls")
+    if smtp.get("tls", "starttls") not in _MAIL_TLS:
+        raise BadEntry(f"{path}: smtp.tls is one of {', '.join(_MAIL_TLS)}")
     if document.get("auth", {}).get("scheme") not in {"basic", "none"}:
         raise BadEntry(f"{path}: a connector by SMTP signs in with auth.scheme basic, or none")
     for domain in document["recipients"]:
