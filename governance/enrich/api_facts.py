@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from governance.enrich.schema_work import TooMuchWork, visits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -86,13 +88,14 @@ def _accepts(schemas: dict[tuple[int, str], Any], index: int, part: str, schema:
 
 
 def _validator(schema: Json) -> Any:
-    """None for what is no schema, or refers to another document."""
+    """None for what is no schema, refers to another document, or could keep whoever holds a request against it for good."""
     import jsonschema_rs  # slow to load, and needed by who holds a gateway's requests alone
 
     options = jsonschema_rs.FancyRegexOptions(
         backtrack_limit=_MOST_BACKTRACKING, size_limit=_MOST_BYTES, dfa_size_limit=_MOST_BYTES
     )
     try:
+        visits(schema)
         return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+    except (TooMuchWork, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
         return None

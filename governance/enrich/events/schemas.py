@@ -10,7 +10,8 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from governance.enrich.events.schema_work import BadEventSchema, places, visits
+from governance.enrich.schema_work import TooMuchWork, places, visits
+from governance.errors import CallerError
 from governance.model.pointer import to_pointer
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ LARGEST = 65_536
 _MOST_ERRORS = 10
 # Visits of places: two seconds of a slow machine.
 _MOST_WORK = 5_000_000
+
+
+class BadEventSchema(CallerError):
+    """A schema that no event could be held against."""
+
+    code = "bad_event_schema"
 
 
 def check(schema: Json) -> None:
@@ -53,7 +60,10 @@ def _validator(text: str) -> tuple[Any, int]:
     import jsonschema_rs
 
     schema = json.loads(text)
-    of_one_place = visits(schema)
+    try:
+        of_one_place = visits(schema)
+    except TooMuchWork as error:
+        raise BadEventSchema(error.message, hint=error.hint) from error
 
     options = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20)
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from governance.errors import CallerError
-from governance.normalise.documents import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_VISITS = 10_000
 """Of one place of a value."""
+# No body that is read is nested deeper.
+_DEEPEST = 64
 _HERE_LISTS = ("allOf", "anyOf", "oneOf")
 _HERE = ("not", "if", "then", "else")
 _HERE_MAPS = ("dependentSchemas", "dependencies")
@@ -27,18 +28,18 @@ _NAMES = ("$anchor", "$dynamicAnchor", "$id")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-class BadEventSchema(CallerError):
-    """A schema that no event could be held against, or not for a price that can be told beforehand."""
+class TooMuchWork(CallerError):
+    """A schema that nothing could be held against, or not for a price that can be told beforehand."""
 
-    code = "bad_event_schema"
+    code = "bad_schema"
 
 
 def visits(schema: Json) -> int:
-    """How often one place may be looked at, at most. Raises BadEventSchema beyond `MOST_VISITS`."""
+    """How often one place may be looked at, at most. Raises TooMuchWork beyond `MOST_VISITS`."""
     try:
-        return _Counted(schema).at(schema, MAX_DEPTH)
+        return _Counted(schema).at(schema, _DEEPEST)
     except RecursionError as error:
-        raise BadEventSchema("a schema is nested too deeply to be held against") from error
+        raise TooMuchWork("a schema is nested too deeply to be held against") from error
 
 
 def places(value: Json) -> int:
@@ -68,7 +69,7 @@ class _Counted:
             return 1
         key = id(schema), deep
         if key in self._open:
-            raise BadEventSchema(
+            raise TooMuchWork(
                 "a schema refers to itself without a step into the value", hint="JSON Schema 2020-12, 9.4.1"
             )
         if key not in self._known:
@@ -76,7 +77,7 @@ class _Counted:
             found = 1 + sum(self.at(one, deep) for one in self._here(schema)) + self._below(schema, deep - 1)
             self._open.remove(key)
             if found > MOST_VISITS:
-                raise BadEventSchema("a schema refers to itself, or others, in more ways than can be followed")
+                raise TooMuchWork("a schema refers to itself, or others, in more ways than can be followed")
             self._known[key] = found
         return self._known[key]
 
@@ -112,7 +113,7 @@ class _Counted:
             return [self._by_path(text[2:].split("/"))]
         found = self._named.get(text.removeprefix("#"))
         if not found:
-            raise BadEventSchema("a reference cannot be followed", hint="refer by #, #/$defs/name, or an anchor's name")
+            raise TooMuchWork("a reference cannot be followed", hint="refer by #, #/$defs/name, or an anchor's name")
         return found
 
     def _by_path(self, steps: list[str]) -> Json:
@@ -126,7 +127,7 @@ class _Counted:
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             else:
-                raise BadEventSchema("a reference leads nowhere")
+                raise TooMuchWork("a reference leads nowhere")
         return node
 
     def _find_names(self, root: Json) -> None:
