@@ -85,7 +85,8 @@ class _Counted:
         for name in _HERE_LISTS:
             yield from _list(schema, name)
         for name in _HERE:
-            yield schema.get(name)
+            if name in schema:
+                yield schema[name]
         for name in _HERE_MAPS:
             yield from _map(schema, name)
         for name in _REFERENCES:
@@ -99,9 +100,8 @@ class _Counted:
         known = max((self.at(one, deep) for one in _map(schema, "properties")), default=0)
         known += sum(self.at(one, deep) for one in _map(schema, "patternProperties"))
         # What is left over is nothing of what is known; a name is a text, with nothing below it.
-        members = max(known, of("additionalProperties", "unevaluatedProperties")) + self.at(
-            schema.get("propertyNames"), 1
-        )
+        names = self.at(schema["propertyNames"], 1) if "propertyNames" in schema else 0
+        members = max(known, of("additionalProperties", "unevaluatedProperties")) + names
         return members + of("prefixItems", "items", "additionalItems", "unevaluatedItems") + of("contains")
 
     def _referred(self, reference: Json) -> list[Json]:

@@ -25,7 +25,7 @@ _SHORTEST = 8
 _SHORTEST_APART = 12
 _ESCAPE = re.compile(r"\\+(?:u00|x)([0-9A-Fa-f]{2})")
 _LINE_END = re.compile(r"(?:\\r)?\\n")
-_BETWEEN = re.compile(r"[\W_]+")
+_BETWEEN = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"))
 
 
 def repeats(value: Json, hidden: Iterable[str]) -> bool:
@@ -39,7 +39,7 @@ class Echoes:
     def __init__(self, hidden: Iterable[str]) -> None:
         self._wanted = [one for one in hidden if len(one) >= _SHORTEST]
         self._longest = max(map(len, self._wanted), default=0)
-        self._last = ("", "")
+        self._last = (b"", b"")
 
     def stand_in(self, part: Json) -> bool:
         """Whether this part, or its beginning with the end of those before it, repeats something."""
@@ -66,7 +66,7 @@ def _stands_in(shown: str, low: str, one: str) -> bool:
     return any(form in shown for form in (json.dumps(one)[1:-1], *_base64_forms(raw)))
 
 
-def _stands_apart(all_letters: list[str], one: str) -> bool:
+def _stands_apart(all_letters: list[bytes], one: str) -> bool:
     own = _letters(one)
     return len(own) >= _SHORTEST_APART and any(own in letters for letters in all_letters)
 
@@ -80,8 +80,8 @@ def _unescaped(shown: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), shown) if "\\" in shown else shown
 
 
-def _letters(text: str) -> str:
-    return _BETWEEN.sub("", text).lower()
+def _letters(text: str) -> bytes:
+    return text.lower().encode("utf-8", "surrogatepass").translate(None, _BETWEEN)
 
 
 def _texts(value: Json, *, names: bool) -> Iterator[str]:
