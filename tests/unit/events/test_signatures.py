@@ -20,7 +20,7 @@ from governance.platform.broker.events.signatures import BadSignature, standard_
 PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 NOW = 1_700_000_000
 BODY = b'{"action":"opened"}'
-HOOK = "where2eat.jwt"
+HOOK, ADDRESS = "where2eat.jwt", "https://governance.example.com/v1/hooks/where2eat.jwt"
 SECRET = "a-shared-secret-of-more-than-32-letters"
 RAW = bytes(range(32))
 STANDARD = "whsec_" + base64.b64encode(RAW).decode()
@@ -70,7 +70,7 @@ def secret_of(scheme: str) -> str:
 
 
 def check(scheme: str, headers, body=BODY, secret="", window_s=300):
-    return verified(scheme, secret or secret_of(scheme), headers, body, NOW, window_s, HOOK)
+    return verified(scheme, secret or secret_of(scheme), headers, body, NOW, window_s, (HOOK, ADDRESS))
 
 
 def test_github_s_own_example():
@@ -139,7 +139,8 @@ def test_whatever_stands_in_the_headers_it_is_refused_and_nothing_breaks(headers
         {"exp": "x"}, {"request_body_sha256": 3}, {"iat": float("nan")}, {"exp": float("nan")}, {"nbf": float("nan")},
         {"exp": float("-inf")}, {"iat": float("inf")}, {"iat": [NOW]},
         {"aud": "https://governance.example.com/v1/hooks/payroll.jwt"}, {"aud": "where2eat.jwt2"}, {"aud": []}, {"aud": 7},
-        {"aud": "https://evil.example/?x=where2eat.jwt"}, {"aud": None, "request_body_sha256": hashlib.sha256(b"").hexdigest()},
+        {"aud": "https://evil.example/v1/hooks/where2eat.jwt"},
+        {"aud": None, "request_body_sha256": hashlib.sha256(b"").hexdigest()},
     ],
 )  # fmt: skip
 def test_a_token_that_does_not_bind_the_body_and_its_time_is_refused(claims):
@@ -147,11 +148,11 @@ def test_a_token_that_does_not_bind_the_body_and_its_time_is_refused(claims):
         check("jwt", token(**claims))
 
 
-@pytest.mark.parametrize("aud", [HOOK, f"https://governance.example.com/v1/hooks/{HOOK}", ["else", HOOK]])
+@pytest.mark.parametrize("aud", [HOOK, ADDRESS, ["else", HOOK]])
 def test_a_token_that_is_for_this_hook_is_taken(aud):
     assert check("jwt", token(aud=aud))
     with pytest.raises(BadSignature, match="somebody else"):
-        verified("jwt", SECRET, token(aud=aud), BODY, NOW, 300, "payroll.jwt")
+        verified("jwt", SECRET, token(aud=aud), BODY, NOW, 300, ("payroll.jwt",))
     with pytest.raises(BadSignature, match="somebody else"):
         verified("jwt", SECRET, token(aud=aud), BODY, NOW, 300)
 

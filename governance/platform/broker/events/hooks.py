@@ -63,6 +63,8 @@ class Parts(NamedTuple):
     spec_of: Callable[[str], Json]
     secrets: Secrets
     window_s: float
+    public_url: str = ""
+    """Where senders find this service, without a slash at the end; a token may be for a hook's whole address."""
     clock: Callable[[], float] = time.time
 
 
@@ -108,7 +110,7 @@ class Hooks:
         try:
             return signatures.verified(
                 str(row.get("scheme", "")), secret.reveal(), delivered.headers, delivered.body, parts.clock(),
-                parts.window_s, name,
+                parts.window_s, (name, f"{parts.public_url}/v1/hooks/{name}"),
             )  # fmt: skip
         except signatures.BadSignature as error:
             await self._record(error, delivered, source)

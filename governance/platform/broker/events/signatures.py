@@ -44,19 +44,19 @@ class BadSignature(NotSignedIn):
 
 
 def verified(
-    scheme: str, secret: str, headers: Headers, body: bytes, now: float, window_s: float, hook: str = ""
+    scheme: str, secret: str, headers: Headers, body: bytes, now: float, window_s: float, names: tuple[str, ...] = ()
 ) -> str:
     """The digest that names the message. Raises BadSignature; DependencyError where the secret fits no such scheme.
 
-    `window_s`: how far the time that was signed may be from `now`, either way: replays and clocks that differ. `hook`: whom a
-    token has to be for that says so, by this name or by an address that ends with it: a key may sign for others as well.
+    `window_s`: how far the time that was signed may be from `now`, either way: replays and clocks that differ. `names`: one of
+    them a token has to be for that says whom it is for, since a key may sign for others as well.
     """
     check = _SCHEMES.get(scheme)
     if check is None:
         raise DependencyError(f"there is no scheme {scheme[:40]!r}")
     signed = check(secret, headers, body, now, window_s)
     if scheme == "jwt":
-        _check_audience(signed, hook)
+        _check_audience(signed, names)
     return hashlib.sha256(scheme.encode() + b"\0" + signed).hexdigest()
 
 
@@ -134,14 +134,14 @@ def _jwt(secret: str, headers: Headers, body: bytes, now: float, window_s: float
     return token.rpartition(".")[0].encode("latin-1")
 
 
-def _check_audience(signed: bytes, hook: str) -> None:
+def _check_audience(signed: bytes, names: tuple[str, ...]) -> None:
     """RFC 7519, section 4.1.3: whoever is not among those that a token is for rejects it."""
     part = signed.partition(b".")[2]
     claims = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
     if "aud" not in claims:
         return
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-    if not any(isinstance(one, str) and (one == hook or one.endswith(f"/{hook}")) for one in audience if hook):
+    if not any(one in names for one in audience):
         raise BadSignature("the token is for somebody else")
 
 
