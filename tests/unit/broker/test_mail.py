@@ -31,6 +31,8 @@ from tests.oauth_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 from tests.unit.oauth.conftest import World, rules
 
+# The double does not know that TLS has begun before it speaks.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 SHIPPED = load_registry().connectors["smtp"]
 SCHEMA = SHIPPED["operations"][0]["request"]
 ENTRY = {
