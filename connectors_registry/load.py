@@ -26,6 +26,8 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _SUCH_AS = {"review_by": "2027-06-30", "retires_at": "2027-06-30T00:00:00Z"}
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# How TLS begins: by a command on port 587 (RFC 3207), or with the first byte on port 465 (RFC 8314, section 3.3).
+_MAIL_TLS = ("starttls", "implicit")
 _ADDRESS = re.compile(r"[a-z0-9._+-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _URL = re.compile(r"https://(?P<host>[a-z0-9.-]+)/[A-Za-z0-9._~/-]*")
 
@@ -212,13 +214,16 @@ def _check_oauth(document: dict[str, Any], path: str) -> None:
 
 
 def _check_mail(document: dict[str, Any], path: str) -> None:
-    """`smtp: {from}` and `recipients`, the domains that mail may go to: either both or neither."""
+    """`smtp: {from, tls?}` and `recipients`, the domains that mail may go to: either both or neither."""
     if ("smtp" in document) != ("recipients" in document):
         raise BadEntry(f"{path}: smtp needs recipients, the domains that mail may go to, and the other way round")
     if "smtp" not in document:
         return
-    if set(document["smtp"]) != {"from"} or not _ADDRESS.fullmatch(str(document["smtp"]["from"])):
-        raise BadEntry(f"{path}: smtp has the member from, one plain address")
+    smtp = document["smtp"]
+    if set(smtp) - {"tls"} != {"from"} or not _ADDRESS.fullmatch(str(smtp["from"])):
+        raise BadEntry(f"{path}: smtp has the member from, one plain address, and tls where it is not starttls")
+    if smtp.get("tls", "starttls") not in _MAIL_TLS:
+        raise BadEntry(f"{path}: smtp.tls is one of {', '.join(_MAIL_TLS)}")
     if document.get("auth", {}).get("scheme") not in {"basic", "none"}:
         raise BadEntry(f"{path}: a connector by SMTP signs in with auth.scheme basic, or none")
     for domain in document["recipients"]:

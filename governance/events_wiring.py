@@ -147,5 +147,6 @@ def exchange_of(settings: Settings, line: Pipeline, directory: AppDirectory) -> 
         )
     )
     window_s = settings.number("webhook_window_s")
-    receiver = hooks.Hooks(hooks.Parts(line, publisher, directory.spec_of, secrets, window_s))
+    public_url = settings.text("public_url").rstrip("/")
+    receiver = hooks.Hooks(hooks.Parts(line, publisher, directory.spec_of, secrets, window_s, public_url))
     return Exchange(outbox, publisher, deliverer, receiver, sender, stream)

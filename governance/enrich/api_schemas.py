@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from governance.enrich.schema_work import TooMuchWork, visits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,17 +34,18 @@ class BadSchema(Exception):
 
 
 def compiled(schema: Json) -> Any:
-    """A validator. Raises BadSchema for what is no schema, or refers to another document."""
+    """A validator. Raises BadSchema for what is no schema, refers to another document, or could keep its reader for good."""
     import jsonschema_rs  # slow to load, and needed by manifests that declare their calls alone
 
     options = jsonschema_rs.FancyRegexOptions(
         backtrack_limit=_MOST_BACKTRACKING, size_limit=_MOST_BYTES, dfa_size_limit=_MOST_BYTES
     )
     try:
+        visits(schema)
         return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
     except jsonschema_rs.ValidationError as error:
         raise BadSchema(str(error.message)[:_LONGEST], tuple(error.instance_path)) from error
-    except (jsonschema_rs.ReferencingError, ValueError) as error:
+    except (TooMuchWork, jsonschema_rs.ReferencingError, ValueError) as error:
         raise BadSchema(str(error).partition("\n")[0][:_LONGEST]) from error
 
 

@@ -7,6 +7,7 @@ Two programs that parse one address differently are how allow lists are walked a
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Everything an inet_aton-style parser takes for an address: decimal, octal, hexadecimal, with fewer than four parts.
 _NUMERIC_HOST = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}\.?")
 _INVALID: Json = {"valid": False}
+# What tells one part of an address from the next.
+_STRUCTURE = "./\\%?#;:@"
+# The only part of IPv6 that is given to hosts of the public internet (RFC 4291, section 2.4; IANA's registry of the space).
+# Beside it lie, among others, forms that stand for an IPv4 address (`::127.0.0.1`, `::ffff:0:127.0.0.1`) and site-local ones.
+_GLOBAL_UNICAST = "2000::/3"
 
 
 class UrlFacts:
@@ -96,7 +102,13 @@ def _path(raw: str) -> str | None:
     doubtful = "%" in path or "\\" in path or any(char < " " for char in path)
     if doubtful or any(part in {".", ".."} for part in path.split("/")) or "%2f" in raw.lower():
         return None
-    return path
+    return path if path.isascii() or _is_what_it_shows(path) else None
+
+
+def _is_what_it_shows(path: str) -> bool:
+    """Whether no letter stands for a sign of an address: servers that fold letters read wide full stops as a climbing path."""
+    folded = unicodedata.normalize("NFKC", path)
+    return all(folded.count(sign) == path.count(sign) for sign in _STRUCTURE)
 
 
 def _is_ip(host: str) -> bool:
@@ -118,6 +130,8 @@ def is_private(host: str, *, is_ip: bool) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         # Gateways turn these into an IPv4 address that stands inside them (RFC 6052, RFC 8215, RFC 3056, RFC 4380).
         if address.sixtofour or address.teredo or address in ipaddress.ip_network("64:ff9b::/32"):
+            return True
+        if address.ipv4_mapped is None and address not in ipaddress.ip_network(_GLOBAL_UNICAST):
             return True
         address = address.ipv4_mapped or address
     return not address.is_global or address.is_multicast

@@ -84,7 +84,7 @@ def read_json(text: str, file: str, *, max_depth: int = MAX_DEPTH, max_nodes: in
     except RecursionError as error:
         raise TooLarge(f"nested deeper than {max_depth}", where=file) from error
     except ValueError as error:
-        raise CallerError(f"not JSON: {error}", where=file) from error
+        raise CallerError(f"not JSON: {error}", where=file, hint=_name_of(error)) from error
     check_value(value, file, max_depth, max_nodes)
     return value
 
@@ -140,8 +140,21 @@ def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"member {twice[:60]!r} stands twice in one object")
+        raise _Twice(twice)
     return members
+
+
+class _Twice(ValueError):
+    """A name that stands twice in one object."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("a member stands twice in one object")
+        self.name = name
+
+
+def _name_of(error: ValueError) -> str:
+    """Which name it is, as a hint: whoever reads somebody else's document passes on the message alone."""
+    return f"it is called {error.name[:60]!r}" if isinstance(error, _Twice) else ""
 
 
 def _refused_constant(name: str) -> NoReturn:

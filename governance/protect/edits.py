@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.documents.json_places import json_places
@@ -26,7 +28,7 @@ class Edit(NamedTuple):
     """One thing to do."""
 
     pointer: tuple[str, ...]
-    """Segments; `*` stands for every member or item."""
+    """Segments; `*` stands for every member or item. Without a span, they name members in any letters: see `folded`."""
     method: str
     entity: str = ""
     """What was found there; empty where the whole field is what must not be seen."""
@@ -61,16 +63,13 @@ def edits_of(obligations: Iterable[Obligation]) -> tuple[Edit, ...]:
             raise InternalError(
                 f"obligation {obligation.rule} has no pointer", hint='its value must be {"pointer": [segments]}'
             )
-        span = value.get("span")
+        given = value.get("span")
+        span = (int(given[0]), int(given[1])) if isinstance(given, list) and len(given) == 2 else None
         entity = value.get("entity", "")
-        found.append(
-            Edit(
-                tuple(str(segment) for segment in pointer),
-                obligation.type,
-                entity if isinstance(entity, str) else "",
-                (int(span[0]), int(span[1])) if isinstance(span, list) and len(span) == 2 else None,
-            )
-        )
+        segments = (str(segment) for segment in pointer)
+        # A span fits the one text that it was found in; a field is hidden however its name is written.
+        place = tuple(segments) if span is not None else tuple(folded(segment) for segment in segments)
+        found.append(Edit(place, obligation.type, entity if isinstance(entity, str) else "", span))
     return tuple(found)
 
 
@@ -80,6 +79,19 @@ def protected_value(value: Json, protection: Protection) -> Json:
     A pointer that matches nothing changes nothing.
     """
     return _protected(value, [(edit, 0) for edit in protection.edits], protection)
+
+
+@lru_cache(maxsize=4096)
+def folded(name: str) -> str:
+    """A member's name as those read it who do not mind its letters.
+
+    SCIM does not tell `userName` from `USERNAME` (RFC 7643, section 2.1), and a person sees no other width, no space around it
+    and no sign without a shape in it.
+    """
+    if name.isascii():
+        return name.strip().lower()
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(sign for sign in plain if unicodedata.category(sign) not in {"Cf", "Cc"}).strip()
 
 
 class _Gone:
@@ -111,21 +123,26 @@ def _below(edits: list[tuple[Edit, int]], segment: str) -> list[tuple[Edit, int]
     for edit, used in edits:
         head = edit.pointer[used]
         if head == "**":
-            found += [(edit, more) for more in _behind(edit.pointer, used, segment)]
-        elif head in {segment, "*"}:
+            found += [(edit, more) for more in _behind(edit, used, segment)]
+        elif _is_step(edit, head, segment):
             found.append((edit, used + 1))
     return found
 
 
-def _behind(pointer: tuple[str, ...], used: int, segment: str) -> Iterator[int]:
+def _is_step(edit: Edit, head: str, segment: str) -> bool:
+    return head in {"*", segment} or (edit.span is None and head == folded(segment))
+
+
+def _behind(edit: Edit, used: int, segment: str) -> Iterator[int]:
     """How much of a pointer may be used up behind a segment; `**` stands for any number of them, and at its end for one."""
+    pointer = edit.pointer
     if used == len(pointer):
         return
     head = pointer[used]
     if head == "**" and used + 1 < len(pointer):
         yield used
-        yield from _behind(pointer, used + 1, segment)
-    elif head in {"*", "**", segment}:
+        yield from _behind(edit, used + 1, segment)
+    elif head == "**" or _is_step(edit, head, segment):
         yield used + 1
 
 
@@ -184,7 +201,7 @@ def _json_document(text: str, protection: Protection) -> str:
     touched: list[tuple[Place, list[Edit]]] = []
     for place in places:
         segments = tuple(str(segment) for segment in place.path)
-        edits = [edit for edit in protection.edits if _matches(edit.pointer, segments)]
+        edits = [edit for edit in protection.edits if _matches(edit, segments)]
         if edits:
             touched.append((place, edits))
     outer = {place.path for place, _ in touched}
@@ -203,10 +220,10 @@ def _is_below(path: tuple[str | int, ...], outer: set[tuple[str | int, ...]]) ->
     return any(path[:length] in outer for length in range(len(path)))
 
 
-def _matches(pointer: tuple[str, ...], segments: tuple[str, ...], used: int = 0) -> bool:
+def _matches(edit: Edit, segments: tuple[str, ...], used: int = 0) -> bool:
     if not segments:
-        return used == len(pointer)
-    return any(_matches(pointer, segments[1:], more) for more in _behind(pointer, used, segments[0]))
+        return used == len(edit.pointer)
+    return any(_matches(edit, segments[1:], more) for more in _behind(edit, used, segments[0]))
 
 
 def _as_json(old: str, edits: Sequence[Edit], protection: Protection) -> str:
@@ -256,7 +273,7 @@ def _safe(old: str, new: str, kind: str) -> str:
 
 
 def _field(leaf: Leaf, edits: Sequence[Edit], protection: Protection) -> Iterator[tuple[int, int, str]]:
-    edit = next((edit for edit in edits if _covers(edit.pointer, leaf)), None)
+    edit = next((edit for edit in edits if _covers(edit, leaf)), None)
     if edit is None or leaf.span is None:
         return
     if edit.method == "drop":
@@ -276,9 +293,9 @@ def _masked_if_dropped(edit: Edit) -> Edit:
     return edit._replace(method="mask") if edit.method == "drop" else edit
 
 
-def _covers(pointer: tuple[str, ...], leaf: Leaf) -> bool:
+def _covers(edit: Edit, leaf: Leaf) -> bool:
     within = tuple(str(segment) for segment in leaf.within)
-    return any(_matches(pointer, within[:length]) for length in range(len(within) + 1))
+    return any(_matches(edit, within[:length]) for length in range(len(within) + 1))
 
 
 def _spliced(text: str, edits: Sequence[tuple[int, int, str]]) -> str:

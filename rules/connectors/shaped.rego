@@ -32,6 +32,24 @@ deny contains v if {
 	}
 }
 
+# A body that nobody expects is one that somebody on the way may take for the next request.
+deny contains v if {
+	input.kind == "connector_call"
+	object.get(input, ["resource", "body"], null) != null
+	not _takes_body
+	v := {
+		"path": ["resource", "body"],
+		"message": "A call of this method has no body, unless the registry says which.",
+	}
+}
+
+_takes_body if input.resource.method in data.platform.egress.methods_with_body
+
+_takes_body if {
+	some called in operation.called
+	"request" in lists.of(called, "shaped")
+}
+
 # What the broker passes on answers a known operation.
 deny contains v if {
 	answer.is_answer

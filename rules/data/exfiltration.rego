@@ -48,6 +48,13 @@ _can_be_masked(found) if {
 	answer.is_answer
 }
 
+# A header of an answer is left out as a whole.
+_can_be_masked(found) if {
+	found.class in data.platform.classes.maskable
+	found.segments[0] == "headers"
+	answer.is_answer
+}
+
 _can_be_masked(found) if {
 	found.class in data.platform.classes.maskable
 	found.segments[0] == "payload"

@@ -9,6 +9,8 @@
 #   remediation: Leave the header out; host, length and credential are the broker's to set.
 package platform.rules.egress.plain_headers
 
+import data.platform.lib.lists
+
 deny contains v if {
 	headers := object.get(input, ["resource", "headers"], {})
 	is_object(headers)
@@ -26,6 +28,36 @@ deny contains v if {
 		"path": ["resource", "headers"],
 		"message": "The headers are not an object of names and texts.",
 	}
+}
+
+# Which of the two counts, one reader may see otherwise than the next.
+deny contains v if {
+	headers := object.get(input, ["resource", "headers"], {})
+	is_object(headers)
+	some name, _ in headers
+	count([other | some other, _ in headers; lower(other) == lower(name)]) > 1
+	v := {
+		"path": ["resource", "headers"],
+		"message": sprintf("The header %s stands there twice, in other letters.", [json.marshal(lower(name))]),
+	}
+}
+
+# What was decided on is the value; read as a form, or as XML, its text would say something else.
+deny contains v if {
+	body := object.get(input, ["resource", "body"], null)
+	not type_name(body) in {"null", "string"}
+	some name, value in lists.object_of(input.resource, "headers")
+	lower(name) == "content-type"
+	not _is_json(value)
+	v := {
+		"path": ["resource", "headers", name],
+		"message": "The body is a JSON value, and the header content-type says something else.",
+	}
+}
+
+_is_json(value) if {
+	is_string(value)
+	regex.match(data.platform.headers.json_types, lower(value))
 }
 
 _is_plain(name, value) if {

@@ -85,7 +85,7 @@ refusals contains field if {
 _is_there(pointer) if {
 	payload := object.get(input, ["resource", "payload"], {})
 	is_object(payload)
-	pointer[0] in object.keys(payload)
+	lower(pointer[0]) in {lower(name) | some name, _ in payload}
 }
 
 # Anywhere at all.

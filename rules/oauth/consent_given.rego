@@ -1,14 +1,15 @@
 # METADATA
 # title: Who acts for a person has their consent
-# description: A call to a connector that holds a person's own data stands on a consent of theirs to this app, for these scopes and this purpose, that is neither withdrawn nor over.
+# description: A call to a connector that holds a person's own data, and its answer, stands on their consent to this app, for these scopes and this purpose, that is neither withdrawn nor over.
 # custom:
 #   id: OAUTH-007
 #   severity: critical
-#   applies_to: [connector_call]
+#   applies_to: [connector_call, data_flow]
 #   controls: ["GDPR:Art.7", "SOC2:P3.2", "ISO-27001:A.5.34", "NIST-SP-800-53:PT-4"]
 #   remediation: "Ask the person again: /v1/oauth/{connector}/authorize; name the consent they give in the call."
 package platform.rules.oauth.consent_given
 
+import data.platform.lib.answer
 import data.platform.lib.instants
 import data.platform.lib.lists
 import data.platform.lib.manifest
@@ -17,7 +18,7 @@ import data.platform.lib.registry
 deny contains v if {
 	_is_needed
 	some problem in _problems
-	v := {"path": ["resource", "consent"], "message": problem}
+	v := {"path": _place, "message": problem}
 }
 
 deny contains v if {
@@ -31,11 +32,21 @@ deny contains v if {
 }
 
 # A connector that nobody knows to act for itself acts for a person; a consent that is named has to hold in any case.
-_is_needed if not _connector in _acts_for_itself
+_is_needed if {
+	input.kind == "connector_call"
+	not _connector in _acts_for_itself
+}
 
-_is_needed if "consent" in object.keys(lists.as_object(input.resource))
+_is_needed if "consent" in object.keys(lists.object_of(input, _place[0]))
 
-_connector := object.get(input, ["resource", "connector"], "")
+# An answer says on which consent its call stood: a stream may still run when that has ended.
+_place := ["context", "consent"] if answer.is_answer
+
+else := ["resource", "consent"]
+
+_connector := object.get(input, ["resource", "source"], "") if answer.is_answer
+
+else := object.get(input, ["resource", "connector"], "")
 
 _acts_for_itself contains c.name if {
 	some c in registry.entries
@@ -69,5 +80,5 @@ _problems contains "The app uses the data for another purpose than the person co
 _is_known if {
 	_consent.known == true
 	count({"app", "tenant", "connector"} - object.keys(_consent)) == 0
-	_consent.id == input.resource.consent
+	_consent.id == object.get(input, _place, null)
 }

@@ -155,11 +155,12 @@ def test_a_question_that_is_none_is_told_so(service, path, body, headers):
     assert answer.status_code == 400, answer.text
 
 
-def test_a_header_that_stands_twice_is_refused(service):
+@pytest.mark.parametrize("twice", ["ce-id", "ce-partitionkey", "ce-xown"])
+def test_a_header_that_stands_twice_is_refused(service, twice):
     with app(service, "where2eat") as client:
         headers = [
-            ("ce-id", "1"),
-            ("ce-id", "2"),
+            *[(name, "1") for name in {"ce-id", twice}],
+            (twice, "2"),
             ("ce-specversion", "1.0"),
             ("ce-source", "/apps/where2eat"),
             ("ce-type", TYPE),

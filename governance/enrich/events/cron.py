@@ -64,7 +64,8 @@ def _first(times: Iterator[datetime]) -> datetime:
 def _cron(expression: str, at: datetime, *, reverse: bool = False) -> Any:
     from cronsim import CronSim, CronSimError
 
-    if len(expression) > _LONGEST or len(expression.split()) != 5:
+    # A field or a space of another script would be read by some and not by others.
+    if len(expression) > _LONGEST or not expression.isascii() or len(expression.split()) != 5:
         raise BadSchedule("a schedule has five fields: minute, hour, day of month, month, day of week")
     try:
         cron = CronSim(expression, at, reverse=reverse)

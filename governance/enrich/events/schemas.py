@@ -10,6 +10,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from governance.enrich.schema_work import TooMuchWork, places, visits
 from governance.errors import CallerError
 from governance.model.pointer import to_pointer
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LARGEST = 65_536
 _MOST_ERRORS = 10
+# Visits of places: two seconds of a slow machine.
+_MOST_WORK = 5_000_000
 
 
 class BadEventSchema(CallerError):
@@ -27,14 +30,17 @@ class BadEventSchema(CallerError):
 
 
 def check(schema: Json) -> None:
-    """Raise BadEventSchema for what is no schema, refers elsewhere, or needs a pattern that is not linear."""
+    """Raise BadEventSchema for what is no schema, refers elsewhere, takes too much work, or a pattern that is not linear."""
     _validator(_text(schema))
 
 
 def errors_of(schema: Json, data: Json) -> list[dict[str, str]]:
-    """`[{pointer, message}]`, at most ten. Raises BadEventSchema."""
+    """`[{pointer, message}]`, at most ten. Raises BadEventSchema, also for an event that takes too much work."""
     found: list[dict[str, str]] = []
-    for error in _validator(_text(schema)).iter_errors(data):
+    validator, of_one_place = _validator(_text(schema))
+    if of_one_place * places(data) > _MOST_WORK:
+        raise BadEventSchema("the event is too large for its schema, which looks at each of its places too often")
+    for error in validator.iter_errors(data):
         found.append({"pointer": to_pointer(list(error.instance_path)), "message": str(error.message)[:200]})
         if len(found) == _MOST_ERRORS:
             break
@@ -49,14 +55,22 @@ def _text(schema: Json) -> str:
 
 
 @lru_cache(maxsize=256)
-def _validator(text: str) -> Any:
+def _validator(text: str) -> tuple[Any, int]:
+    """And how often it looks at one place, at most."""
     import jsonschema_rs
+
+    schema = json.loads(text)
+    try:
+        of_one_place = visits(schema)
+    except TooMuchWork as error:
+        raise BadEventSchema(error.message, hint=error.hint) from error
 
     options = jsonschema_rs.RegexOptions(size_limit=1 << 20, dfa_size_limit=1 << 20)
     try:
-        return jsonschema_rs.validator_for(
-            json.loads(text), offline=True, pattern_options=options, mask="the value", validate_formats=True
+        made = jsonschema_rs.validator_for(
+            schema, offline=True, pattern_options=options, mask="the value", validate_formats=True
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise BadEventSchema(f"is no JSON Schema that can be used here: {reason}") from error
+    return made, of_one_place

@@ -48,7 +48,10 @@ def transformed(expression: str, data: Json) -> Json:
     except (JMESPathError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         # The library's own text quotes the value.
         raise BadTransform(f"the transformation fails on this event: {type(error).__name__}") from None
-    return _copied(value)
+    try:
+        return _copied(value)
+    except RecursionError:
+        raise BadTransform("the transformation gives something that is nested too deeply") from None
 
 
 @lru_cache(maxsize=256)

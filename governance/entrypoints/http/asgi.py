@@ -224,7 +224,9 @@ def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 def _said_twice(headers: list[tuple[bytes, bytes]]) -> str:
     names = [name for name, _ in headers]
-    return next((name.decode() for name in sorted(_SAID_ONCE) if names.count(name) > 1), "")
+    # Whatever an event is called by, in this mode (CloudEvents HTTP binding, section 3.1.3).
+    once = _SAID_ONCE | {name for name in names if name.startswith(b"ce-")}
+    return next((name.decode("latin-1") for name in sorted(once) if names.count(name) > 1), "")
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enforce import masked_payload
 from governance.enrich.port import Incomplete
+from governance.enrich.scan import without_findings
 from governance.errors import CallerError, DependencyError, GovernanceError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
-from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
+from governance.platform.broker.answers import check_hidden, form_of, payload_of
 from governance.platform.broker.credentials import Use
-from governance.platform.broker.echoes import repeats
+from governance.platform.broker.echoes import Echoes, repeats
 from governance.platform.broker.limits import Call
 from governance.platform.broker.mail import deliver, is_mail, message_of
 from governance.platform.broker.outgoing import host_of, nonce_for, sent_of, without_nonce
-from governance.platform.broker.records import TYPES, cutter
+from governance.platform.broker.records import cutter
 from governance.platform.broker.sending import SendFailed
 
 if TYPE_CHECKING:
@@ -99,16 +100,19 @@ class _Flow(NamedTuple):
 
 
 class _Known:
-    """Facts `usage`, `credential` and `consent` of one call. What could not be found out is named as unavailable."""
+    """Facts `usage`, `credential` and `consent` of one call, or `consent` of its answer.
+
+    What could not be found out is named as unavailable.
+    """
 
     def __init__(self, facts: Json, missing: str = "") -> None:
         """`missing`: `usage` where the meter failed, `secrets` or `consents` where that store did."""
         self.name = missing or "usage"
         self._facts, self._is_whole = facts, not missing
 
-    def facts(self, request: Request) -> dict[str, Json]:
+    def facts(self, _request: Request) -> dict[str, Json]:
         """Raises Incomplete where a part failed."""
-        if not self._is_whole or request.kind != "connector_call":
+        if not self._is_whole:
             raise Incomplete(dict(self._facts))
         return dict(self._facts)
 
@@ -138,8 +142,9 @@ class Broker:
         decision = await self._admitted(request, caller, connector)
         if not decision.is_allowed:
             return Called(decision, None)
-        async with self._failures(request):
+        async with self._failures(request) as hidden:
             credential = await self._credential(request, caller)
+            hidden.extend(credential.hidden)
             received = await self._sent(request, decision, credential, deadline_s)
             return await self._whole(request, decision, credential, received)
 
@@ -158,19 +163,22 @@ class Broker:
         if not decision.is_allowed:
             yield Called(decision, None)
             return
-        async with self._failures(request):
+        async with self._failures(request) as hidden:
             credential = await self._credential(request, caller)
+            hidden.extend(credential.hidden)
             if is_mail(self._parts.connectors[connector]):
                 received = await self._sent(request, decision, credential, None)
                 yield await self._whole(request, decision, credential, received)
                 return
             opened = await self._opened(request, decision, credential)
             try:
-                form = _form(decision, opened)
+                form = form_of(decision, opened)
                 if not form:
                     yield await self._whole(request, decision, credential, await opened.whole())
                     return
-                yield Called(decision, None, opened.head.status, _harmless(opened.head, credential))
+                # Its headers would pass before anything of the answer was decided on.
+                opened.head = opened.head._replace(headers={})
+                yield Called(decision, None, opened.head.status)
                 async for part in self._parted(request, decision, credential, opened, form):
                     yield part
                     if part.refusal is not None:
@@ -250,6 +258,13 @@ class Broker:
             return facts, "consents"
         return facts, ""
 
+    def _consented(self, consent: str) -> _Known:
+        """The fact `consent` alone, for an answer."""
+        try:
+            return _Known({"consent": self._parts.credentials.consent_fact(consent)})
+        except DependencyError:
+            return _Known({}, "consents")
+
     async def _credential(self, request: Request, caller: Caller) -> Credential:
         """The tenant's, or that of the person whose consent the call names."""
         resource = request.resource
@@ -283,20 +298,25 @@ class Broker:
         return opened
 
     @asynccontextmanager
-    async def _failures(self, request: Request) -> AsyncIterator[None]:
-        """Whatever goes wrong inside is on record before anybody hears of it."""
+    async def _failures(self, request: Request) -> AsyncIterator[list[str]]:
+        """Whatever goes wrong inside is on record before anybody hears of it. Gives the list of what no reason may repeat."""
+        hidden: list[str] = []
         try:
-            yield
+            yield hidden
         except CallerError as error:
             failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
             await self._parts.line.arefuse(request.source, failure, request.digest)
             raise failure from error
         except GovernanceError as error:
+            # A reason names what a vendor sent: a host that it sends on to, an encoding. It may have put anything there.
+            if repeats([error.message, error.where, error.hint], hidden):
+                error.message, error.where, error.hint = "the vendor repeats the credential where it should not", "", ""
+            error.message = without_findings(error.message)
             await self._parts.line.arefuse(request.source, error, request.digest)
             raise
 
     async def _whole(self, request: Request, decision: Decision, credential: Credential, received: Received) -> Called:
-        payload = _payload(received, credential)
+        payload = payload_of(received, credential)
         flow = _Flow(request, decision, received, received.content_type or ("" if received.body else "text/plain"))
         return await self._passed(flow, payload)
 
@@ -306,27 +326,34 @@ class Broker:
         """Records as they come, those of one piece decided on together."""
         reader = cutter(form, self._parts.sender.bounds.answer_bytes)
         flow = _Flow(request, decision, opened.head, "application/json")
+        echoes = Echoes(credential.hidden)
         async for piece in opened.pieces():
             records = reader.feed(piece)
             if records:
-                yield await self._part(flow, credential, records)
+                yield await self._part(flow, echoes, records)
         records = reader.end()
         if records:
-            yield await self._part(flow, credential, records)
+            yield await self._part(flow, echoes, records)
 
-    async def _part(self, flow: _Flow, credential: Credential, records: list[Json]) -> Called:
-        _check_hidden(records, credential)
+    async def _part(self, flow: _Flow, echoes: Echoes, records: list[Json]) -> Called:
+        check_hidden(records, echoes)
         return await self._passed(flow, records)
 
     async def _passed(self, flow: _Flow, payload: Json) -> Called:
         """What of the payload may be seen, once that was decided and recorded."""
-        answered = await self._parts.line.adecide(self._answer(flow, payload))
+        line, consent = self._parts.line, flow.request.resource.get("consent")
+        if isinstance(consent, str):
+            # It may have ended since the call was decided on.
+            line = line.knowing(await asyncio.to_thread(self._consented, consent))
+        answered = await line.adecide(self._answer(flow, payload))
         if not answered.is_allowed:
             return Called(flow.decision, answered, flow.received.status)
         # Both at once: what is masked twice would be masked as if the first mask were data.
         more = [o for o in flow.decision.obligations if o not in answered.obligations]
         seen = masked_payload(payload, answered._replace(obligations=(*answered.obligations, *more)))
-        return Called(flow.decision, answered, flow.received.status, flow.received.headers, seen)
+        dropped = {o.value["name"] for o in answered.obligations if o.type == "header" and o.value["op"] == "remove"}
+        headers = {name: text for name, text in flow.received.headers.items() if name not in dropped}
+        return Called(flow.decision, answered, flow.received.status, headers, seen)
 
     def _answer(self, flow: _Flow, payload: Json) -> Request:
         """The answer as a flow from the connector to the app, for the purpose that the app's manifest states."""
@@ -339,46 +366,11 @@ class Broker:
         resource = {
             "app": app, "source": connector, "destination": {"app": app}, "purpose": "".join(purposes[:1]),
             "content_type": flow.content_type, "payload": payload,
+            **({"headers": dict(flow.received.headers)} if flow.received.headers else {}),
         }  # fmt: skip
         operations = sorted(o.value["name"] for o in flow.decision.obligations if o.type == "operation")
         context = {**request.context, "operations": operations, "status": flow.received.status}
+        if "consent" in request.resource:
+            context["consent"] = request.resource["consent"]
         document = {"kind": "data_flow", "tenant": request.tenant, "resource": resource, "context": context}
         return normalise_document(document, request.source)
-
-
-def _payload(received: Received, credential: Credential) -> Json:
-    """The answer as a value that can be looked into. Raises SendFailed for one that repeats the credential, or is garbled."""
-    try:
-        payload = _read(received)
-    except CallerError as error:
-        raise SendFailed(f"the answer cannot be read: {error.message}") from error
-    _check_hidden([payload, received.headers], credential)
-    return payload
-
-
-def _harmless(head: Received, credential: Credential) -> Mapping[str, str]:
-    """The headers that are passed back, none of which may hold the credential."""
-    _check_hidden(head.headers, credential)
-    return head.headers
-
-
-def _check_hidden(value: Json, credential: Credential) -> None:
-    if repeats(value, credential.hidden):
-        raise SendFailed("the answer repeats the credential that was sent, so nobody gets it")
-
-
-def _form(decision: Decision, opened: Opened) -> str:
-    """How the answer is cut into records; empty where it is not."""
-    forms = {o.value["stream"] for o in decision.obligations if o.type == "operation"}
-    form = forms.pop() if len(forms) == 1 else ""
-    is_such = opened.head.content_type in TYPES.get(form, ()) and opened.head.status < 400 and opened.is_plain
-    return form if is_such else ""
-
-
-def _read(received: Received) -> Json:
-    text = decoded(received.body, "answer", len(received.body) + 1)
-    if text and received.content_type == "application/x-ndjson":
-        return [read_json(row, "answer") for row in text.splitlines() if row.strip()]
-    if text and (received.content_type == "application/json" or received.content_type.endswith("+json")):
-        return read_json(text, "answer")
-    return text

@@ -19,7 +19,7 @@ from governance.errors import NotFound
 from governance.platform.broker.client_certificates import certificate_of, handle_of, is_mutual
 from governance.platform.broker.secrets import age_days
 from governance.platform.oauth.dpop import ProofKey
-from governance.platform.oauth.vendor import Client, Vendor
+from governance.platform.oauth.vendor import ACCESS_TOKEN, JWT, Client, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 _EARLY_S = 30
 _LONGEST_S = 3600
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-_JWT = "urn:ietf:params:oauth:token-type:jwt"
-_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name of RFC 8693
 
 
 class Use(NamedTuple):
@@ -148,7 +146,7 @@ class Credentials:
     async def _exchanged(self, use: Use, auth: Json, certificate: ClientCertificate | None) -> Credential:
         """A token of the vendor's for a token of ours that is good at its authorization server alone, for a minute."""
         form = {
-            "grant_type": _EXCHANGE, "subject_token_type": _JWT, "requested_token_type": _ACCESS_TOKEN,
+            "grant_type": _EXCHANGE, "subject_token_type": JWT, "requested_token_type": ACCESS_TOKEN,
             "subject_token": self._issuers.app_tokens.issue(use.caller, 60, str(auth["audience"])),
             "audience": str(auth["audience"]),
         }  # fmt: skip

@@ -1,8 +1,9 @@
-"""A message that a connector takes by SMTP submission (RFC 6409), where others take an HTTP request.
+"""A message that a connector takes by SMTP submission (RFC 6409, RFC 8314), where others take an HTTP request.
 
 An app asks for it like for any call, with `{to, subject, text}` as the body, and all that is decided about a call is decided
-about it. Then it goes to an address that was looked at, never before STARTTLS has been verified for the host's name (RFC 3207);
-from whom it is stands in the registry. Either all recipients are taken or nobody gets it; it is sent once and not repeated.
+about it. Then it goes to an address that was looked at, never before TLS has been verified for the host's name: begun by
+STARTTLS on port 587 (RFC 3207) or, where the registry says `tls: implicit`, with the first byte on port 465. From whom it is
+stands in the registry. Either all recipients are taken or nobody gets it; it is sent once and not repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from governance.platform.broker.credentials import Credential
     from governance.platform.broker.sending import Sender
 
-_PORT = 587
+_PORT, _PORT_OF_TLS = 587, 465
 _GOOD = 250
 # Any server takes it, also one that does not announce 8BITMIME.
 _POLICY = SMTP.clone(cte_type="7bit")
@@ -45,6 +46,7 @@ class Message(NamedTuple):
     to: tuple[str, ...]
     raw: bytes
     id: str
+    is_tls_at_once: bool = False
 
 
 def is_mail(connector: Json) -> bool:
@@ -76,15 +78,16 @@ def message_of(host: str, connector: Json, body: Json, now: datetime) -> Message
         raise CallerError("is no message {to, subject, text} that can be sent", where="/body") from error
     if not recipients or not is_whole:
         raise CallerError("a recipient is not one plain address, or the subject not one line", where="/body")
-    return Message(host, sender, tuple(recipients), raw, made_id)
+    return Message(host, sender, tuple(recipients), raw, made_id, connector["smtp"].get("tls") == "implicit")
 
 
 async def deliver(sender: Sender, message: Message, credential: Credential, deadline_s: float | None) -> Received:
     """`{id}` once the host has taken it for all. Raises SendFailed, NotReachable."""
     if len(message.raw) > sender.bounds.request_bytes:
         raise SendFailed(f"the message has {len(message.raw)} bytes; at most {sender.bounds.request_bytes} are sent")
-    async with sender.reached(message.host, _PORT, deadline_s) as (place, bounds):
-        connection = _Submission(place, bounds.deadline_s)
+    port = _PORT_OF_TLS if message.is_tls_at_once else _PORT
+    async with sender.reached(message.host, port, deadline_s) as (place, bounds):
+        connection = _Submission(place, bounds.deadline_s, is_tls_at_once=message.is_tls_at_once)
         try:
             await asyncio.to_thread(connection.carry, message, credential)
         finally:
@@ -96,9 +99,9 @@ async def deliver(sender: Sender, message: Message, credential: Credential, dead
 class _Submission(smtplib.SMTP):
     """One exchange, to the one address; TLS is verified for the host's name."""
 
-    def __init__(self, place: Place, timeout_s: float) -> None:
+    def __init__(self, place: Place, timeout_s: float, *, is_tls_at_once: bool) -> None:
         """Connects to nothing yet."""
-        self._place, self._is_over = place, False
+        self._place, self._is_over, self._is_tls_at_once = place, False, is_tls_at_once
         super().__init__(local_hostname="broker.invalid", timeout=timeout_s)
         self._host = place.host
 
@@ -106,8 +109,9 @@ class _Submission(smtplib.SMTP):
         """Raises SendFailed for a message that is not taken, OSError for a host that fails."""
         with contextlib.closing(self):
             self._check(self.connect(self._place.host, self._place.port)[0], 220, "greeting")
-            # Without it nothing is sent: raises SMTPNotSupportedError where it is not offered.
-            self._check(self.starttls(context=_tls(self._place))[0], 220, "STARTTLS")
+            if not self._is_tls_at_once:
+                # Without it nothing is sent: raises SMTPNotSupportedError where it is not offered.
+                self._check(self.starttls(context=_tls(self._place))[0], 220, "STARTTLS")
             user, password = _basic(credential)
             if user:
                 try:
@@ -136,7 +140,14 @@ class _Submission(smtplib.SMTP):
             raise SendFailed(f"{self._place.host} refused {what} (SMTP {code})")
 
     def _get_socket(self, _host: str, port: int, timeout: float) -> Any:
-        return socket.create_connection((self._place.addresses[0], port), timeout)
+        plain = socket.create_connection((self._place.addresses[0], port), timeout)
+        if not self._is_tls_at_once:
+            return plain
+        context = _tls(self._place)
+        # Known before the handshake, so that `abort` ends one that stalls.
+        self.sock = context.wrap_socket(plain, server_hostname=self._place.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()
+        return self.sock
 
 
 def _tls(place: Place) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ may be repeated, on a host that still answers.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 import zlib
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from governance.errors import DependencyError
+from governance.platform.broker.leftovers import let_go
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,7 +36,15 @@ _FAILURES_TO_OPEN, _OPEN_S = 5, 30.0
 # A connection that stands idle longer may have been closed at the other end.
 _KEEP_S = 20.0
 _DEADLINES_OF_A_STREAM = 20
-_PASSED_BACK = ("etag", "last-modified", "retry-after", "dpop-nonce")
+_DATE = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT"
+# What is passed back, each in the one form that it has (RFC 9110, sections 5.6.7, 8.8.3, 10.2.3; RFC 9449, section 8.1): a
+# header says nothing beside it, and one that is too long is left out, for a part of it may be a part of something else.
+_PASSED_BACK = {
+    "etag": re.compile(r'(?:W/)?"[!#-~]{0,190}"'),
+    "last-modified": re.compile(_DATE),
+    "retry-after": re.compile(rf"\d{{1,9}}|{_DATE}"),
+    "dpop-nonce": re.compile(r"[!#-\[\]-~]{1,200}"),
+}
 _OWN_HEADERS = (("Accept-Encoding", "identity"), ("User-Agent", "microapp-broker"))
 _STEPS = ("connect", "read", "write", "pool")
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
@@ -138,7 +148,7 @@ class Sender:
             response = await self._handled(sent, place, place.addresses[0], bounds)
         self._answered(sent.host, response.status_code)
         try:
-            return Opened(self, response, sent.host)
+            return Opened(self, response, sent)
         except SendFailed:
             await response.aclose()
             raise
@@ -185,7 +195,9 @@ class Sender:
         self._transports.clear()
 
     async def _repeated(self, sent: Sent, bounds: Bounds) -> Received:
-        tries = _TRIES if sent.method in _REPEATABLE else 1
+        # A proof of possession is good for one request (RFC 9449, section 11.1), and a second with it a replay.
+        may_repeat = sent.method in _REPEATABLE and "DPoP" not in sent.headers
+        tries = _TRIES if may_repeat else 1
         place = await self._addresses.place(sent.host)
         for number in range(1, tries + 1):
             try:
@@ -200,16 +212,24 @@ class Sender:
         raise AssertionError("unreachable")
 
     async def _once(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> Received:
-        response = await self._handled(sent, place, address, bounds)
+        opened, came = await self._handled(sent, place, address, bounds), None
         try:
-            return await _received(response, sent.host, bounds)
+            received = await _received(opened, sent.host, bounds)
+            came = len(received.body) if _is_plain(opened) else None
         finally:
-            await response.aclose()
+            await let_go(opened, sent.body, came)
+        return received
 
     async def _handled(self, sent: Sent, place: Place, address: str, bounds: Bounds) -> httpx.Response:
+        try:
+            url = httpx.URL(scheme="https", host=address, port=place.port, raw_path=sent.target.encode("ascii"))
+        except httpx.InvalidURL as error:
+            raise SendFailed(
+                "the address cannot be sent", hint="it is too long, or has signs that no address has"
+            ) from error
         request = httpx.Request(
             sent.method,
-            httpx.URL(scheme="https", host=address, port=place.port, raw_path=sent.target.encode("ascii")),
+            url,
             headers=[("Host", sent.host), *sent.headers.items(), *_OWN_HEADERS],
             content=sent.body or None,
             # The certificate has to be the host's, whatever the address is.
@@ -249,18 +269,20 @@ class Sender:
 class Opened:
     """An answer whose body is still to come."""
 
-    def __init__(self, sender: Sender, response: httpx.Response, host: str) -> None:
+    def __init__(self, sender: Sender, response: httpx.Response, sent: Sent) -> None:
         """Raises Redirected."""
-        self.head = _head(response, host)
+        self.head = _head(response, sent.host)
         """Its body is empty."""
-        self.is_plain = response.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
+        self.is_plain = _is_plain(response)
         """Not compressed: what was not asked for is read as a whole, where its bound holds."""
-        self._sender, self._response, self._host = sender, response, host
+        self._sender, self._response, self._sent, self._host = sender, response, sent, sent.host
+        self._came: int | None = None
 
     async def whole(self) -> Received:
         """All of it, within the bounds of an answer that is not streamed."""
         async with self._sender.timed(self._host, self._sender.bounds):
             body = await _body(self._response, self._host, self._sender.bounds.answer_bytes)
+        self._came = len(body) if self.is_plain else None
         return self.head._replace(body=body)
 
     async def pieces(self) -> AsyncIterator[bytes]:
@@ -273,6 +295,7 @@ class Opened:
             async with self._sender.timed(self._host, bounds):
                 piece = await anext(stream, None)
             if piece is None:
+                self._came = size
                 return
             size += len(piece)
             if size > bounds.stream_bytes:
@@ -283,7 +306,11 @@ class Opened:
 
     async def close(self) -> None:
         """Let go of the connection; a body that was not read to its end is not read further."""
-        await self._response.aclose()
+        await let_go(self._response, self._sent.body, self._came)
+
+
+def _is_plain(response: httpx.Response) -> bool:
+    return response.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
 
 
 def _head(response: httpx.Response, host: str) -> Received:
@@ -292,8 +319,12 @@ def _head(response: httpx.Response, host: str) -> Received:
             f"{host} redirects to {_host_of(response.headers.get('location', ''))}; redirects are not followed",
             hint="call the address that the connector's catalog page names",
         )
+    if {"content-length", "transfer-encoding"} <= set(response.headers):
+        # RFC 9112, section 6.3: whoever is in between may have gone by the other one.
+        raise SendFailed(f"{host} says twice how long its answer is")
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    kept = {name: response.headers[name][:200] for name in _PASSED_BACK if name in response.headers}
+    found = {name: response.headers.get(name, "") for name in _PASSED_BACK}
+    kept = {name: text for name, text in found.items() if _PASSED_BACK[name].fullmatch(text)}
     return Received(response.status_code, content_type, kept, b"")
 
 
@@ -307,16 +338,18 @@ async def _body(response: httpx.Response, host: str, limit: int) -> bytes:
     if encoding not in {"", "identity", *_WINDOW_BITS}:
         raise SendFailed(f"{host} answers with the encoding {encoding[:40]!r}, which nobody asked for")
     machine = zlib.decompressobj(wbits=_WINDOW_BITS[encoding]) if encoding in _WINDOW_BITS else None
-    pieces, size = [], 0
+    pieces, size, packed = [], 0, 0
     async for raw in response.stream:  # type: ignore[union-attr]
         try:
             # One byte more than the limit is enough to know; a bomb is never unfolded.
             piece = raw if machine is None else machine.decompress(raw, limit + 1 - size)
         except zlib.error as error:
             raise SendFailed(f"{host} answers with something that is not {encoding}") from error
-        size += len(piece)
-        if size > limit or (machine is not None and machine.unconsumed_tail):
+        size, packed = size + len(piece), packed + len(raw)
+        if max(size, packed) > limit or (machine is not None and machine.unconsumed_tail):
             raise AnswerTooLarge(f"the answer of {host} has more than {limit} bytes")
+        if machine is not None and machine.unused_data:
+            raise SendFailed(f"{host} answers with more than what is packed as {encoding}")
         pieces.append(piece)
     if machine is not None and not machine.eof:
         raise SendFailed(f"the answer of {host} is cut off")

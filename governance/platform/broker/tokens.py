@@ -112,7 +112,10 @@ class AppTokens:
         names = [claims[name] for name in ("sub", "tenant", "instance", "jti")]
         if claims["iss"] != _ISSUER or claims["aud"] != audience or not all(isinstance(n, str) and n for n in names):
             raise ValueError("claims")
-        issued, not_before, ends = (int(claims[name]) for name in ("iat", "nbf", "exp"))
+        times = [claims[name] for name in ("iat", "nbf", "exp")]
+        if not all(type(time) is int for time in times):
+            raise ValueError("times")
+        issued, not_before, ends = times
         if not not_before - _LEEWAY_S <= now < ends or ends - issued > LONGEST_S:
             raise ValueError("time")
         return Caller(*names[:3]), names[3]

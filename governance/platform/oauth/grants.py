@@ -125,7 +125,12 @@ class Grants:
         client = await self._client(consent, connector)
         held = await self._bought(consent, connector, client, form)
         if "openid" in consent.scopes:
-            _check_id_token(held.tokens.id_token, client.id, session.derived("nonce", state))
+            wanted = {
+                "aud": client.id,
+                "nonce": session.derived("nonce", state),
+                "iss": connector["oauth"].get("issuer"),
+            }
+            _check_id_token(held.tokens.id_token, wanted, self._vendor.clock())
         return await self._kept(consent, held)
 
     async def device(self, consent: Consent, connector: Json) -> Device:
@@ -263,8 +268,8 @@ def _one(said: Mapping[str, list[str]], name: str) -> str:
     return values[0] if values else ""
 
 
-def _check_id_token(token: str, client_id: str, nonce: str) -> None:
-    """That an ID token answers this very question (OpenID Connect Core 1.0, section 3.1.3.7).
+def _check_id_token(token: str, wanted: dict[str, str | None], now: float) -> None:
+    """That an ID token answers this very question (OpenID Connect Core 1.0, section 3.1.3.7). `wanted`: None is not looked at.
 
     It came straight from the token endpoint, over TLS that was verified: that stands for its signature (item 6 there).
     """
@@ -272,8 +277,11 @@ def _check_id_token(token: str, client_id: str, nonce: str) -> None:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        is_good = claims["nonce"] == nonce and audience == [client_id]
-    except (IndexError, ValueError, KeyError, TypeError) as error:
+        said = {**claims, "aud": audience[0] if len(audience) == 1 else audience}
+        is_good = (
+            all(said[name] == value for name, value in wanted.items() if value is not None) and claims["exp"] > now
+        )
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SendFailed("the vendor's ID token cannot be read") from error
     if not is_good:
         raise SendFailed("the vendor's ID token answers another question")

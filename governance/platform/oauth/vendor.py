@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from governance.platform.broker.sending import Received, Sender
     from governance.platform.oauth.dpop import ProofKey
 
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name of RFC 8693
 _DEFAULT_LIFE_S, _DEVICE_PAUSE_S = 300, 5
+# A person who types a code takes minutes; a question that stays open for hours waits for somebody to be talked into it.
+_LONGEST_DEVICE_S, _LONGEST_PAUSE_S = 1800, 60
+# RFC 6750, section 2.1, and what vendors take beside it; nothing that ends a header's value, or begins another one.
+_TOKEN = re.compile(r"[!-~]+")
 _ERROR = re.compile(r"[a-z]{1,20}(_[a-z]{1,20}){0,4}")
 
 
@@ -112,11 +118,14 @@ class Vendor:
                 str(said["device_code"]), str(said["user_code"]), str(said["verification_uri"]), int(said["expires_in"]),
                 int(said.get("interval", _DEVICE_PAUSE_S)),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SendFailed(f"{host} did not begin a device flow") from error
-        if not all(text.isprintable() for text in begun[:3]):
+        if not all(text and text.isprintable() and text.isascii() for text in begun[:3]):
             raise SendFailed(f"{host} says what no terminal should show")
-        return begun
+        if not begun.verification_uri.startswith("https://"):
+            raise SendFailed(f"{host} sends people to an address that is not https")
+        lives_s = min(begun.expires_in_s, _LONGEST_DEVICE_S)
+        return begun._replace(expires_in_s=lives_s, interval_s=min(begun.interval_s, _LONGEST_PAUSE_S))
 
     async def revoke(self, url: str, client: Client, token: str, hint: str) -> bool:
         """Whether the vendor took a token back (RFC 7009); False where it could not be asked."""
@@ -144,7 +153,9 @@ class Vendor:
         except (KeyError, TypeError, ValueError, OverflowError):
             is_good, token, kind, ends, granted = False, "", "", 0.0, ()
         more = [said.get("refresh_token") or "", said.get("id_token") or ""]
-        if not is_good or not all(isinstance(t, str) and t.isprintable() and t.isascii() for t in (token, *more)):
+        # RFC 8693, section 2.2.1: what was exchanged for says what it is, and nothing else is taken for it.
+        is_good = is_good and said.get("issued_token_type", ACCESS_TOKEN) in (ACCESS_TOKEN, JWT)
+        if not is_good or not all(isinstance(t, str) and _TOKEN.fullmatch(t) for t in (token, *filter(None, more))):
             raise SendFailed(f"{host} gave no token that can be used", hint="is the credential right?")
         if set(granted) - set(scopes):
             raise SendFailed(f"{host} gave a token for more scopes than were asked for")
@@ -168,6 +179,6 @@ def _sent(url: str, client: Client, form: dict[str, str], key: ProofKey | None, 
 def _object(answer: Received) -> dict[str, Json]:
     try:
         said = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = {}
     return said if isinstance(said, dict) else {}

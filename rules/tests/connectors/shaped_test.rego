@@ -88,3 +88,29 @@ test_a_call_is_no_answer_and_another_door_s_answer_needs_no_operation if {
 	_found(requests.changed(requests.connector_call, "/context", {"enforcement_point": "broker"})) == set()
 	_found(requests.answer) == set()
 }
+
+_bodiless := {["resource", "body"]}
+
+_body_of(request) := places if {
+	asked := requests.extended(request, "/resource/body", "GET /v1/salaries")
+	places := {v.path | some v in shaped.deny} with input as asked
+}
+
+test_a_body_that_the_method_does_not_have_is_refused if {
+	every method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+		_body_of(requests.changed(requests.connector_call, "/resource/method", method)) == _bodiless
+	}
+	every method in ["POST", "PUT", "PATCH"] {
+		_body_of(requests.changed(requests.connector_call, "/resource/method", method)) == set()
+	}
+}
+
+test_a_body_that_the_registry_knows_of_is_taken if {
+	_body_of(requests.extended(_posts, "/facts/shapes", {"list employees": []})) == set()
+}
+
+test_where_nobody_says_which_methods_have_a_body_none_has if {
+	request := requests.extended(requests.changed(requests.connector_call, "/resource/method", "POST"), "/resource/body", "x")
+	places := {v.path | some v in shaped.deny} with input as request with data.platform.egress as {}
+	places == _bodiless
+}

@@ -138,3 +138,8 @@ test_a_destination_with_more_in_it_is_no_event if {
 	more := requests.extended(_with_finding(requests.event_delivered, "EMAIL_ADDRESS"), "/resource/destination/url", "https://evil.example/")
 	_places(more) == {["resource", "payload", "x"]}
 }
+
+test_a_header_of_an_answer_is_left_out_where_it_could_be_masked if {
+	_places(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/headers/etag", "entity": "EMAIL_ADDRESS"}])) == set()
+	_places(requests.changed(requests.data_flow, "/facts/pii", [{"pointer": "/headers/etag", "entity": "EMAIL_ADDRESS"}])) == {["resource", "headers", "etag"]}
+}

@@ -52,3 +52,29 @@ test_headers_that_are_no_object_are_refused if {
 test_no_facts_are_needed_to_refuse_a_header if {
 	_places(requests.without(_with("Host", "x"), "/facts")) == {["resource", "headers"]}
 }
+
+test_a_header_that_stands_twice_is_refused_in_whatever_letters if {
+	twice := requests.changed(requests.connector_call, "/resource/headers", {"Accept": "a", "accept": "b"})
+	_places(twice) == {["resource", "headers"]}
+	_places(requests.changed(requests.connector_call, "/resource/headers", {"Accept": "a", "Prefer": "b"})) == set()
+}
+
+_sent_as(content_type, body) := places if {
+	request := requests.extended(_with("Content-Type", content_type), "/resource/body", body)
+	places := _places(request)
+}
+
+test_a_json_value_is_sent_as_what_it_is if {
+	every content_type in ["application/json", "Application/SCIM+JSON; charset=utf-8", "application/json;q=1"] {
+		_sent_as(content_type, {"a": 1}) == set()
+	}
+	every content_type in ["application/x-www-form-urlencoded", "application/xml", "text/plain", "application/json, text/xml", "application/jsonp", ""] {
+		_sent_as(content_type, {"a": 1}) == {["resource", "headers", "Content-Type"]}
+		_sent_as(content_type, [1]) == {["resource", "headers", "Content-Type"]}
+	}
+}
+
+test_a_text_is_sent_as_its_sender_says if {
+	_sent_as("application/xml", "<a/>") == set()
+	_sent_as("application/xml", null) == set()
+}

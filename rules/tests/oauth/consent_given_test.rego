@@ -87,3 +87,29 @@ test_no_facts_means_no_consent if {
 test_an_entry_that_does_not_say_acts_for_a_person if {
 	_places(requests.without(requests.connector_call, "/facts/connectors/0/acts_for_person")) == _here | {["resource", "scopes", 0]}
 }
+
+_answer := requests.extended(
+	requests.extended(requests.answer, "/context/consent", "0199-given"),
+	"/facts/consent", requests.call_for_person.facts.consent,
+)
+
+_there := {["context", "consent"]}
+
+test_an_answer_stands_on_the_consent_of_its_call if {
+	_found(_answer) == set()
+	_found(requests.answer) == set()
+}
+
+test_an_answer_to_a_call_whose_consent_has_ended_is_refused if {
+	_found(requests.changed(_answer, "/facts/consent/state", "withdrawn")) == {[
+		["context", "consent"],
+		"The consent is not in force: it was withdrawn, or never completed.",
+	]}
+	_places(requests.changed(_answer, "/facts/consent/expires_at", "2026-01-01T00:00:00Z")) == _there
+}
+
+test_an_answer_of_another_connector_or_consent_is_refused if {
+	_places(requests.changed(_answer, "/facts/consent/connector", "recommender")) == _there
+	_places(requests.changed(_answer, "/context/consent", "0199-other")) == _there
+	_places(requests.without(_answer, "/facts/consent")) == _there
+}

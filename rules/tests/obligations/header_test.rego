@@ -25,3 +25,15 @@ test_headers_that_are_no_object_drop_nothing if {
 	request := requests.changed(requests.connector_call, "/resource/headers", ["Authorization"])
 	_values(request) == set()
 }
+
+_exposed := [{"pointer": "/headers/etag", "entity": "EMAIL_ADDRESS"}]
+
+test_a_header_of_an_answer_that_holds_personal_data_is_left_out if {
+	_values(requests.changed(requests.answer, "/facts/pii", _exposed)) == {{"op": "remove", "name": "etag"}}
+	_values(requests.answer) == set()
+}
+
+test_a_flow_that_is_no_answer_has_no_headers_to_leave_out if {
+	_values(requests.changed(requests.data_flow, "/facts/pii", _exposed)) == set()
+	_values(requests.changed(requests.answer, "/facts/pii", [{"pointer": "/payload/0", "entity": "EMAIL_ADDRESS"}])) == set()
+}

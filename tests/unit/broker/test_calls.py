@@ -70,6 +70,22 @@ def test_the_vendor_gets_the_host_s_name_its_credential_and_only_headers_that_ma
         ({"method": "DELETE"}, "CONN-007"),
         ({"scopes": None}, "CONN-007"),
         ({"body": {"password": "hunter2hunter2"}, "method": "GET"}, "DATA-010"),
+        ({"headers": {"Accept": "text/csv", "accept": "application/json"}}, "EGR-007"),
+        ({"headers": {"Content-Type": "text/plain", "content-type": "application/json"}}, "EGR-007"),
+        ({"headers": {"X-HTTP-Method-Override": "DELETE"}}, "EGR-007"),
+        ({"headers": {":authority": "evil.example"}}, "EGR-007"),
+        ({"body": "x\r\n\r\nGET /v1/salaries HTTP/1.1\r\nHost: a\r\n\r\n"}, "CONN-012"),
+        ({"body": {"a": 1}}, "CONN-012"),
+        ({"body": ""}, "CONN-012"),
+        ({"method": "get"}, "CONN-007"),
+        ({"method": "GET /v1/salaries HTTP/1.1\r\nX:"}, "CONN-007"),
+        ({"connector": "HRIS"}, "CONN-001"),
+        ({"connector": "hris\u200b"}, "CONN-001"),
+        ({"scopes": "employees:read"}, "CONN-007"),
+        ({"scopes": [["employees:read"]]}, "OAUTH-006"),
+        ({"url": f"https://{HOST}/scim/v2/Users?token=ghp_{'a' * 36}"}, "DATA-010"),
+        ({"url": f"https://{HOST}/scim/v2/Users?t=%67hp_{'a' * 36}"}, "DATA-010"),
+        ({"url": f"https://{HOST}/scim/v2/Users?iban=DE89370400440532013000"}, "DATA-008"),
     ],
 )
 def test_what_the_app_may_not_ask_never_leaves(world, changes, rule):
@@ -233,13 +249,37 @@ def test_one_person_s_page_is_another_operation_than_the_list(world):
         (Reply(b"\xff\xfe"), "cannot be read"),
         (Reply(json.dumps({"echo": f"Bearer {CANARY}"}).encode()), "repeats the credential"),
         (Reply(json.dumps({"echo": CANARY}).replace("c", "\\u0063").encode()), "repeats the credential"),
-        (Reply(b"{}", headers={"etag": CANARY}), "repeats the credential"),
+        (Reply(b"{}", headers={"etag": f'"{CANARY}"'}), "repeats the credential"),
         (
             Reply(json.dumps({"sent": [base64.b64encode(f"Bearer {CANARY}".encode()).decode()]}).encode()),
             "repeats the cr",
         ),
         (Reply(json.dumps({"sent": CANARY.encode().hex().upper()}).encode()), "repeats the credential"),
-        (Reply(b"{}", headers={"etag": base64.b64encode(CANARY.encode()).decode()}), "repeats the credential"),
+        (
+            Reply(b"", status=302, headers={"location": f"https://{CANARY}.evil.example/"}),
+            "credential where it should not",
+        ),
+        (Reply(b"{}", headers={"content-encoding": CANARY}), "credential where it should not"),
+        (Reply(b'{"%b": 1, "%b": 2}' % (CANARY.encode(), CANARY.encode())), "a member stands twice in one object"),
+        (Reply(b'{"Zoe Zyx": 1, "Zoe Zyx": 2}'), "cannot be read: not JSON: a member stands twice in one object"),
+        (Reply(b'{"a": {"name": 1, "n\\u0061me": 2}}'), "a member stands twice"),
+        (Reply(b'{"n": 1e999}'), "infinity"),
+        (Reply(b'{"n": ' + b"9" * 5000 + b"}"), "cannot be read"),
+        (Reply(b"[" * 100_000), "nested deeper"),
+        (Reply(b'{"n": "\\ud800"}'), "surrogate"),
+        (
+            Reply(gzip.compress(b"{}") + gzip.compress(b'{"b": 1}'), headers={"content-encoding": "gzip"}),
+            "more than what",
+        ),
+        (
+            Reply(gzip.compress(b"{}") + b"A" * (1 << 19), headers={"content-encoding": "gzip"}),
+            "more than what is packed",
+        ),
+        (Reply(gzip.compress(b"{}"), headers={"content-encoding": "gzip, gzip"}), "'gzip, gzip'"),
+        (Reply(b"{}", headers={"content-encoding": "GZIP"}), "not gzip"),
+        (Reply(json.dumps([CANARY[:9], CANARY[9:]]).encode(), status=401), "repeats the credential"),
+        (Reply(json.dumps({"detail": "".join(f"&#{ord(c)};" for c in CANARY)}).encode(), status=500), "repeats the cr"),
+        (Reply(b"{}", headers={"etag": f'W/"{base64.b64encode(CANARY.encode()).decode()}"'}), "repeats the credential"),
     ],
 )
 def test_an_answer_that_cannot_be_trusted_is_a_failure_with_a_reason_and_a_record(world, reply, words):
@@ -247,10 +287,76 @@ def test_an_answer_that_cannot_be_trusted_is_a_failure_with_a_reason_and_a_recor
     with pytest.raises(GovernanceError) as caught:
         world.call()
     assert words in str(caught.value)
-    assert CANARY not in str(caught.value)
     last = world.records()[-1]
+    for shown in (str(caught.value), json.dumps(last)):
+        assert not any(word in shown for word in (CANARY, CANARY[:10], "Zoe"))
     assert (last["kind"], last["public"]["trace_id"]) == ("refused", "ab" * 16)
     assert last["public"]["error"] == caught.value.code
+
+
+def test_an_address_that_no_request_line_holds_is_refused_on_record_and_closes_nobody_s_way(world):
+    world.answers({"Resources": []})
+    for _ in range(6):
+        with pytest.raises(GovernanceError, match="the address cannot be sent"):
+            world.call(url=f"https://{HOST}/scim/v2/Users?q={'a' * 70_000}")
+        assert world.records()[-1]["kind"] == "refused"
+    assert world.call().refusal is None
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"USERNAME": "ada", "ID": "E-1001", "Emails": [{"value": "ada"}], "NAME": {"givenName": "Ada"}},
+        {"username ": "ada", "iD": "E-1001", "emails\u200b": ["ada"], "\uff4eame": {"formatted": "Ada"}},
+    ],
+)
+def test_a_field_is_hidden_in_whatever_letters_its_name_is_written(world, person):
+    """RFC 7643, section 2.1: names of attributes are the same in any case."""
+    world.answers({"Resources": [person], "resources": [person]})
+    assert not any(word in json.dumps(world.call().answer) for word in ("E-1001", "Ada", "ada"))
+
+
+@pytest.mark.parametrize(
+    ("etag", "kept"), [('W/"3-f1a"', True), ('"ada@example.com"', False), ('"Ada%40example.com"', False)]
+)
+def test_a_header_of_an_answer_is_decided_on_with_it(world, etag, kept):
+    world.answers({"Resources": []}, etag=etag)
+    called = world.call()
+    assert (called.refusal, called.answer) == (None, {"Resources": []})
+    assert called.headers == ({"etag": etag} if kept else {})
+    assert "ada@example" not in json.dumps(world.records()).lower()
+
+
+def test_a_header_that_holds_a_secret_lets_nothing_pass(world):
+    world.answers({"Resources": []}, etag='"ghp_' + "a" * 36 + '"')
+    assert "DATA-010" in rules(world.call())
+
+
+@pytest.mark.parametrize("key", ["a/b", "~1", "", "-", "0", "*", "**", "a\u0000b".replace("\0", "%00")])
+def test_a_finding_is_hidden_under_whatever_key_it_stands(world, key):
+    world.answers({"Resources": [], "more": {key: [{key: "ada@example.com"}]}})
+    called = world.call()
+    assert called.refusal is None
+    assert "ada@" not in json.dumps(called.answer)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/mixed; boundary=x", "message/http", "application/json, text/html", "text/event-stream", "application/json-seq",
+     "application/octet-stream", "image/svg+xml", "text/html", "application/jwt", "application/problem+json"],
+)  # fmt: skip
+def test_an_answer_of_a_form_that_nobody_looks_into_does_not_pass(world, content_type):
+    world.answers(b'{"detail": "ada@example.com"}', content_type, status=500)
+    assert "DATA-012" in rules(world.call())
+
+
+def test_lines_end_where_json_says_so_and_nowhere_else(world):
+    world.answers('{"dietaryPreference": "a\u2028b\x85c"}\r\n{"userName": "Ada"}\n'.encode(), "application/x-ndjson")
+    url = f"https://{HOST}/v1/employees/export"
+    assert world.call(url=url, operation=None).answer == [
+        {"dietaryPreference": "a\u2028b\x85c"},
+        {"userName": "[masked]"},
+    ]
 
 
 def test_an_unfolded_answer_within_the_bounds_is_read(world):

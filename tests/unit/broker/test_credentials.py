@@ -107,6 +107,26 @@ def test_an_answer_that_is_no_token_for_these_scopes_is_refused(world, credentia
         credential(BUYING, CLIENT)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 100_000, b"", b"null", b"[]", b'"x"', b"\xff", b'{"access_token": "", "token_type": "Bearer"}',
+        b'{"access_token": "a b", "token_type": "Bearer"}', b'{"access_token": "a\\r\\nHost: x", "token_type": "Bearer"}',
+        b'{"access_token": "a\\u00e9", "token_type": "Bearer"}', b'{"access_token": ["a"], "token_type": "Bearer"}',
+        b'{"access_token": "a", "token_type": "Bearer", "expires_in": 1e999}',
+        b'{"access_token": "a", "token_type": "Bearer", "scope": ["employees:write"]}',
+        b'{"access_token": "a", "token_type": "N_A"}', b'{"access_token": "a", "token_type": "mac"}',
+        b'{"access_token": "a", "token_type": "Bearer", "refresh_token": "b\\nc"}',
+        b'{"access_token": "a", "token_type": "Bearer", "issued_token_type": "urn:ietf:params:oauth:token-type:refresh_token"}',
+        b'{"access_token": "a", "token_type": "Bearer", "issued_token_type": {"a": 1}}',
+    ],
+)  # fmt: skip
+def test_what_an_authorization_server_says_otherwise_is_no_token(world, credential, raw):
+    world.vendor = lambda asked: Reply(raw)
+    with pytest.raises(GovernanceError, match="no token"):
+        credential(BUYING, CLIENT)
+
+
 def test_a_wrong_client_is_said_without_being_shown(world, credential):
     world.vendor = Bank()
     with pytest.raises(GovernanceError, match="status 401") as caught:

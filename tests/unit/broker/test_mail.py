@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import json
+import socket
 import ssl
 import threading
+import time
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
@@ -17,7 +21,9 @@ from hypothesis import strategies as st
 
 from connectors_registry.load import BadEntry, load_registry
 from governance.errors import CallerError
-from governance.platform.broker.mail import message_of
+from governance.platform.broker.addresses import Place
+from governance.platform.broker.credentials import Credential
+from governance.platform.broker.mail import _Submission, deliver, message_of
 from governance.platform.broker.sending import SendFailed
 from governance.platform.certificates import self_signed
 from tests.consenting import CALENDAR, HOST, registry
@@ -25,6 +31,8 @@ from tests.oauth_server import CLIENT_ID, CLIENT_SECRET
 from tests.unit.broker.conftest import engines_stay_in_their_thread  # noqa: F401  threads of doubles as there
 from tests.unit.oauth.conftest import World, rules
 
+# The double does not know that TLS has begun before it speaks.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 SHIPPED = load_registry().connectors["smtp"]
 SCHEMA = SHIPPED["operations"][0]["request"]
 ENTRY = {
@@ -42,14 +50,17 @@ LETTER = {"to": ["ada@example.com"], "subject": "Mittagessen für alle", "text":
 class Server:
     """`mails` is what was taken; `refuses` an address that is not; `stalls` makes it slow, `offers` what EHLO says."""
 
-    def __init__(self, folder, name: str = HOST) -> None:
+    def __init__(self, folder, name: str = HOST, *, is_tls_at_once: bool = False) -> None:
         certificate, key = self_signed(folder, [name])
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificate, key)
         self.mails, self.logins, self.commands = [], [], []
         self.refuses, self.password, self.has_tls, self.stalls_s = "", CLIENT_SECRET, True, 0.0
         self._loop = asyncio.new_event_loop()
-        started = self._loop.create_server(self._session, "127.0.0.1", 0)
+        self._is_tls_at_once = is_tls_at_once
+        started = self._loop.create_server(
+            self._session, "127.0.0.1", 0, ssl=self._tls if is_tls_at_once else None, ssl_handshake_timeout=None
+        )
         self._server = self._loop.run_until_complete(started)
         port = self._server.sockets[0].getsockname()[1]
         self.pin = {"address": "127.0.0.1", "port": port, "ca_file": str(certificate)}
@@ -57,6 +68,12 @@ class Server:
         self._thread.start()
 
     def _session(self) -> SMTP:
+        if self._is_tls_at_once:
+            # It does not know that TLS has begun, and so neither offers it nor waits for it.
+            return SMTP(
+                self, authenticator=self._authenticated, loop=self._loop, auth_required=True, auth_require_tls=False,
+                hostname="double", auth_exclude_mechanism=["LOGIN"],
+            )  # fmt: skip
         return SMTP(
             self, tls_context=self._tls if self.has_tls else None, authenticator=self._authenticated, loop=self._loop,
             auth_required=self.has_tls, require_starttls=self.has_tls, hostname="double",
@@ -67,8 +84,9 @@ class Server:
         self.logins.append((mechanism, data.login.decode(), data.password.decode()))
         return AuthResult(success=data.password.decode() == self.password, handled=False)
 
-    async def handle_RCPT(self, _server, session, envelope, address, _options):  # noqa: N802  aiosmtpd's name
-        assert session.ssl is not None
+    async def handle_RCPT(self, server, session, envelope, address, _options):  # noqa: N802  aiosmtpd's name
+        assert self._is_tls_at_once or session.ssl is not None
+        assert server.transport.get_extra_info("ssl_object") is not None
         if address == self.refuses:
             return "550 no such mailbox: canary-said-by-the-host"
         envelope.rcpt_tos.append(address)
@@ -100,11 +118,11 @@ def world(tmp_path, server):
     made.close()
 
 
-def of(folder, server, deadline_ms: int = 60_000) -> World:
+def of(folder, server, deadline_ms: int = 60_000, **entry) -> World:
     pins = folder / "mail-pins.json"
     pins.write_text(json.dumps({HOST: server.pin}))
     settings = {"connector_pins": str(pins), "connector_deadline_ms": str(deadline_ms)}
-    return World(folder / "world", settings=settings, **ENTRY)
+    return World(folder / "world", settings=settings, **{**ENTRY, **entry})
 
 
 def send(world, **changes):
@@ -165,6 +183,121 @@ def test_all_recipients_or_nobody(world, server):
     assert "canary" not in str(caught.value)
     assert server.mails == []
     assert send(world).status == 202, "a recipient that is refused says nothing about the host"
+
+
+AT_ONCE = {"smtp": {"from": "apps@example.com", "tls": "implicit"}}
+
+
+@pytest.fixture
+def server_of_tls(tmp_path):
+    made = Server(tmp_path / "smtps", is_tls_at_once=True)
+    yield made
+    made.stop()
+
+
+def test_where_the_registry_says_so_tls_begins_with_the_first_byte(tmp_path, server_of_tls):
+    world = of(tmp_path, server_of_tls, **AT_ONCE)
+    called = send(world)
+    assert (called.refusal, called.status) == (None, 202)
+    [(sender, to, mail)] = server_of_tls.mails
+    assert (sender, to, mail["Subject"]) == ("apps@example.com", ["ada@example.com"], LETTER["subject"])
+    assert server_of_tls.logins == [("PLAIN", CLIENT_ID, CLIENT_SECRET)]
+    world.close()
+
+
+def test_neither_way_of_tls_is_taken_for_the_other(tmp_path, server, server_of_tls):
+    """A host that speaks first, in the open, is no answer to a handshake; and one that waits for it never greets."""
+    for number, (host, entry) in enumerate([(server, AT_ONCE), (server_of_tls, {})]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        world = of(folder, host, **entry)
+        sender = world.broker._parts.sender
+        sender.bounds = sender.bounds._replace(deadline_s=0.5)
+        with pytest.raises(SendFailed):
+            send(world)
+        assert (host.mails, host.logins) == ([], [])
+        assert world.records()[-1]["kind"] == "refused"
+        world.close()
+
+
+def test_with_tls_at_once_a_certificate_for_another_host_gets_no_credential(tmp_path):
+    other = Server(tmp_path / "smtps", "other.example.com", is_tls_at_once=True)
+    world = of(tmp_path, other, **AT_ONCE)
+    with pytest.raises(SendFailed, match="certificate is not one for this host"):
+        send(world)
+    assert (other.logins, other.mails) == ([], [])
+    world.close()
+    other.stop()
+
+
+def test_a_handshake_that_never_comes_ends_with_the_deadline(tmp_path):
+    """Accepted by the kernel, answered by nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        connection = _Submission(Place(HOST, ("127.0.0.1",), port), 30.0, is_tls_at_once=True)
+
+        def connect() -> None:
+            with pytest.raises((OSError, ValueError)):
+                connection.connect(HOST, port)
+
+        sending = threading.Thread(target=connect)
+        sending.start()
+        while connection.sock is None:
+            time.sleep(0.01)
+        connection.abort()
+        sending.join(10)
+        assert not sending.is_alive()
+        connection.close()
+
+
+def test_the_port_is_that_of_the_way(world):
+    asked = []
+    real = world.broker._parts.sender._addresses
+
+    class Ports:
+        async def place(self, host, port=443):
+            asked.append(port)
+            return await real.place(host, port)
+
+    world.broker._parts.sender._addresses = Ports()
+    for tls in (False, True):
+        message = message_of(
+            HOST, {"smtp": {"from": "a@example.com", **({"tls": "implicit"} if tls else {})}}, LETTER, datetime.now(UTC)
+        )
+        with contextlib.suppress(SendFailed):
+            world.runner.run(deliver(world.broker._parts.sender, message, Credential({}, ()), 0.5))
+    assert asked == [587, 465]
+
+
+def test_what_is_said_before_tls_counts_for_nothing_after_it(tmp_path):
+    """Answers that somebody in between put behind the host's, in the open, are not those to questions under TLS."""
+    certificate, key = self_signed(tmp_path / "smtp", [HOST])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    said: list[bytes] = []
+
+    def talk(listening) -> None:
+        accepted, _ = listening.accept()
+        accepted.sendall(b"220 double\r\n")
+        accepted.recv(1000)
+        accepted.sendall(b"250-double\r\n250 STARTTLS\r\n")
+        accepted.recv(1000)
+        accepted.sendall(b"220 go\r\n250-evil\r\n250 AUTH LOGIN\r\n334 VXNlcm5hbWU6\r\n")
+        with contextlib.suppress(OSError), context.wrap_socket(accepted, server_side=True) as under_tls:
+            while line := under_tls.recv(1000):
+                said.append(line)
+                under_tls.sendall(b"250-double\r\n250 AUTH PLAIN\r\n" if line.startswith(b"ehlo") else b"535 no\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        talking = threading.Thread(target=talk, args=(listening,))
+        talking.start()
+        place = Place(HOST, ("127.0.0.1",), listening.getsockname()[1], str(certificate))
+        message = message_of(HOST, ENTRY, LETTER, datetime.now(UTC))
+        shown = Credential({"Authorization": "Basic " + base64.b64encode(b"user:password").decode()}, ())
+        with pytest.raises((SendFailed, OSError)):
+            _Submission(place, 5.0, is_tls_at_once=False).carry(message, shown)
+        talking.join(10)
+    assert not any(line.startswith(b"AUTH LOGIN") for line in said)
 
 
 def test_without_tls_nothing_is_said_to_the_host(world, server):
@@ -252,6 +385,8 @@ def test_plain_addresses_are_taken():
     [
         {"smtp": {}}, {"smtp": {"from": "a@b.example\nBcc: x"}}, {"recipients": ["*"]}, {"recipients": ["Example.com"]},
         {"recipients": [7]}, {"auth": {"scheme": "bearer"}}, {"smtp": {"from": "a@b.example", "port": 25}},
+        {"smtp": {"from": "a@b.example", "tls": "none"}}, {"smtp": {"from": "a@b.example", "tls": True}},
+        {"smtp": {"from": "a@b.example", "tls": ["implicit"]}}, {"smtp": {"tls": "implicit"}},
     ],
 )  # fmt: skip
 def test_a_connector_that_says_half_of_it_is_not_registered(tmp_path, changes):

@@ -92,6 +92,12 @@ TRICKS = [
     f"https://{HOST}/v1/salaries?{PATH}",
     f"https://{HOST}/v1/salaries#{PATH}",
     f"https://{HOST}{PATH}-archive",
+    f"https://{HOST}{PATH}/%EF%BC%8E%EF%BC%8E",
+    f"https://{HOST}{PATH}/a%EF%BC%8Fsalaries",
+    f"https://{HOST}{PATH}/%E2%80%A6",
+    f"https://{HOST}{PATH}/a%EF%BC%9Fb",
+    f"https://{HOST}{PATH}/%EF%B8%99",
+    f"https://{HOST}{PATH}/%c0%ae%c0%ae/v1",
     "gopher://127.0.0.1:6379/_FLUSHALL",
     "file:///etc/passwd",
     "ftp://api.hris.example.com/scim/v2/Users",
@@ -140,6 +146,7 @@ PRIVATE = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1",
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "nonsense",
+    "::127.0.0.1", "::ffff:0:127.0.0.1", "fec0::1", "100::1", "5f00::1", "64:ff9b:1::7f00:1", "2001:0:7f00:1::", "4000::1",
 ]  # fmt: skip
 
 

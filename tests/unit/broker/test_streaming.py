@@ -77,6 +77,12 @@ def test_a_part_that_may_not_be_seen_ends_the_stream_with_its_record(world):
         ([line(ADA), b'"loose text"\n'], "no JSON object"),
         ([line(ADA), line({"note": CANARY})], "repeats the credential"),
         ([line(ADA), line({"note": CANARY.encode().hex()})], "repeats the credential"),
+        (
+            [line(ADA), *[line({"department": part}) for part in (CANARY[:9], CANARY[9:17], CANARY[17:])]],
+            "repeats the cr",
+        ),
+        ([line(ADA), line({"note": 1})[:-1], b',{"note": 2}\n'], "cannot be read"),
+        ([line(ADA), b'\xef\xbb\xbf{"note": "\xef\xbb"}\n'], "cannot be read"),
         ([line(ADA), b'[{"userName": "note@example.com"}]\n'], "no JSON object"),
         ([line(ADA), b'{"a": 1, "a": 2}\n'], "cannot be read"),
         ([line(ADA), b"\xff\n"], "cannot be read"),
@@ -107,6 +113,21 @@ def test_a_vendor_that_hangs_up_in_between_is_an_error(world):
     with pytest.raises(SendFailed):
         world.runner.run(listen())
     assert world.records()[-1]["kind"] == "refused"
+
+
+def test_nothing_of_a_stream_s_headers_passes_before_anything_was_decided(world):
+    parts, error = streamed(world, line(ADA), etag='"ada@example.com"')
+    assert (error, parts[0].headers) == (None, {})
+    assert "ada" not in json.dumps([[part.headers, part.answer] for part in parts[1:]])
+
+
+def test_a_field_split_over_two_pieces_or_in_other_letters_is_hidden(world):
+    raw = line({"USERNAME": "ada", "dietaryPreference": "vegan"})
+    parts, error = streamed(world, *[raw[start : start + 3] for start in range(0, len(raw), 3)])
+    assert error is None
+    assert [person for part in parts[1:] for person in part.answer] == [
+        {"USERNAME": "[masked]", "dietaryPreference": "vegan"}
+    ]
 
 
 def test_a_record_of_another_shape_is_refused(world):

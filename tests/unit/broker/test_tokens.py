@@ -100,6 +100,78 @@ def test_a_token_that_was_changed_anywhere_is_none(tokens):
             tokens.verify(token)
 
 
+def signed(tokens, header: dict, claims) -> str:
+    """With the real key, which nobody but us has: what it never signs is not taken from it either."""
+    from joserfc import jws
+
+    kid, key = list(tokens._keys.items())[-1]
+    head = {"alg": "Ed25519", "kid": kid, "typ": "app+jwt", **header}
+    return jws.serialize_compact(
+        {name: value for name, value in head.items() if value is not None}, json.dumps(claims), key, ["Ed25519"]
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"typ": "JWT"}, {"typ": None}, {"typ": "APP+JWT"}, {"kid": "../../etc/passwd"}, {"kid": "' OR 1=1 --"}, {"kid": None},
+        {"kid": ""}, {"jku": "https://evil.example/jwks.json", "kid": "x"}, {"x5u": "https://evil.example/x", "kid": "x"},
+    ],
+)  # fmt: skip
+def test_a_header_that_we_do_not_write_names_no_key(tokens, header):
+    claims = json.loads(base64.urlsafe_b64decode(tokens.issue(LUNCH).split(".")[1] + "=="))
+    assert tokens.verify(signed(tokens, {}, claims)) == LUNCH
+    with pytest.raises(NotSignedIn):
+        tokens.verify(signed(tokens, header, claims))
+
+
+NOW = int(Clock.now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": ["connectors"]}, {"aud": ["connectors", "events"]}, {"aud": "CONNECTORS"}, {"aud": None}, {"iss": "somebody"},
+        {"exp": str(NOW + 60)}, {"exp": float("inf")}, {"exp": NOW + 60.5}, {"exp": True}, {"exp": NOW + LONGEST_S + 1},
+        {"exp": NOW}, {"nbf": NOW + 6}, {"nbf": False}, {"nbf": float("nan")}, {"iat": None}, {"iat": NOW - LONGEST_S},
+        {"sub": ""}, {"sub": ["lunch"]}, {"instance": ""}, {"instance": {"a": 1}}, {"tenant": 7}, {"jti": None},
+    ],
+)  # fmt: skip
+def test_claims_of_another_form_or_time_are_none(tokens, change):
+    claims = json.loads(base64.urlsafe_b64decode(tokens.issue(LUNCH).split(".")[1] + "=="))
+    with pytest.raises(NotSignedIn):
+        tokens.verify(signed(tokens, {}, {**claims, **change}))
+
+
+def test_a_second_key_of_somebody_s_own_signs_nothing(tokens):
+    """Also where its header brings that key along, by itself, by an address or as a certificate."""
+    from joserfc import jws
+    from joserfc.jwk import OctKey, OKPKey
+
+    head, claims, _ = tokens.issue(LUNCH).split(".")
+    kid = json.loads(base64.urlsafe_b64decode(head + "=="))["kid"]
+    said = base64.urlsafe_b64decode(claims + "==")
+    own, public = OKPKey.generate_key("Ed25519"), tokens.jwks()["keys"][0]
+    for header in ({"jwk": own.as_dict(private=False)}, {"jku": "https://evil.example/jwks"}, {"x5c": ["MIIB"]}, {}):
+        forged = jws.serialize_compact(
+            {"alg": "Ed25519", "kid": kid, "typ": "app+jwt", **header}, said, own, ["Ed25519"]
+        )
+        with pytest.raises(NotSignedIn):
+            tokens.verify(forged)
+    for secret in (public["x"], base64.urlsafe_b64decode(public["x"] + "=="), json.dumps(public)):
+        key = OctKey.import_key(secret)
+        with pytest.raises(NotSignedIn):
+            tokens.verify(jws.serialize_compact({"alg": "HS256", "kid": kid, "typ": "app+jwt"}, said, key, ["HS256"]))
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_a_token_that_is_nested_without_end_breaks_nothing(tokens, where):
+    parts = tokens.issue(LUNCH).split(".")
+    parts[where] = base64.urlsafe_b64encode(b"[" * 2500).decode().rstrip("=")
+    with pytest.raises(NotSignedIn):
+        tokens.verify(".".join(parts))
+
+
 def test_a_revoked_instance_is_out_at_once_and_its_neighbour_is_not(tokens, tmp_path, clock):
     token, other = tokens.issue(LUNCH), tokens.issue(LUNCH._replace(instance="lunch-2"))
     elsewhere = AppTokens(FileState(tmp_path), clock)

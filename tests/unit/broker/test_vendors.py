@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -92,6 +93,47 @@ def test_a_body_of_another_shape_is_not_sent(world, recommender, body):
         scopes=["recommendations:read"], body=body,
     )  # fmt: skip
     assert "CONN-012" in {violation.rule for violation in called.refusal.violations}
+    assert recommender.asked == []
+
+
+B64 = base64.b64encode(b"mail: ada@example.com").decode()
+DISGUISES = [
+    {"body": {"preferences": ["ada@example.com"]}}, {"body": {"preferences": ["\\u0061da@example.com"]}},
+    {"body": {"preferences": ["ada%40example.com"]}}, {"body": {"preferences": [B64]}},
+    {"body": {"preferences": ["ada@exam", "ple.com"]}}, {"body": {"preferences": [], "ada@example.com": 1}},
+    {"body": {"preferences": ["ada\u200b@example.com"]}}, {"body": {"preferences": ["ada\uff20example.com"]}},
+    {"body": {"preferences": [], "limit": 4111111111111111}}, {"body": '{"preferences": ["\\u0061da@example.com"]}'},
+    {"headers": {"prefer": "ada@example.com"}}, {"headers": {"if-none-match": "ada%40example.com"}},
+    {"headers": {"Idempotency-Key": B64}}, {"headers": {"content-type": "application/json; x=ada@example.com"}},
+    {"operation": "ada@example.com"}, {"consent": "ada@example.com"}, {"scopes": ["recommendations:read", "ada@example.com"]},
+    *({"query": query} for query in ("?m=ada@example.com", "?m=ada%2540example.com", f"?m={B64}", "#ada@example.com")),
+]  # fmt: skip
+
+
+def test_what_a_connector_is_not_cleared_for_does_not_leave_in_any_disguise(world, recommender):
+    for disguise in DISGUISES:
+        more = dict(disguise)
+        url = f"https://{recommender.host}/v1/recommendations{more.pop('query', '')}"
+        said = {
+            "scopes": ["recommendations:read"],
+            "headers": {},
+            "body": {"preferences": ["vegan"]},
+            "operation": None,
+        }
+        called = world.call(connector="recommender", method="POST", url=url, **{**said, **more})
+        assert "DATA-008" in {violation.rule for violation in called.refusal.violations}, disguise
+    assert recommender.asked == []
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "application/xml", "application/json, a/b"]
+)
+def test_a_value_is_not_sent_as_something_that_reads_it_otherwise(world, recommender, content_type):
+    called = world.call(
+        connector="recommender", operation="recommend", method="POST", url=f"https://{recommender.host}/v1/recommendations",
+        scopes=["recommendations:read"], body={"preferences": ["a&role=admin&b="]}, headers={"content-type": content_type},
+    )  # fmt: skip
+    assert "EGR-007" in {violation.rule for violation in called.refusal.violations}
     assert recommender.asked == []
 
 

@@ -155,6 +155,14 @@ def test_answers_that_are_no_schemas_accept_nothing(app, answers):
     assert app.answer(200, {}) == []
 
 
+def test_a_schema_that_doubles_with_each_step_accepts_nothing_and_stalls_nobody(app):
+    twice = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 40)}
+    app.deploy({**SUGGEST, "body": {"$defs": {"d0": {"type": "null"}, **twice}, "$ref": "#/$defs/d39"}})
+    begun = time.process_time()
+    assert app.accepted(body={"group": "a"}) == []
+    assert time.process_time() - begun < 5
+
+
 def test_an_app_that_nobody_deployed_accepts_nothing(app):
     assert app.accepted(body={"group": "a"}) == []
     assert app.fact["digest"] == ""

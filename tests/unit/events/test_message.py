@@ -107,6 +107,18 @@ def test_we_read_what_the_sdk_writes():
         ({"datacontenttype": "text/plain"}, "/datacontenttype"),
         ({"datacontenttype": "application/xml"}, "/datacontenttype"),
         ({f"x{n}": "1" for n in range(21)}, "/"),
+        ({"ID": "2"}, "/ID"),
+        ({"data_base64": None}, "/data_base64"),
+        ({"data_base64": "", "data": {}}, "/data_base64"),
+        ({"traceparent": "00-0-0-0", "tenantid": "hr"}, "/tenantid"),
+        ({"x\u0131d": "1"}, "/x\u0131d"),
+        ({"x": "a\u202eb"}, "/x"),
+        ({"x": True, "y": 2**40}, "/y"),
+        ({"type": ["com.example.a"]}, "/type"),
+        ({"specversion": 1.0}, "/specversion"),
+        ({"source": "/apps/a\r\nX: y"}, "/source"),
+        ({"datacontenttype": "application/json, text/html"}, "/datacontenttype"),
+        ({"datacontenttype": "multipart/mixed"}, "/datacontenttype"),
     ],
 )
 def test_what_is_no_event_is_refused_at_its_place(change, place):

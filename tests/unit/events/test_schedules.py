@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from governance.enrich.events.cron import BadSchedule, last_time, next_time, shortest_gap_s
+from governance.enrich.events.cron import BadSchedule, last_time, next_time, shortest_gap_s, zone
 from governance.platform.broker.events.scheduling import Scheduler
 from tests.unit.events.conftest import TYPE, publisher, subscriber
 
@@ -96,6 +96,33 @@ def test_a_schedule_that_comes_too_often_or_never_is_not_deployed(world):
         "* * * * *": {"EVT-002"}, "*/5 * * * *": set(), "0 0 31 2 *": {"EVT-001", "EVT-002"},
         "at noon today ok": {"EVT-001", "EVT-002"}, "0 12 * * * *": {"EVT-001", "EVT-002"},
     }  # fmt: skip
+
+
+TOO_OFTEN = ["*/1 * * * *", "0-59 * * * *", "59,0 * * * *", "0/1 * * * *", "57,0,30 0,1 * * *"]
+NEVER = [
+    "@reboot", "@hourly", "* * * * * *", "0 0 30 2 *", "0 25 * * *", "*/0 * * * *", "0 0 1W * *", "H * * * *", "0 0 ? * *",
+    "0 0 * * 8", "-1 0 * * *", "0 0 * * *\n* * * * *", "0\u00a00 * * *", "\u0660 0 * * *", "0 0 * * * ; *",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cron", TOO_OFTEN)
+def test_however_it_is_written_a_gap_is_its_shortest(cron):
+    assert shortest_gap_s(cron) < 300
+
+
+@pytest.mark.parametrize("cron", NEVER)
+def test_what_other_readers_read_otherwise_or_never_comes_is_no_schedule(cron):
+    with pytest.raises(BadSchedule):
+        shortest_gap_s(cron)
+        next_time(cron, "UTC", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/localtime", "UTC0", "", "Europe/../UTC", "EUROPE/BERLIN", "a\0b"]
+)
+def test_a_time_zone_is_one_that_has_a_name(name):
+    with pytest.raises(BadSchedule):
+        zone(name)
 
 
 def test_data_that_the_event_s_schema_refuses_is_not_deployed(world):

@@ -20,6 +20,7 @@ from governance.platform.broker.events.signatures import BadSignature, standard_
 PATIENT = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 NOW = 1_700_000_000
 BODY = b'{"action":"opened"}'
+HOOK, ADDRESS = "where2eat.jwt", "https://governance.example.com/v1/hooks/where2eat.jwt"
 SECRET = "a-shared-secret-of-more-than-32-letters"
 RAW = bytes(range(32))
 STANDARD = "whsec_" + base64.b64encode(RAW).decode()
@@ -69,7 +70,7 @@ def secret_of(scheme: str) -> str:
 
 
 def check(scheme: str, headers, body=BODY, secret="", window_s=300):
-    return verified(scheme, secret or secret_of(scheme), headers, body, NOW, window_s)
+    return verified(scheme, secret or secret_of(scheme), headers, body, NOW, window_s, (HOOK, ADDRESS))
 
 
 def test_github_s_own_example():
@@ -135,12 +136,85 @@ def test_whatever_stands_in_the_headers_it_is_refused_and_nothing_breaks(headers
     "claims",
     [
         {"request_body_sha256": None}, {"iat": None}, {"iat": "now"}, {"iat": True}, {"exp": NOW - 301}, {"nbf": NOW + 301},
-        {"exp": "x"}, {"request_body_sha256": 3},
+        {"exp": "x"}, {"request_body_sha256": 3}, {"iat": float("nan")}, {"exp": float("nan")}, {"nbf": float("nan")},
+        {"exp": float("-inf")}, {"iat": float("inf")}, {"iat": [NOW]},
+        {"aud": "https://governance.example.com/v1/hooks/payroll.jwt"}, {"aud": "where2eat.jwt2"}, {"aud": []}, {"aud": 7},
+        {"aud": "https://evil.example/v1/hooks/where2eat.jwt"},
+        {"aud": None, "request_body_sha256": hashlib.sha256(b"").hexdigest()},
     ],
 )  # fmt: skip
 def test_a_token_that_does_not_bind_the_body_and_its_time_is_refused(claims):
     with pytest.raises(BadSignature):
         check("jwt", token(**claims))
+
+
+@pytest.mark.parametrize("aud", [HOOK, ADDRESS, ["else", HOOK]])
+def test_a_token_that_is_for_this_hook_is_taken(aud):
+    assert check("jwt", token(aud=aud))
+    with pytest.raises(BadSignature, match="somebody else"):
+        verified("jwt", SECRET, token(aud=aud), BODY, NOW, 300, ("payroll.jwt",))
+    with pytest.raises(BadSignature, match="somebody else"):
+        verified("jwt", SECRET, token(aud=aud), BODY, NOW, 300)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "hs256"}, {"alg": "HS512"}, {"alg": ["HS256"]}, {"alg": "HS256", "crit": ["exp"], "exp": 1},
+        {"alg": "HS256", "crit": ["b64"], "b64": False}, {"alg": "HS256", "b64": False}, {"alg": "none"}, {},
+    ],
+)  # fmt: skip
+def test_a_header_that_asks_for_another_way_of_reading_is_refused(header):
+    """Signed with the right key over exactly what is sent."""
+    claims = {"iat": NOW, "request_body_sha256": hashlib.sha256(BODY).hexdigest()}
+    signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims))
+    proof = base64.urlsafe_b64encode(mac(SECRET.encode(), signed)).rstrip(b"=")
+    with pytest.raises(BadSignature):
+        check("jwt", {b"authorization": b"Bearer " + signed + b"." + proof})
+
+
+@pytest.mark.parametrize("claims", [b"[" * 2500, b"[1]", b"7", b"{", b'"x"'])
+def test_claims_that_are_none_are_refused(claims):
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256"}').rstrip(b"=")
+    signed = head + b"." + base64.urlsafe_b64encode(claims).rstrip(b"=")
+    proof = base64.urlsafe_b64encode(mac(SECRET.encode(), signed)).rstrip(b"=")
+    with pytest.raises(BadSignature):
+        check("jwt", {b"authorization": b"Bearer " + signed + b"." + proof})
+
+
+def test_what_was_signed_is_not_parted_in_another_place():
+    """`msg_1.1700000000.1700000001.25` was sent as a body of 1700000001.25; read as one of 25 it would be another message."""
+    proof = base64.b64encode(mac(RAW, f"msg_1.{NOW}.1700000001.25".encode())).decode()
+    said = {
+        b"webhook-id": b"msg_1",
+        b"webhook-timestamp": str(NOW).encode(),
+        b"webhook-signature": f"v1,{proof}".encode(),
+    }
+    assert check("standard", said, b"1700000001.25")
+    other = {**said, b"webhook-id": f"msg_1.{NOW}".encode(), b"webhook-timestamp": b"1700000001"}
+    with pytest.raises(BadSignature, match="full stop"):
+        check("standard", other, b"25")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "change"),
+    [
+        ("stripe", lambda value: value + b",t=%d" % NOW), ("stripe", lambda value: value.replace(b"t=", b"T=")),
+        ("stripe", lambda value: value.replace(b"v1=", b"v0=")), ("stripe", lambda value: value.replace(b"t=", b"t=0")[:-9]),
+        ("stripe", lambda value: b"t=%d," % NOW + b",".join([b"v1=0"] * 10) + value[value.rindex(b",v1"):]),
+        ("github", bytes.upper), ("github", lambda value: value[7:]), ("github", lambda value: b"sha1=" + value[7:]),
+        ("github", lambda value: b"sha256=0, " + value), ("slack", lambda value: value.replace(b"v0=", b"v1=")),
+        ("slack", lambda value: value + b",v0=0"), ("standard", lambda value: value.replace(b"v1,", b"v2,")),
+        ("standard", lambda value: value.replace(b" ", b",")), ("standard", lambda value: value.replace(b"v1,", b"v1a,")),
+        ("standard", lambda value: b" ".join([b"v1,AAAA"] * 10) + b" " + value),
+    ],
+)  # fmt: skip
+def test_a_signature_in_another_form_is_none(scheme, change):
+    headers = SCHEMES[scheme]()
+    name = next(name for name in headers if b"signature" in name)
+    assert check(scheme, headers)
+    with pytest.raises(BadSignature):
+        check(scheme, {**headers, name: change(headers[name])})
 
 
 def test_a_token_without_a_signature_or_with_a_public_key_as_its_secret_is_refused():
@@ -171,7 +245,14 @@ def test_a_second_signature_that_anybody_can_make_of_the_first_names_the_same_me
 
 @pytest.mark.parametrize(
     ("scheme", "secret"),
-    [("standard", "whsec_!!"), ("standard", "whsec_AAAA"), ("jwt", "short"), ("jwt", "{}"), ("none", SECRET)],
+    [
+        ("standard", "whsec_!!"),
+        ("standard", "whsec_AAAA"),
+        ("jwt", "short"),
+        ("jwt", "{}"),
+        ("jwt", "-----BEGIN PUBLIC KEY----- MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE -----END PUBLIC KEY-----"),
+        ("none", SECRET),
+    ],
 )
 def test_a_secret_that_fits_no_scheme_is_our_own_fault(scheme, secret):
     with pytest.raises(DependencyError):

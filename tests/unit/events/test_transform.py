@@ -103,6 +103,64 @@ def test_a_schema_that_reaches_out_or_cannot_be_held_against_is_refused(schema):
         schemas.check(schema)
 
 
+def _doubling(steps: int) -> dict:
+    """Each definition twice the one before: short, and never done."""
+    half = [{"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, steps)]
+    return {
+        "$defs": {f"d{n}": one for n, one in enumerate([{"type": "string"}, *half])},
+        "$ref": f"#/$defs/d{steps - 1}",
+    }
+
+
+NODE = {"$ref": "#/$defs/node"}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _doubling(40), {"$ref": "#"}, {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}, {"not": {"$ref": "#"}},
+        {"anyOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]},
+        {"patternProperties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}}, {"contains": {"$ref": "#"}, "items": {"$ref": "#"}},
+        {"$defs": {"x": {"$dynamicAnchor": "m", "items": {"allOf": [{"$dynamicRef": "#m"}] * 2}}}, "$ref": "#/$defs/x"},
+        {"$defs": {"x": {"$anchor": "m", "items": {"if": {"$ref": "#m"}, "then": {"$ref": "#m"}}}}, "$ref": "#m"},
+        {"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/y"}, "y": {"$ref": "#/$defs/x"}}},
+    ],
+)  # fmt: skip
+def test_a_schema_that_would_be_held_against_for_ever_is_not_taken(schema):
+    assert len(json.dumps(schema)) < 4000
+    begun = time.process_time()
+    with pytest.raises(schemas.BadEventSchema):
+        schemas.check(schema)
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"node": {"properties": {"left": NODE, "right": NODE, "all": {"items": NODE}}}}, **NODE},
+        {"additionalProperties": {"$ref": "#"}}, {"properties": {"a": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}},
+        {"prefixItems": [{"$ref": "#"}, {"type": "null"}], "items": {"$ref": "#"}}, _doubling(8),
+        {"$defs": {"day": {"$anchor": "day", "type": "string"}}, "properties": {"a~b/c d": {"$ref": "#day"}}},
+        {"properties": {"$ref": {"type": "string"}, "x": {"$ref": "#/properties/$ref"}}},
+    ],
+)  # fmt: skip
+def test_a_schema_that_refers_to_itself_and_comes_to_an_end_is_taken(schema):
+    schemas.check(schema)
+    assert schemas.errors_of(schema, {"x": 1, "left": {"right": {}}}) is not None
+
+
+def test_an_event_is_not_held_against_more_than_it_is_worth():
+    schema = {"items": {"allOf": [{"type": "object"}] * 900}}
+    assert schemas.errors_of(schema, [{}] * 10) == []
+    with pytest.raises(schemas.BadEventSchema, match="too large for its schema"):
+        schemas.errors_of(schema, [{}] * 20_000)
+
+
+def test_what_is_nested_too_deeply_to_be_an_event_is_no_outcome():
+    with pytest.raises(BadTransform, match="nested"):
+        transformed("`" + "[" * 800 + "]" * 800 + "`", {})
+
+
 def test_a_pattern_that_would_stall_others_is_matched_at_once_and_the_value_is_not_quoted():
     schema = {"properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
     begun = time.process_time()

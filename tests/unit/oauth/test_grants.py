@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import time
+from urllib.parse import parse_qsl
 
 import pytest
 
 from governance.errors import CallerError, DependencyError, GovernanceError, NotFound
 from governance.model.moment import utc_now
+from governance.platform.broker.doubles import Reply
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
-from governance.platform.oauth.grants import ConsentEnded
+from governance.platform.oauth.grants import ConsentEnded, _check_id_token
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
+from tests.consenting import CALL
 from tests.oauth_server import CLIENT_SECRET, ISSUER
 from tests.unit.oauth.conftest import DATES, rules, stored
 
@@ -164,6 +169,84 @@ def test_a_vendor_that_cannot_be_asked_does_not_keep_the_token_here(world):
         world.secrets.get(consent.handle)
 
 
+FOLLOWED = {
+    "name": "follow",
+    "method": "GET",
+    "paths": ["/api/me/changes"],
+    "scope": "Calendars.Read",
+    "stream": "ndjson",
+}
+
+
+def test_a_withdrawal_ends_a_stream_that_is_under_way(make):
+    from tests.consenting import CALENDAR
+
+    fields = [{"pointer": ["**", "mail"], "class": "personal", "pii": "email"}]
+    world = make(operations=[*CALENDAR["operations"], FOLLOWED], fields=fields)
+    consent = world.consent()
+
+    def changes():
+        yield b'{"free": "monday"}\n'
+        while world.grants.consents.get(consent.id).state == "given":
+            time.sleep(0.01)
+        yield b'{"free": "tuesday"}\n'
+
+    world.vendor.double._answer = lambda asked: Reply(b"", "application/x-ndjson", pieces=changes())
+    asked = {**CALL, "operation": "follow", "url": f"{ISSUER}/api/me/changes", "consent": consent.id}
+
+    async def listen() -> list:
+        heard = []
+        async for part in world.broker.stream(DATES, "calendar", asked, entry_point="test", trace_id="ab" * 16):
+            heard.append(part)
+            if part.answer:
+                world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return heard
+
+    begun, monday, last = world.runner.run(listen())
+    assert (begun.refusal, monday.answer) == (None, [{"free": "monday"}])
+    assert (rules(last), last.answer) == ({"OAUTH-007"}, None)
+    kept = world.records()[-1]["public"]
+    assert (kept["effect"], kept["decision_id"]) == ("deny", last.refusal.decision_id)
+
+
+def test_a_withdrawal_between_decision_and_token_sends_nothing(world):
+    consent = world.consent()
+    decided = world.broker._admitted
+
+    async def withdrawn_meanwhile(*asked):
+        decision = await decided(*asked)
+        world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return decision
+
+    world.broker._admitted = withdrawn_meanwhile
+    world.vendor.double.asked.clear()
+    with pytest.raises(GovernanceError, match="not in force"):
+        world.call(consent)
+    assert (world.vendor.double.asked, world.records()[-1]["kind"]) == ([], "refused")
+
+
+def test_a_withdrawal_while_the_vendor_answers_keeps_the_answer_back(world):
+    consent = world.consent()
+
+    def answer(_asked):
+        world.grants.consents.withdraw(consent.id, "key:ada", utc_now())
+        return Reply(b'{"value": []}')
+
+    world.vendor.double._answer = answer
+    called = world.call(consent)
+    assert (called.call.is_allowed, rules(called), called.answer) == (True, {"OAUTH-007"}, None)
+
+
+def test_a_proof_is_sent_once_even_where_the_call_could_be_repeated(make):
+    world = make(oauth={**_oauth(), "dpop": True})
+    world.vendor.server.dpop = True
+    consent = world.consent()
+    world.vendor.double.asked.clear()
+    world.vendor.double._answer = lambda asked: Reply(b"{}", status=503)
+    assert world.call(consent).status == 503
+    assert len(world.vendor.double.asked) == 1
+
+
 def test_an_asked_consent_that_was_withdrawn_is_never_given(world):
     consent = world.new_consent()
     world.grants.consents.ask(consent, "")
@@ -280,6 +363,57 @@ def test_a_device_flow_waits_slows_down_and_ends_in_a_consent(world):
     assert world.call(given).status == 200
 
 
+DEVICE = {
+    "device_code": "d-1", "user_code": "ABCD", "verification_uri": f"{ISSUER}/activate", "expires_in": 600, "interval": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verification_uri": "http://login.vendor.example/activate"}, {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": ""}, {"verification_uri": "https://login.vendor.example/\u0430ctivate"},
+        {"verification_uri": "https://login.vendor.example/\x1b]0;x"}, {"user_code": "AB\nCD"}, {"user_code": ""},
+        {"user_code": "\u202eDCBA"}, {"device_code": ""}, {"expires_in": "soon"}, {"expires_in": float("inf")},
+    ],
+)  # fmt: skip
+def test_what_no_person_should_be_shown_begins_no_device_flow(world, change):
+    said = json.dumps({**DEVICE, **change}).replace("Infinity", "1e999")
+    world.vendor.double._answer = lambda asked: Reply(said.encode())
+    with pytest.raises(SendFailed):
+        world.runner.run(world.grants.device(world.new_consent(), world.connector))
+    assert world.grants.consents.all() == []
+
+
+def test_a_device_flow_does_not_stay_open_for_as_long_as_a_vendor_likes(world):
+    said = json.dumps({**DEVICE, "expires_in": 10**9, "interval": 10**9})
+    world.vendor.double._answer = lambda asked: Reply(said.encode())
+    begun = world.runner.run(world.grants.device(world.new_consent(), world.connector))
+    assert (begun.expires_in_s, begun.interval_s) == (1800, 60)
+
+
+def id_token(**claims) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{part}.c2ln"
+
+
+ID = {"aud": "broker-1", "nonce": "n", "iss": ISSUER, "exp": 2_000_000_000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": "other"}, {"aud": ["broker-1", "other"]}, {"aud": []}, {"nonce": "m"}, {"nonce": None}, {"iss": f"{ISSUER}/"},
+        {"iss": "https://evil.example"}, {"exp": 1_000_000_000}, {"exp": float("nan")}, {"exp": "2000000000"},
+    ],
+)  # fmt: skip
+def test_an_id_token_of_another_server_time_or_question_is_none(change):
+    wanted = {"aud": "broker-1", "nonce": "n", "iss": ISSUER}
+    _check_id_token(id_token(**ID), wanted, 1_800_000_000)
+    with pytest.raises(SendFailed):
+        _check_id_token(id_token(**{**ID, **change}), wanted, 1_800_000_000)
+
+
 def test_a_no_at_the_device_s_page_is_a_no(world):
     consent = world.new_consent()
 
@@ -313,6 +447,20 @@ def test_an_app_token_is_exchanged_for_one_of_the_vendor_s_and_no_secret_lies_he
     before = len(world.vendor.double.asked)
     assert world.call().status == 200
     assert len(world.vendor.double.asked) == before + 1
+
+
+def test_an_exchange_asks_for_one_place_and_no_more_scopes_than_the_call_has(make):
+    world = make(auth=EXCHANGE)
+    for more in ({"audience": "https://payroll.example"}, {"resource": "https://payroll.example"}):
+        with pytest.raises(CallerError, match="not a member of a call"):
+            world.call(**more)
+    assert "OAUTH-006" in rules(world.call(scopes=["Calendars.Read", "Calendars.Shared"]))
+    assert world.vendor.double.asked == []
+    assert world.call().status == 200
+    form = dict(parse_qsl(world.vendor.double.asked[0].body.decode()))
+    assert (form["audience"], form["scope"]) == (ISSUER, "Calendars.Read")
+    claims = json.loads(base64.urlsafe_b64decode(form["subject_token"].split(".")[1] + "=="))
+    assert (claims["aud"], claims["exp"] - claims["iat"]) == (ISSUER, 60)
 
 
 def test_keys_that_the_vendor_does_not_trust_are_exchanged_for_nothing(make):

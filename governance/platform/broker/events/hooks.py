@@ -63,6 +63,8 @@ class Parts(NamedTuple):
     spec_of: Callable[[str], Json]
     secrets: Secrets
     window_s: float
+    public_url: str = ""
+    """Where senders find this service, without a slash at the end; a token may be for a hook's whole address."""
     clock: Callable[[], float] = time.time
 
 
@@ -81,7 +83,7 @@ class Hooks:
         if row is None:
             raise signatures.BadSignature("there is no such webhook, or the signature does not fit")
         source = Source(ENTRY_POINT, f"hook:{app}/{hook}", ("webhook",), "", delivered.trace_id)
-        message_id = await self._verified(row, str(spec.get("tenant", "")), delivered, source)
+        message_id = await self._verified(row, (str(spec.get("tenant", "")), name), delivered, source)
         try:
             return await self._taken(app, row, message_id, delivered, source)
         except CallerError as error:
@@ -97,8 +99,9 @@ class Hooks:
         event = Event(message_id, place, str(row.get("type", "")), data, time=utc_now())
         return Received(await self._parts.publisher.publish(app, event, source))
 
-    async def _verified(self, row: Json, tenant: str, delivered: Delivered, source: Source) -> str:
-        parts = self._parts
+    async def _verified(self, row: Json, place: tuple[str, str], delivered: Delivered, source: Source) -> str:
+        """`place`: the tenant, and the hook's name in its address."""
+        parts, (tenant, name) = self._parts, place
         try:
             secret = await asyncio.to_thread(parts.secrets.get, f"{tenant}/{row.get('signedWith', '')}")
         except NotFound as error:
@@ -107,7 +110,7 @@ class Hooks:
         try:
             return signatures.verified(
                 str(row.get("scheme", "")), secret.reveal(), delivered.headers, delivered.body, parts.clock(),
-                parts.window_s,
+                parts.window_s, (name, f"{parts.public_url}/v1/hooks/{name}"),
             )  # fmt: skip
         except signatures.BadSignature as error:
             await self._record(error, delivered, source)

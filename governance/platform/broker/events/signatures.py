@@ -6,7 +6,7 @@
   `x-slack-signature: v0=…`
 - `stripe`: `timestamp.body`, HMAC-SHA256 (docs.stripe.com, "Webhooks"); `stripe-signature: t=…,v1=…`
 - `github`: the body, HMAC-SHA256 (docs.github.com, "Validating webhook deliveries"); `x-hub-signature-256: sha256=…`
-- `jwt`: claims `iat` and `request_body_sha256`; `authorization: Bearer …` or `webhook-jwt`
+- `jwt`: claims `iat` and `request_body_sha256`, and `aud` if it says whom it is for; `authorization: Bearer …` or `webhook-jwt`
 
 What was signed names the message (of `standard` its id), and never the signature, of which some algorithms have many for one
 message: whoever sends the same again is known by it. GitHub signs no time, so there only that protects, for as long as it is
@@ -20,6 +20,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from governance.errors import DependencyError, NotSignedIn
@@ -42,15 +43,20 @@ class BadSignature(NotSignedIn):
     code = "bad_signature"
 
 
-def verified(scheme: str, secret: str, headers: Headers, body: bytes, now: float, window_s: float) -> str:
+def verified(
+    scheme: str, secret: str, headers: Headers, body: bytes, now: float, window_s: float, names: tuple[str, ...] = ()
+) -> str:
     """The digest that names the message. Raises BadSignature; DependencyError where the secret fits no such scheme.
 
-    `window_s`: how far the time that was signed may be from `now`, either way: replays and clocks that differ.
+    `window_s`: how far the time that was signed may be from `now`, either way: replays and clocks that differ. `names`: one of
+    them a token has to be for that says whom it is for, since a key may sign for others as well.
     """
     check = _SCHEMES.get(scheme)
     if check is None:
         raise DependencyError(f"there is no scheme {scheme[:40]!r}")
     signed = check(secret, headers, body, now, window_s)
+    if scheme == "jwt":
+        _check_audience(signed, names)
     return hashlib.sha256(scheme.encode() + b"\0" + signed).hexdigest()
 
 
@@ -64,6 +70,9 @@ def standard_headers(secret: str, message_id: str, timestamp: int, body: bytes) 
 def _standard(secret: str, headers: Headers, body: bytes, now: float, window_s: float) -> bytes:
     message_id, timestamp = _header(headers, b"webhook-id"), _header(headers, b"webhook-timestamp")
     _check_time(timestamp, now, window_s)
+    if "." in message_id:
+        # What is signed could be parted in another place: with the time in the id, and a time out of the body.
+        raise BadSignature("the message's id holds a full stop")
     signed = f"{message_id}.{timestamp}.".encode() + body
     proof = base64.b64encode(_hmac(_standard_key(secret), signed)).decode()
     given = _header(headers, b"webhook-signature").split(" ")
@@ -109,10 +118,11 @@ def _jwt(secret: str, headers: Headers, body: bytes, now: float, window_s: float
         claims = jwt.decode(token[:_LONGEST_TOKEN], key, algorithms=algorithms).claims
         issued, digest = claims["iat"], claims["request_body_sha256"]
         ends = claims.get("exp", now)
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadSignature("the token is not valid, or says nothing about the body") from error
     times = (issued, ends, claims.get("nbf", now))
-    if not all(isinstance(time, int | float) and not isinstance(time, bool) for time in times):
+    # Of NaN, which some libraries write, it holds neither that it is too far away nor that it is not.
+    if not all(isinstance(time, int | float) and not isinstance(time, bool) and math.isfinite(time) for time in times):
         raise BadSignature("the token has times that are none")
     if abs(now - issued) > window_s or ends < now - window_s or times[2] > now + window_s:
         raise BadSignature("the token is of another time")
@@ -122,6 +132,17 @@ def _jwt(secret: str, headers: Headers, body: bytes, now: float, window_s: float
         raise BadSignature("the token is of another body")
     # Without the signature: of one by an elliptic curve, anybody who heard it can make another that fits as well.
     return token.rpartition(".")[0].encode("latin-1")
+
+
+def _check_audience(signed: bytes, names: tuple[str, ...]) -> None:
+    """RFC 7519, section 4.1.3: whoever is not among those that a token is for rejects it."""
+    part = signed.partition(b".")[2]
+    claims = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    if "aud" not in claims:
+        return
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    if not any(one in names for one in audience):
+        raise BadSignature("the token is for somebody else")
 
 
 _SCHEMES: dict[str, Callable[[str, Headers, bytes, float, float], bytes]] = {
@@ -151,6 +172,9 @@ def _jwt_key(secret: str) -> tuple[Any, list[str]]:
     if not secret.lstrip().startswith("{"):
         if len(secret) < _SHORTEST_KEY:
             raise DependencyError(f"a shared secret of a JWT has at least {_SHORTEST_KEY} characters")
+        if secret.lstrip().startswith(("-----BEGIN", "ssh-")):
+            # What everybody may know is no shared secret: whoever does could sign with it.
+            raise DependencyError("the secret is no shared secret of a JWT", hint="store a public key as a JWK")
         return OctKey.import_key(secret), ["HS256"]
     try:
         read = json.loads(secret)
