@@ -33,9 +33,9 @@ def check_imports(module: Any) -> None:
         is_known = (wanted.module == WASI and wanted.name in NAMES) or name == f"{OURS}.call"
         if not is_known or not isinstance(wanted.type, wasmtime.FuncType):
             raise BadArtifact(f"the module imports {name[:80]}, which nothing here provides")
-    exported = {export.name: export.type for export in module.exports}
-    if not isinstance(exported.get("_start"), wasmtime.FuncType):
-        raise BadArtifact("the module exports no function `_start`; build it as a WASI command")
+    start = next((export.type for export in module.exports if export.name == "_start"), None)
+    if not isinstance(start, wasmtime.FuncType) or start.params or start.results:
+        raise BadArtifact("the module exports no function `_start` that takes and gives nothing; build a WASI command")
 
 
 @cache
