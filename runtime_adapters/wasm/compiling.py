@@ -20,6 +20,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from runtime_adapters.port import BadArtifact, RuntimeRefusal
+from runtime_adapters.processes import dying_with_us
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +107,8 @@ def compile_apart(module: bytes) -> bytes:
     if not module.startswith((_MODULE, _COMPONENT)):
         raise BadArtifact("neither a WebAssembly core module (version 1) nor a component")
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", "from runtime_adapters.wasm.compiling import main; main()"],
+        done = subprocess.run(  # noqa: S603  Python itself, on a program of ours
+            [*dying_with_us(), sys.executable, "-c", "from runtime_adapters.wasm.compiling import main; main()"],
             input=module,
             capture_output=True,
             timeout=COMPILE_S,

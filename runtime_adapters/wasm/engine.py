@@ -132,9 +132,17 @@ class Host:
         self.inside = Inside()
 
 
-@cache
+_MAKING = threading.Lock()
+
+
 def host() -> Host:
     """Made on first use; an engine is safe to share between threads, a store is not."""
+    with _MAKING:  # two at once would make two, and nothing of one runs in the other
+        return _host()
+
+
+@cache
+def _host() -> Host:
     return Host()
 
 

@@ -9,6 +9,7 @@ length, also where `capacity` is less, and then nothing was put there. A module 
 from __future__ import annotations
 
 import atexit
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,17 @@ def check_imports(module: Any) -> None:
         raise BadArtifact("the module exports no function `_start` that takes and gives nothing; build a WASI command")
 
 
-@cache
+_MAKING = threading.Lock()
+
+
 def doors() -> Doors:
     """Everything in `check_imports`, once a process: whose call it is stands with the thread."""
+    with _MAKING:
+        return _doors()
+
+
+@cache
+def _doors() -> Doors:
     made = Doors(host().engine, host().inside)
     add_preview1(made)
     made.add(OURS, "call", "iiii", _call)
