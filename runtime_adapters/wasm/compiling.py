@@ -108,7 +108,7 @@ def compile_apart(module: bytes) -> bytes:
         raise BadArtifact("neither a WebAssembly core module (version 1) nor a component")
     try:
         done = subprocess.run(  # noqa: S603  Python itself, on a program of ours
-            [*dying_with_us(), sys.executable, "-c", "from runtime_adapters.wasm.compiling import main; main()"],
+            [*dying_with_us(), sys.executable, "-P", "-c", "from runtime_adapters.wasm.compiling import main; main()"],
             input=module,
             capture_output=True,
             timeout=COMPILE_S,

@@ -170,6 +170,16 @@ def test_a_module_that_was_refused_is_not_compiled_again_with_each_call(adapter,
     assert started(adapter, tmp_path, heavy, CAPS._replace(cpu=1, timeout_ms=20_000)).call(b"").status == "done"
 
 
+def test_the_compiler_takes_nothing_from_the_folder_that_it_is_started_in(adapter, tmp_path, monkeypatch):
+    """Which is an app's own where somebody runs it at a terminal: `resource` is the first module that the compiler imports."""
+    harm = f"open({str(tmp_path / 'was here')!r}, 'w').close()"
+    for name in ("resource.py", "subprocess.py", "wasmtime.py", "runtime_adapters.py"):
+        (tmp_path / name).write_text(harm)
+    monkeypatch.chdir(tmp_path)
+    assert compiling.compile_apart(guests.ECHO)
+    assert not (tmp_path / "was here").exists()
+
+
 def test_compilers_are_few_and_who_finds_none_hears_when_to_come_again(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "COMPILE_S", 0.8)
     monkeypatch.setattr(compiling, "_WAIT_S", 0.05)
