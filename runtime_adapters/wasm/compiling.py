@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtime_adapters.port import BadArtifact, RuntimeRefusal
 from runtime_adapters.processes import dying_with_us
@@ -131,29 +131,40 @@ def main() -> None:
     """The child: module on standard input, machine code on standard output."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (_COMPILE_MEMORY, _COMPILE_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (_COMPILE_MEMORY, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_DATA, (_COMPILE_MEMORY, _COMPILE_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (int(COMPILE_S), int(COMPILE_S)))
     import wasmtime
     import wasmtime.component
 
-    from runtime_adapters.wasm.engine import configuration
+    from runtime_adapters.wasm.engine import MOST_PARTS, configuration
 
     module = sys.stdin.buffer.read()
     # The pool reserves address space that the limit above forbids; machine code does not depend on it.
     engine = wasmtime.Engine(configuration(is_pooled=False))
+    sort = wasmtime.component.Component if is_component(module) else wasmtime.Module
     try:
-        made = (wasmtime.component.Component if is_component(module) else wasmtime.Module)(engine, module)
+        made = sort(engine, module)
         code = made.serialize()
+        if len(code) > LARGEST_CODE:
+            _refuse(f"its machine code has {len(code)} bytes; at most {LARGEST_CODE} are taken")
+        if names := _too_many(made, engine):
+            _refuse(f"it has {names}; at most {MOST_NAMES} are taken")
+        del made
     except wasmtime.WasmtimeError as error:
-        sys.stderr.write(" ".join(str(error).split())[:300] + "\n")
-        sys.exit(1)
-    if len(code) > LARGEST_CODE:
-        sys.stderr.write(f"its machine code has {len(code)} bytes; at most {LARGEST_CODE} are taken\n")
-        sys.exit(1)
-    if names := _too_many(made, engine):
-        sys.stderr.write(f"it has {names}; at most {MOST_NAMES} are taken\n")
-        sys.exit(1)
+        _refuse(" ".join(str(error).split())[:300])
+    try:
+        # What no instance can be made of is refused here: a part of its code takes ten times its size to load.
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        sort.deserialize(wasmtime.Engine(configuration(is_pooled=True, instances=MOST_PARTS)), code)
+    except wasmtime.WasmtimeError as error:
+        _refuse(f"it does not load: {' '.join(str(error).split())[:280]}")
     sys.stdout.buffer.write(code)
+
+
+def _refuse(why: str) -> NoReturn:
+    sys.stderr.write(f"{why}\n")
+    sys.exit(1)
 
 
 def _too_many(made: Any, engine: Any) -> str:

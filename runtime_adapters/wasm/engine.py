@@ -41,8 +41,11 @@ _ON = ("consume_fuel", "epoch_interruption", "cranelift_nan_canonicalization", "
 _STACK = 512 << 10
 
 
-def configuration(*, is_pooled: bool) -> wasmtime.Config:
-    """The settings under which modules are compiled and run; compiling and loading must agree on them."""
+def configuration(*, is_pooled: bool, instances: int = MOST_INSTANCES) -> wasmtime.Config:
+    """The settings under which modules are compiled and run; compiling and loading must agree on them.
+
+    `instances`: for so many there is room in the pool.
+    """
     import wasmtime  # 30 MB of native code; only who runs modules loads it
     from wasmtime import _bindings as ffi  # not all of it is in the binding's public half
 
@@ -51,7 +54,7 @@ def configuration(*, is_pooled: bool) -> wasmtime.Config:
         getattr(ffi, f"wasmtime_config_{name}_set")(config.ptr(), name in _ON)
     config.max_wasm_stack = _STACK
     if is_pooled:
-        _pool(config)
+        _pool(config, instances)
     return config
 
 
@@ -60,18 +63,18 @@ def compiled_for() -> str:
     return f"{version()} -{','.join(_OFF)} +{','.join(_ON)} {_STACK}"
 
 
-def _pool(config: wasmtime.Config) -> None:
+def _pool(config: wasmtime.Config, instances: int) -> None:
     """Reserve memory for all instances once: a start then costs no system call. Not in the binding's public half."""
     from wasmtime import _bindings as ffi
 
     pool = ffi.wasmtime_pooling_allocation_config_new()
     try:
-        ffi.wasmtime_pooling_allocation_config_total_core_instances_set(pool, MOST_INSTANCES)
-        ffi.wasmtime_pooling_allocation_config_total_memories_set(pool, MOST_INSTANCES)
-        ffi.wasmtime_pooling_allocation_config_total_tables_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_total_core_instances_set(pool, instances)
+        ffi.wasmtime_pooling_allocation_config_total_memories_set(pool, instances)
+        ffi.wasmtime_pooling_allocation_config_total_tables_set(pool, instances)
         ffi.wasmtime_pooling_allocation_config_max_memories_per_module_set(pool, 1)
         ffi.wasmtime_pooling_allocation_config_max_tables_per_module_set(pool, 1)
-        ffi.wasmtime_pooling_allocation_config_total_component_instances_set(pool, MOST_INSTANCES)
+        ffi.wasmtime_pooling_allocation_config_total_component_instances_set(pool, instances)
         ffi.wasmtime_pooling_allocation_config_max_core_instances_per_component_set(pool, MOST_PARTS)
         ffi.wasmtime_pooling_allocation_config_max_tables_per_component_set(pool, MOST_PARTS)
         ffi.wasmtime_pooling_allocation_config_max_memories_per_component_set(pool, 1)

@@ -26,9 +26,21 @@ class Preparing:
     def __init__(self) -> None:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._running: set[asyncio.Task[Prepared]] = set()
 
     async def prepared(self, adapter: Adapter, plan: RuntimePlan, artifact: Artifact) -> Prepared:
-        """As `adapter.prepare`, and raises what that raises."""
+        """As `adapter.prepare`, and raises what that raises. A caller who gives up takes nobody's turn: it lasts to its end."""
+        task = asyncio.ensure_future(self._in_turn(adapter, plan, artifact))
+        self._running.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Prepared]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, also where nobody waits any more
+
+    async def _in_turn(self, adapter: Adapter, plan: RuntimePlan, artifact: Artifact) -> Prepared:
         # Modules share nothing but the machine; of an engine that boots or unpacks, one is prepared at a time.
         name = artifact.sha256 if plan.runtime_class == "wasm" else plan.runtime_class
         turn = self._turns.setdefault(name, asyncio.Lock())
