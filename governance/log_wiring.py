@@ -129,6 +129,23 @@ def signing_key_of(settings: Settings) -> SigningKey:
         raise DependencyError(f"the log's key cannot be had: {error}") from error
 
 
+def attestor_of(settings: Settings) -> Callable[[dict[str, Any]], list[dict[str, str]]]:
+    """Signs statements with the log's key as it is at the time. What it gives raises DependencyError without that key."""
+    from audit.envelopes import signatures_of
+    from audit.errors import AuditError
+    from audit.keys import load_or_make
+
+    path, origin = _key_file(settings), settings.text("log_origin")
+
+    def sign(statement: dict[str, Any]) -> list[dict[str, str]]:
+        try:
+            return signatures_of(statement, load_or_make(path, origin, may_make=False))
+        except (AuditError, OSError) as error:
+            raise DependencyError(f"the log's key cannot be had: {error}") from error
+
+    return sign
+
+
 def _key_file(settings: Settings) -> Path:
     key = settings.home.absolute() / "audit" / "key"
     if not key.exists():

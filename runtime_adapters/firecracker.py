@@ -25,6 +25,7 @@ from runtime_adapters import cpu, jail
 from runtime_adapters.engines import Engine, Program
 from runtime_adapters.guest_log import GuestLog, withheld
 from runtime_adapters.microvm import MicrovmInstance
+from runtime_adapters.microvm_guest import READY, wait_for
 from runtime_adapters.microvm_image import Sealed, app_archive, boot_id, sealed_in
 from runtime_adapters.owners import Owner
 from runtime_adapters.port import Artifact, Attestation, NotAvailable, Probe, RuntimeRefusal, WrongEngine
@@ -258,7 +259,7 @@ class _Machine:
             api.close()
         self.jail.drop("kernel", "initrd")
         self.jail.hold(self.process)
-        self._hear(started + seconds)
+        wait_for(READY, self.from_guest, seconds - (time.monotonic() - started), self._ended)
         return time.monotonic() - started
 
     def hold(self) -> None:
@@ -274,18 +275,8 @@ class _Machine:
         if self._group is not None:
             self._group.remove()
 
-    def _hear(self, deadline: float) -> None:
-        heard = b""
-        os.set_blocking(self.from_guest, False)
-        while time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):
-                heard = (heard + os.read(self.from_guest, 4096))[-4096:]
-            if heard.endswith(b"READY\n"):
-                return
-            if self.popen.poll() is not None:
-                raise NotAvailable(f"the guest did not come up, Firecracker ended: {self.jail.ended()}")
-            time.sleep(0.005)
-        raise NotAvailable(f"no word from the guest within {BOOT_S:g} s")
+    def _ended(self) -> str:
+        return "" if self.popen.poll() is None else f"the guest did not come up, Firecracker ended: {self.jail.ended()}"
 
     def __enter__(self) -> Self:
         return self

@@ -8,8 +8,16 @@ randomness, the time and a name reach each copy before its app does, and one tha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import time
+from typing import TYPE_CHECKING
+
+from runtime_adapters.port import NotAvailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REGION_START_MIB = 64
 """Where the part that the kernel leaves alone begins: behind the kernel, which lies from 16 to 56 MiB."""
@@ -67,6 +75,31 @@ def renewal(now_ns: int) -> bytes:
 def words(name: str, storage_mib: int, archive: int) -> bytes:
     """The line behind the renewal: the machine's own name, room in /tmp, blocks of the archive."""
     return f"{name} {storage_mib}m {-(-archive // _BLOCK)}\n".encode()
+
+
+def wait_for(word: bytes, line: int, seconds: float, over: Callable[[], str]) -> float:
+    """Seconds until the guest says `word` on its serial line, a file descriptor. Raises NotAvailable.
+
+    `over` says why no machine is there any more, and is empty as long as one is.
+    """
+    started, heard = time.monotonic(), b""
+    os.set_blocking(line, False)
+    while time.monotonic() - started < seconds:
+        with contextlib.suppress(BlockingIOError):
+            heard = heard[-_BLOCK:] + os.read(line, 4096)
+        _, found, more = heard.partition(word)
+        if found and more:
+            raise NotAvailable("the app wrote before it was asked anything")
+        if found:
+            return time.monotonic() - started
+        if FAILED in heard:
+            raise NotAvailable("the guest did not take what was handed to it: randomness, time or its archive")
+        if READY in heard:
+            raise NotAvailable("the microVM image is of an older version; governance runtime build-image makes it anew")
+        if ended := over():
+            raise NotAvailable(ended)
+        time.sleep(0.005)
+    raise NotAvailable(f"no word from the guest within {seconds:g} s")
 
 
 # Busybox has no tool that makes a kernel draw new randomness at once, and no compiler is needed for a program so small.

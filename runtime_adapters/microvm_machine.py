@@ -16,7 +16,7 @@ import uuid
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from runtime_adapters import microvm_guest, processes
-from runtime_adapters.microvm_guest import FAILED, PARKED, READY
+from runtime_adapters.microvm_guest import PARKED, READY
 from runtime_adapters.microvm_image import sealed_copy
 from runtime_adapters.port import NotAvailable, RuntimeRefusal
 from runtime_adapters.qmp import Monitor
@@ -190,27 +190,10 @@ class Machine:
         return self._wait_for(READY, seconds)
 
     def _wait_for(self, word: bytes, seconds: float) -> float:
-        started = time.monotonic()
-        heard = b""
-        os.set_blocking(self.from_guest, False)
-        while time.monotonic() - started < seconds:
-            with contextlib.suppress(BlockingIOError):
-                heard += os.read(self.from_guest, 4096)
-            _, found, more = heard.partition(word)
-            if found:
-                if more:
-                    raise NotAvailable("the app wrote before it was asked anything")
-                return time.monotonic() - started
-            if FAILED in heard:
-                raise NotAvailable("the guest did not take what was handed to it: randomness, time or its archive")
-            if READY in heard:
-                raise NotAvailable(
-                    "the microVM image is of an older version; governance runtime build-image makes it anew"
-                )
-            if self.popen.poll() is not None:
-                raise NotAvailable(f"QEMU ended: {self._said()}")
-            time.sleep(0.005)
-        raise NotAvailable(f"no word from the guest within {seconds:g} s")
+        return microvm_guest.wait_for(word, self.from_guest, seconds, self._ended)
+
+    def _ended(self) -> str:
+        return "" if self.popen.poll() is None else f"QEMU ended: {self._said()}"
 
     def _said(self) -> str:
         self.kill()

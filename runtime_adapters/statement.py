@@ -1,7 +1,7 @@
 """An attestation as an in-toto statement, and whether it says what was decided.
 
-Format: in-toto Statement v1; the predicate is of our own. Whoever records it signs it with the log's checkpoint. It is measured
-by the host that starts the app, and proves nothing against its owner.
+Format: in-toto Statement v1; the predicate is of our own. Whoever records it signs it (DSSE, under the log's key). It is
+measured by the host that starts the app, and proves nothing against its owner.
 """
 
 from __future__ import annotations

@@ -6,21 +6,19 @@ on, by the digest that stands in the record. Only an allow without a missing app
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 from audit.canonical import canonical
+from audit.envelopes import envelope, signature, to_be_signed
 from audit.exports.totals import is_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from audit.exports.views import Context, Rows
     from audit.walk import Record
 
-_PAYLOAD = "application/vnd.in-toto+json"
 _PASSES = frozenset({"allow", "warn"})
 
 
@@ -30,7 +28,9 @@ def write(rows: Rows, path: Path, context: Context) -> None:
     with path.open("wb") as file:
         for record in rows():
             if is_decision(record):
-                file.write(_envelope(canonical(statement(record, context)), key_id, context.sign))
+                payload = canonical(statement(record, context))
+                signed = signature(key_id, context.sign(to_be_signed(payload)))
+                file.write(json.dumps(envelope(payload, [signed]), separators=(",", ":")).encode() + b"\n")
 
 
 def statement(record: Record, context: Context) -> dict[str, Any]:
@@ -62,17 +62,6 @@ def statement(record: Record, context: Context) -> dict[str, Any]:
             },
         },
     }
-
-
-def _envelope(payload: bytes, key_id: str, sign: Callable[[bytes], bytes]) -> bytes:
-    kind = _PAYLOAD.encode()
-    signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-    envelope = {
-        "payloadType": _PAYLOAD,
-        "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": key_id, "sig": base64.b64encode(sign(signed)).decode()}],
-    }
-    return json.dumps(envelope, separators=(",", ":")).encode() + b"\n"
 
 
 def _digest(text: str) -> dict[str, str]:

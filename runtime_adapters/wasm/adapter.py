@@ -25,7 +25,14 @@ from runtime_adapters.port import (
 )
 from runtime_adapters.wasm.compiling import LARGEST_MODULE, CodeCache, is_component
 from runtime_adapters.wasm.component import ComponentRun, check_component, linked_component
-from runtime_adapters.wasm.engine import LARGEST_MEMORY_MIB, component_from, host, module_from, version
+from runtime_adapters.wasm.engine import (
+    LARGEST_MEMORY_MIB,
+    compiled_for,
+    component_from,
+    host,
+    module_from,
+    version,
+)
 from runtime_adapters.wasm.imports import check_imports, linked_module
 from runtime_adapters.wasm.run import Run
 from runtime_adapters.wasm.senses import check_senses
@@ -53,7 +60,7 @@ class WasmAdapter:
     name = "wasm"
 
     def __init__(self, folder: Path, mask: Mask = withheld) -> None:
-        self._cache = CodeCache(folder, version())
+        self._cache = CodeCache(folder, compiled_for())
         self._mask = mask
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str, Any] = OrderedDict()
@@ -177,14 +184,14 @@ class _ModuleRun(Run):
         """An exit with code 0 is an end like any other."""
         import wasmtime
 
-        exports = code.instantiate(store).exports(store)
+        instance = code.instantiate(store)
         try:
-            exports["_start"](store)
+            _exported(store, instance, b"_start")(store)
         except (wasmtime.Trap, wasmtime.WasmtimeError):
             if self.exit_code != 0:
                 raise
         finally:
-            memory = exports.get("memory")
+            memory = _exported(store, instance, b"memory")
             self.memory_mib = memory.data_len(store) / (1 << 20) if isinstance(memory, wasmtime.Memory) else 0.0
         return bytes(self._output)
 
@@ -192,6 +199,20 @@ class _ModuleRun(Run):
         """The next piece of the request; nothing at its end."""
         taken, self._request = self._request[:most], self._request[most:]
         return taken
+
+
+def _exported(store: Any, instance: Any, name: bytes) -> Any:
+    """One export, None where there is none of that name: the binding's own look at them makes an object of each."""
+    import ctypes
+
+    from wasmtime import _ffi as ffi
+    from wasmtime._extern import wrap_extern
+
+    found = ffi.wasmtime_extern_t()
+    place = ctypes.byref(instance._instance)  # noqa: SLF001
+    if not ffi.wasmtime_instance_export_get(store._context(), place, name, len(name), ctypes.byref(found)):  # noqa: SLF001
+        return None
+    return wrap_extern(found)
 
 
 def _read(artifact: Artifact) -> bytes:

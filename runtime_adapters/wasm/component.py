@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from runtime_adapters import abi
 from runtime_adapters.port import BadArtifact
 from runtime_adapters.wasm.component_doors import ComponentDoors
+from runtime_adapters.wasm.doors import ASKED_FUEL
 from runtime_adapters.wasm.engine import MOST_PARTS, host
 from runtime_adapters.wasm.preview2 import Handles, add_preview2, check_wasi
 from runtime_adapters.wasm.run import Parts, Run
@@ -104,7 +105,7 @@ def linked_component(component: Any) -> tuple[Any, ...]:
     }
     with linker.root() as root:
         add_preview2(root, wasi, component.type.imports(engine), engine)
-        root.add_func("log", lambda _store, text: inside.run.write_log(text.encode() + b"\n"))
+        root.add_func("log", _logging(inside))
         with root.add_instance(f"{PACKAGE}/{_TYPES}@{VERSION}"):
             pass
         for interface, functions in doors.items():
@@ -114,13 +115,25 @@ def linked_component(component: Any) -> tuple[Any, ...]:
     return linker, component, wasi
 
 
+def _logging(inside: Inside) -> Callable[[Any, str], None]:
+    """The host's end of `log`."""
+
+    def log(_store: Any, text: str) -> None:
+        inside.run.write_log(text.encode() + b"\n")
+        inside.run.count_call()
+
+    return log
+
+
 def _asking(inside: Inside, request: Callable[..., bytes | None]) -> Callable[..., Any]:
     """The host's end of one function: texts in, the broker's answer or its refusal out."""
 
     def ask(_store: Any, *texts: str) -> Any:
         try:
+            inside.run.owed += ASKED_FUEL * sum(map(len, texts))
             raw = request(*texts)
             answer = abi.refusal("bad_request", "not JSON as it is asked for") if raw is None else inside.run.ask(raw)
+            inside.run.count_call()
             return _heard(json.loads(answer))
         except Exception as error:  # noqa: BLE001  an exception here may surface in another app's call
             return _refused("broker_failed", type(error).__name__)

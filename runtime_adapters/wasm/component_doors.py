@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtime_adapters.wasm.doors import Stopped
+from runtime_adapters.wasm.doors import LISTED_FUEL, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime_adapters.wasm.doors import Inside
 
-LONGEST_LIST = 1 << 16
-"""Bytes, or handles, that a guest hands over at a time."""
+LONGEST_LIST = 4096
+"""Bytes, or handles, that a guest hands over at a time: as many as `check-write` allows."""
 
 
 NOTHING, DONE = object(), object()
@@ -105,9 +105,11 @@ class ComponentDoors:
         def call(_data: Any, context: Any, kind: Any, values: Any, count: int, results: Any, _results: int) -> int:
             store = wasmtime.StoreContext(context)
             try:
+                inside.run.owed += LISTED_FUEL * sum(_listed(values[at]) for at in range(count))
                 given = [_taken(store, values[at]) for at in range(count)] if takes else []
                 answer = function(inside.run, *given)
                 _put(store, kind, answer, results)
+                inside.run.count_call()
             except BaseException as error:  # noqa: BLE001  nothing may be raised through the engine's frames
                 if inside.run is not None:
                     inside.run.stopped_by = error
@@ -123,6 +125,13 @@ def _nothing() -> Any:
     import ctypes
 
     return ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+
+
+def _listed(value: Any) -> int:
+    """How long a list is that the engine has taken apart for us, whether or not anybody looks at it."""
+    from wasmtime import _ffi as ffi
+
+    return int(value.of.list.size) if value.kind == ffi.WASMTIME_COMPONENT_LIST.value else 0
 
 
 def _taken(store: Any, value: Any) -> Any:

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     Function = Callable[..., int | None]
 
 
+# What we do for a guest is counted as if it had done it, about a unit of fuel a nanosecond: the engine counts its own
+# instructions alone, and a guest that does nothing but ask would have a whole core where it may have a tenth.
+CALL_FUEL, PIECE_FUEL = 8_000, 1_000
+"""Of a host call, whatever it is; of a piece that it reads or writes."""
+RANDOM_FUEL, ASKED_FUEL, COPIED_FUEL, LISTED_FUEL = 3, 10, 1, 100
+"""Of a byte: made at random; of a request, which is read as JSON; handed over; handed over by a component, one by one."""
+
+
 class Stopped(Exception):
     """Ends the guest that asked; the run knows why."""
 
@@ -88,6 +96,7 @@ def _callback(inside: Inside, parameters: str, function: Function, *, has_result
             answer = function(Guest(inside.run, _memory(caller)), *numbers)
             if has_result:
                 values[0].i32 = answer
+            inside.run.count_call()
         except BaseException as error:  # noqa: BLE001  nothing may be raised through the engine's frames
             if inside.run is not None:
                 inside.run.stopped_by = error

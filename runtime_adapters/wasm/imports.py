@@ -9,6 +9,7 @@ length, also where `capacity` is less, and then nothing was put there. A module 
 from __future__ import annotations
 
 import atexit
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +34,22 @@ def check_imports(module: Any) -> None:
         is_known = (wanted.module == WASI and wanted.name in NAMES) or name == f"{OURS}.call"
         if not is_known or not isinstance(wanted.type, wasmtime.FuncType):
             raise BadArtifact(f"the module imports {name[:80]}, which nothing here provides")
-    exported = {export.name: export.type for export in module.exports}
-    if not isinstance(exported.get("_start"), wasmtime.FuncType):
-        raise BadArtifact("the module exports no function `_start`; build it as a WASI command")
+    start = next((export.type for export in module.exports if export.name == "_start"), None)
+    if not isinstance(start, wasmtime.FuncType) or start.params or start.results:
+        raise BadArtifact("the module exports no function `_start` that takes and gives nothing; build a WASI command")
+
+
+_MAKING = threading.Lock()
+
+
+def doors() -> Doors:
+    """Everything in `check_imports`, once a process: whose call it is stands with the thread."""
+    with _MAKING:
+        return _doors()
 
 
 @cache
-def doors() -> Doors:
-    """Everything in `check_imports`, once a process: whose call it is stands with the thread."""
+def _doors() -> Doors:
     made = Doors(host().engine, host().inside)
     add_preview1(made)
     made.add(OURS, "call", "iiii", _call)

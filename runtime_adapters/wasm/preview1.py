@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from runtime_adapters.wasm.doors import Stopped, numbers_at, part
+from runtime_adapters.wasm.doors import PIECE_FUEL, Stopped, numbers_at, part
 
 if TYPE_CHECKING:
     from runtime_adapters.wasm.doors import Doors, Function, Guest
@@ -62,6 +62,7 @@ def _read(guest: Guest, stream: int, pieces: int, count: int, told: int) -> int:
     if count > _MOST_PIECES:
         return _INVAL
     read = 0
+    guest.run.owed += PIECE_FUEL * count
     words = numbers_at(guest.memory, pieces, 2 * count)
     for address, length in zip(words[::2], words[1::2], strict=True):
         piece = part(guest.memory, address, length)
@@ -79,6 +80,7 @@ def _write(guest: Guest, stream: int, pieces: int, count: int, told: int) -> int
         return _INVAL
     keep = guest.run.write_output if stream == _OUT else guest.run.write_log
     written = 0
+    guest.run.owed += PIECE_FUEL * count
     words = numbers_at(guest.memory, pieces, 2 * count)
     for address, length in zip(words[::2], words[1::2], strict=True):
         keep(part(guest.memory, address, length))
@@ -128,7 +130,7 @@ def _resolution(guest: Guest, clock: int, at: int) -> int:
 
 def _random(guest: Guest, at: int, length: int) -> int:
     place = part(guest.memory, at, length)
-    data = guest.run.senses.random(length)
+    data = guest.run.random(length)
     if len(data) < length:
         return _INVAL
     place[:] = data

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters.port import BadArtifact
-from runtime_adapters.wasm.component_doors import DONE, NOTHING, Handle, signature
+from runtime_adapters.wasm.component_doors import DONE, LONGEST_LIST, NOTHING, Handle, signature
 from runtime_adapters.wasm.doors import Stopped
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ _POLLABLE, _ERROR, _INPUT, _OUTPUT, _OTHERS = 1, 2, 3, 4, 5
 _SORTS = {"pollable": _POLLABLE, "error": _ERROR, "input-stream": _INPUT, "output-stream": _OUTPUT}
 """Resources that are given out, by name; of `_OTHERS` a guest never holds one. Numbers are the linker's."""
 _MOST_HANDLES = 1000
-_MOST_AT_ONCE = 4096
 _STREAM_ERROR = "variant<last-operation-failed:own,closed:_>"
 _DONE = f"result<_,{_STREAM_ERROR}>"
 
@@ -141,7 +140,7 @@ def _log(run: Any, stream: Handle, data: bytes) -> Any:
 
 
 def _zeroes(run: Any, stream: Handle, count: int) -> Any:
-    return _log(run, stream, bytes(min(count, _MOST_AT_ONCE)))
+    return _log(run, stream, bytes(min(count, LONGEST_LIST)))
 
 
 def _nothing_to_do(_run: Any, _stream: Handle) -> Any:
@@ -202,14 +201,14 @@ def _moment(nanoseconds: int) -> Any:
 def _random(run: Any, count: int) -> bytes:
     if count > _MOST_RANDOM:
         raise Stopped(f"{count} random bytes at a time; at most {_MOST_RANDOM} are given")
-    return bytes(run.senses.random(count))
+    return bytes(run.random(count))
 
 
 _MOST_RANDOM = 1 << 16
 
 
 def _random_number(run: Any) -> int:
-    return int.from_bytes(run.senses.random(8), "little")
+    return int.from_bytes(run.random(8), "little")
 
 
 def _exit(run: Any, is_well: bool) -> None:  # noqa: FBT001  as the engine hands it over
@@ -227,7 +226,7 @@ _FUNCTIONS: dict[str, Known] = {
     "io/streams.[method]input-stream.blocking-skip": Known(f"(borrow,u64) result<u64,{_STREAM_ERROR}>", _at_its_end),
     "io/streams.[method]input-stream.subscribe": Known("(borrow) own", _ready),
     "io/streams.[method]output-stream.check-write": Known(
-        f"(borrow) result<u64,{_STREAM_ERROR}>", lambda _run, _stream: _MOST_AT_ONCE),
+        f"(borrow) result<u64,{_STREAM_ERROR}>", lambda _run, _stream: LONGEST_LIST),
     "io/streams.[method]output-stream.write": Known(f"(borrow,list<u8>) {_DONE}", _log),
     "io/streams.[method]output-stream.blocking-write-and-flush": Known(f"(borrow,list<u8>) {_DONE}", _log),
     "io/streams.[method]output-stream.flush": Known(f"(borrow) {_DONE}", _nothing_to_do),

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters import abi
-from runtime_adapters.guest_log import GuestLog
+from runtime_adapters.guest_log import LONGEST_LOG, GuestLog
 from runtime_adapters.port import Outcome
-from runtime_adapters.wasm.doors import Stopped
+from runtime_adapters.wasm.doors import ASKED_FUEL, CALL_FUEL, COPIED_FUEL, RANDOM_FUEL, Stopped
 from runtime_adapters.wasm.engine import TICK_MS, host
-from runtime_adapters.wasm.senses import Senses
+from runtime_adapters.wasm.senses import LONGEST_RANDOM, Senses
 
 if TYPE_CHECKING:
     from runtime_adapters.plan import RuntimePlan
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Instructions that a core gets through in a second, roughly; a cap of 0.5 cores for 2 s is a billion of them.
 FUEL_PER_CORE_SECOND = 1_000_000_000
 LONGEST_OUTPUT = 4 << 20
+# Looking at the fuel costs as much as a host call.
+_SETTLED_AT = 1_000_000
 
 
 class Parts(NamedTuple):
@@ -40,12 +42,15 @@ class Run:
         self._log = GuestLog(mask)
         self._output = bytearray()
         self._is_output_too_large = False
+        self._entered: Any = None
         self.senses = Senses(plan)
         self.exit_code: int | None = None
         self.is_out_of_time = False
         self.stopped_by: BaseException | None = None
         """What a host function ended the guest with."""
         self.fuel_used = self.egress_calls = self.egress_bytes = 0
+        self.owed = 0
+        """Fuel of host calls that the engine has not taken off yet."""
         self.cpu_ms = self.memory_mib = self.wall_s = 0.0
 
     def enter(self, store: Any, code: Any) -> bytes:
@@ -58,7 +63,7 @@ class Run:
 
         store, output = self._store(), b""
         fuel = store.get_fuel()
-        inside = host().inside
+        inside, self._entered = host().inside, store
         outer, inside.run = inside.run, self
         begun, started = time.monotonic(), time.thread_time()
         try:
@@ -71,18 +76,27 @@ class Run:
         except Exception as error:  # noqa: BLE001  our own end of a host call broke: the guest ends, the host does not
             status, detail = "broker", type(error).__name__
         finally:
-            inside.run = outer
+            inside.run, self._entered = outer, None
         self.wall_s = time.monotonic() - begun
         self.cpu_ms = (time.thread_time() - started) * 1000
-        self.fuel_used = fuel - store.get_fuel()
+        self.fuel_used = min(fuel, fuel - store.get_fuel() + self.owed)
         if isinstance(self.stopped_by, (KeyboardInterrupt, SystemExit)):
             raise self.stopped_by
         if self._is_output_too_large or len(output) > LONGEST_OUTPUT:
             status, detail = "output", f"more than {LONGEST_OUTPUT} bytes of answer"
         return Outcome(status, output if status == "done" else b"", self._log.taken(), detail)
 
+    def count_call(self) -> None:
+        """A host call is over: now and then take off what is owed."""
+        self.owed += CALL_FUEL
+        if self.owed >= _SETTLED_AT:
+            left = self._entered.get_fuel()
+            self._entered.set_fuel(max(0, left - self.owed))
+            self.owed = max(0, self.owed - left)
+
     def ask(self, raw: bytes) -> bytes:
         """One call out: to the broker with the time that is left; what is no request of ours does not get there."""
+        self.owed += ASKED_FUEL * len(raw)
         left = self._deadline - time.monotonic()
         if left <= 0:
             return abi.refusal("timeout", "no time is left")
@@ -112,6 +126,7 @@ class Run:
 
     def write_log(self, data: bytes | memoryview) -> None:
         """Keep what there is room for."""
+        self.owed += COPIED_FUEL * min(len(data), LONGEST_LOG)
         self._log.write(data)
 
     def write_output(self, data: bytes | memoryview) -> None:
@@ -119,7 +134,13 @@ class Run:
         if len(self._output) + len(data) > LONGEST_OUTPUT:
             self._is_output_too_large = True
             raise Stopped("the answer is too long")
+        self.owed += COPIED_FUEL * len(data)
         self._output += data
+
+    def random(self, length: int) -> bytes:
+        """As `Senses` has it."""
+        self.owed += RANDOM_FUEL * min(length, LONGEST_RANDOM)
+        return self.senses.random(length)
 
     def _store(self) -> Any:
         import wasmtime

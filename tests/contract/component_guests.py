@@ -9,22 +9,25 @@ TYPES = """(import "microapp:host/types@1.0.0" (instance $types
   (export "refusal" (type (eq $record)))))
 (alias export $types "refusal" (type $refusal))"""
 # Gives out memory from the second page on, and more of it where that is used up.
-_LIBC = """(core module $libc (memory (export "memory") 2)
-  (global $at (mut i32) (i32.const 65536))
-  (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $begin i32)
+_REALLOC = """(local $begin i32)
     (local.set $begin (i32.and (i32.add (global.get $at) (i32.const 7)) (i32.const -8)))
     (global.set $at (i32.add (local.get $begin) (local.get 3)))
     (if (i32.gt_u (global.get $at) (i32.shl (memory.size) (i32.const 16)))
       (then (drop (memory.grow (i32.shr_u (i32.add (local.get 3) (i32.const 131072)) (i32.const 16))))))
-    (local.get $begin)))
+    (local.get $begin)"""
+_LIBC = """(core module $libc (memory (export "memory") 2)
+  (global $at (mut i32) (i32.const 65536))
+  (func (export "realloc") (param i32 i32 i32 i32) (result i32) {}))
 (core instance $libc (instantiate $libc))"""
 _OPTIONS = '(memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))'
 
 
-def component(body: str, *, imports: str = "", lowered: str = "", passed: str = "", extra: str = "") -> bytes:
+def component(
+    body: str, *, imports: str = "", lowered: str = "", passed: str = "", extra: str = "", realloc: str = _REALLOC
+) -> bytes:
     """A component whose `handle` is `body`: at local 0 and 1 the request, left behind the address of (address, length)."""
     return bytes(
-        wasmtime.wat2wasm(f"""(component {imports} {_LIBC} {lowered}
+        wasmtime.wat2wasm(f"""(component {imports} {_LIBC.format(realloc)} {lowered}
       (core module $main (import "libc" "memory" (memory 2)) {extra}
         (func (export "handle") (param i32 i32) (result i32) {body}))
       (core instance $main (instantiate $main (with "libc" (instance $libc)) {passed}))

@@ -18,13 +18,14 @@ from governance.platform.broker.guests import Store, broker_for
 from governance.platform.broker.tokens import Caller
 from runtime_adapters import gvisor
 from runtime_adapters.container import ContainerAdapter
-from runtime_adapters.microvm import QEMU, MicrovmAdapter
-from runtime_adapters.microvm_image import build
+from runtime_adapters.firecracker import FirecrackerAdapter
+from runtime_adapters.microvm import MicrovmAdapter
 from runtime_adapters.plan import Caps, RuntimePlan
-from runtime_adapters.port import Artifact, BadArtifact, NotAvailable, Outcome
+from runtime_adapters.port import Artifact, BadArtifact, Outcome
 from runtime_adapters.wasm.adapter import WasmAdapter
 from tests.contract import guests
 from tests.contract.escapes import ATTEMPTS, CANARY, REQUESTS
+from tests.contract.machine_folders import NEEDS_FIRECRACKER, NEEDS_QEMU, firecracker_folder, machine_folder
 from tests.contract.roots import BUSYBOX, answering, archive
 
 CAPS = Caps(cpu=0.25, memory_mib=16, timeout_ms=2000, storage_mib=4)
@@ -273,21 +274,23 @@ def test_no_attempt_gets_out_of_a_container(tmp_path, outside):
     assert reached(outcome.output.decode("utf-8", "replace"), outside) == []
 
 
+MACHINES = {
+    "from a snapshot": lambda factory: MicrovmAdapter(machine_folder(factory)),
+    "booted": lambda factory: MicrovmAdapter(machine_folder(factory), uses_snapshots=False),
+    "of Firecracker": lambda factory: FirecrackerAdapter(firecracker_folder(factory)),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which(QEMU) is None or shutil.which("apt-get") is None,
-    reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
+@pytest.mark.parametrize(
+    "machine",
+    [pytest.param(name, marks=NEEDS_FIRECRACKER if "Fire" in name else NEEDS_QEMU) for name in MACHINES],
 )
-@pytest.mark.parametrize("uses_snapshots", [True, False], ids=["from a snapshot", "booted"])
-def test_no_attempt_gets_out_of_a_virtual_machine(tmp_path, outside, uses_snapshots):
+def test_no_attempt_gets_out_of_a_virtual_machine(tmp_path_factory, tmp_path, outside, machine):
     """Inside, the app is root of a machine of its own: what counts is what of the host it reaches."""
-    try:
-        build(tmp_path)
-    except NotAvailable as error:
-        pytest.skip(f"no image: {error}")
     caps = Caps(cpu=0.5, memory_mib=64, timeout_ms=120_000, storage_mib=4)
     raw = archive(answering(all_in_one(outside)))
-    outcome = called(MicrovmAdapter(tmp_path, uses_snapshots=uses_snapshots), tmp_path, raw, "microvm", caps)
+    outcome = called(MACHINES[machine](tmp_path_factory), tmp_path, raw, "microvm", caps)
     assert outcome is not None
     assert outcome.status == "done", outcome
     assert set(reached(outcome.output.decode("utf-8", "replace"), outside)) <= OF_ITS_OWN

@@ -21,10 +21,10 @@ from runtime_adapters import cpu, firecracker, firecracker_api, jail, processes
 from runtime_adapters.fair_share import Share
 from runtime_adapters.firecracker import FirecrackerAdapter
 from runtime_adapters.machines import MachinesAdapter
-from runtime_adapters.microvm import QEMU
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.pool import Pool
 from runtime_adapters.port import Artifact, NotAvailable, NotWhatWasDecided, RuntimeRefusal, WrongEngine
+from tests.contract.machine_folders import NEEDS_QEMU, machine_folder
 from tests.contract.roots import archive
 
 CAPS = Caps(cpu=0.5, memory_mib=32, timeout_ms=20_000, storage_mib=4)
@@ -449,16 +449,9 @@ def test_the_class_takes_firecracker_once_the_doctor_booted_one_and_says_so(imag
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which(QEMU) is None or shutil.which("apt-get") is None, reason="needs qemu-system-x86 and apt-get"
-)
-def test_the_class_takes_qemu_where_there_is_no_firecracker_and_says_so(tmp_path, monkeypatch):
-    from runtime_adapters.microvm_image import build
-
-    try:
-        build(tmp_path)
-    except NotAvailable as error:
-        pytest.skip(f"no image: {error}")
+@NEEDS_QEMU
+def test_the_class_takes_qemu_where_there_is_no_firecracker_and_says_so(tmp_path_factory, tmp_path, monkeypatch):
+    machine_folder(tmp_path_factory, tmp_path)
     if shutil.which(jail.FIRECRACKER, path=os.defpath):
         pytest.skip("Firecracker lies among the system's own programs")
     monkeypatch.setenv("PATH", os.defpath)

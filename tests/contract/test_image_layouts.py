@@ -24,6 +24,7 @@ from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided
 from runtime_adapters.rootfs import unpacked
 from tests.contract.layouts import LINUX, OCI, Layout, tar
+from tests.contract.machine_folders import machine_folder
 from tests.contract.roots import BUSYBOX, ECHO, archive
 from tests.contract.test_microvm_runtime import boots
 
@@ -382,12 +383,10 @@ def test_a_container_runs_from_an_image(layout, tmp_path):
 
 
 @boots
-def test_a_virtual_machine_runs_from_an_image(layout, tmp_path):
+def test_a_virtual_machine_runs_from_an_image(layout, tmp_path_factory):
     from runtime_adapters.microvm import MicrovmAdapter
-    from runtime_adapters.microvm_image import build
 
-    build(tmp_path / "vm")
-    answers(MicrovmAdapter(tmp_path / "vm"), layout, "microvm")
+    answers(MicrovmAdapter(machine_folder(tmp_path_factory)), layout, "microvm")
 
 
 def answers(adapter, layout, runtime):

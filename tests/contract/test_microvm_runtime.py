@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import struct
 import tarfile
 import time
@@ -14,9 +13,11 @@ import time
 import pytest
 
 from runtime_adapters.microvm import QEMU, MicrovmAdapter
-from runtime_adapters.microvm_image import archive_of, build, image_in, sealed_in, uncompressed_kernel
+from runtime_adapters.microvm_guest import PARKED, READY, wait_for
+from runtime_adapters.microvm_image import archive_of, image_in, sealed_in, uncompressed_kernel
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, BadArtifact, NotAvailable, NotWhatWasDecided
+from tests.contract.machine_folders import NEEDS_QEMU, machine_folder
 from tests.contract.roots import ECHO, answering, archive, starting
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=20_000, storage_mib=4)
@@ -24,21 +25,12 @@ CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=20_000, storage_mib=4)
 
 def boots(test):
     """Marks for a test that starts a virtual machine."""
-    needs = pytest.mark.skipif(
-        shutil.which(QEMU) is None or shutil.which("apt-get") is None,
-        reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
-    )
-    return pytest.mark.slow(needs(test))
+    return pytest.mark.slow(NEEDS_QEMU(test))
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["from a snapshot", "booted"])
 def adapter(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("microvm")
-    try:
-        build(folder)
-    except NotAvailable as error:
-        pytest.skip(f"no image: {error}")
-    return MicrovmAdapter(folder, uses_snapshots=request.param)
+    return MicrovmAdapter(machine_folder(tmp_path_factory), uses_snapshots=request.param)
 
 
 @pytest.fixture
@@ -251,3 +243,29 @@ def test_a_kernel_is_taken_out_of_its_image():
     for raw in (b"", bytes(image), b"\x7fELF" * 1000):
         with pytest.raises(BadArtifact):
             uncompressed_kernel(raw)
+
+
+@pytest.mark.parametrize(
+    ("said", "word", "over", "why"),
+    [
+        (b"noise of a kernel\r\nREADY\n", READY, "", ""),
+        (b"x" * 60_000 + READY, READY, "", ""),
+        (b"READY\nmore", READY, "", "before it was asked"),
+        (b"FAILED\n", READY, "", "did not take"),
+        (b"READY\n", PARKED, "", "older version"),
+        (b"", READY, "QEMU ended: 1", "QEMU ended: 1"),
+        (b"READ", READY, "", "no word"),
+    ],
+)
+def test_a_machine_is_ready_at_its_word_and_at_nothing_else(said, word, over, why):
+    ours, theirs = os.pipe()
+    try:
+        os.write(theirs, said)
+        if why:
+            with pytest.raises(NotAvailable, match=why):
+                wait_for(word, ours, 0.2, lambda: over)
+        else:
+            assert wait_for(word, ours, 20, lambda: over) >= 0
+    finally:
+        os.close(ours)
+        os.close(theirs)

@@ -16,6 +16,7 @@ from runtime_adapters.microvm import MicrovmAdapter
 from runtime_adapters.microvm_image import build
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.port import Artifact, NotAvailable, NotWhatWasDecided
+from tests.contract.machine_folders import machine_folder
 from tests.contract.roots import ECHO, answering, archive, starting
 from tests.contract.test_microvm_runtime import boots
 
@@ -28,8 +29,10 @@ RENEWS = "renew <&3 4> /dev/urandom"
 
 def built(tmp_path_factory, init: str = ""):
     """A folder with an image, whose first program is `init` where one is given."""
+    if not init:
+        return machine_folder(tmp_path_factory)
     folder, kept = tmp_path_factory.mktemp("microvm"), microvm_guest.INIT
-    microvm_guest.INIT = init or kept
+    microvm_guest.INIT = init
     try:
         build(folder)
     except NotAvailable as error:
@@ -47,8 +50,9 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def snapshot(folder):
     """The one snapshot there is, whole again afterwards."""
-    probe = MicrovmAdapter(folder).probe()
-    assert "came back from its snapshot" in probe.reason
+    adapter = MicrovmAdapter(folder)
+    assert "came back from its snapshot" in adapter.probe().reason
+    prepared(adapter, folder)
     (found,) = [path for path in (folder / "snapshots").iterdir() if (path / "memory").stat().st_size == 176 << 20]
     kept = {path: path.read_bytes() for path in found.iterdir()}
     yield found

@@ -13,20 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from runtime_adapters import cpu, gvisor, processes
+from runtime_adapters import cpu, gvisor, jail, processes
 from runtime_adapters.container import ContainerAdapter
 from runtime_adapters.fair_share import Share
+from runtime_adapters.firecracker import FirecrackerAdapter
 from runtime_adapters.microvm import QEMU, MicrovmAdapter
-from runtime_adapters.microvm_image import build
 from runtime_adapters.owners import Owner
 from runtime_adapters.plan import Caps, RuntimePlan
 from runtime_adapters.pool import Pool
 from runtime_adapters.port import Artifact, NotAvailable, WrongEngine
+from tests.contract.machine_folders import NEEDS_FIRECRACKER, NEEDS_QEMU, firecracker_folder, machine_folder
 from tests.contract.roots import BUSYBOX, ECHO, archive
 
 CAPS = Caps(cpu=0.5, memory_mib=64, timeout_ms=30_000, storage_mib=4)
 SPIN = "while true; do :; done"
-ADAPTERS = {"container": ContainerAdapter, "microvm": MicrovmAdapter}
+ADAPTERS = {"container": ContainerAdapter, "microvm": MicrovmAdapter, "firecracker": FirecrackerAdapter}
+PROGRAMS = {"container": gvisor.RUNSC, "microvm": QEMU, "firecracker": jail.FIRECRACKER}
 WATCHED = {
     "container": pytest.param(
         "container",
@@ -38,16 +40,9 @@ WATCHED = {
             ),
         ],
     ),
-    "microvm": pytest.param(
-        "microvm",
-        marks=[
-            pytest.mark.slow,
-            pytest.mark.xdist_group("microvm"),
-            pytest.mark.skipif(
-                shutil.which(QEMU) is None or shutil.which("apt-get") is None,
-                reason="needs Debian's qemu-system-x86 and apt-get: apt-get install qemu-system-x86 busybox-static",
-            ),
-        ],
+    "microvm": pytest.param("microvm", marks=[pytest.mark.slow, pytest.mark.xdist_group("microvm"), NEEDS_QEMU]),
+    "firecracker": pytest.param(
+        "firecracker", marks=[pytest.mark.slow, pytest.mark.xdist_group("microvm"), NEEDS_FIRECRACKER]
     ),
 }
 each_engine = pytest.mark.parametrize("runtime", WATCHED.values())
@@ -58,15 +53,11 @@ needs_groups = pytest.mark.skipif(cpu.control().parent is None, reason="no contr
 def folders(tmp_path_factory):
     """A folder for each adapter; the image of the microVM is made when somebody asks for it."""
     made: dict[str, Path] = {}
+    folder_for = {"microvm": machine_folder, "firecracker": firecracker_folder}
 
     def folder(runtime):
         if runtime not in made:
-            made[runtime] = tmp_path_factory.mktemp(runtime)
-            if runtime == "microvm":
-                try:
-                    build(made[runtime])
-                except NotAvailable as error:
-                    pytest.skip(f"no image: {error}")
+            made[runtime] = folder_for.get(runtime, lambda factory: factory.mktemp(runtime))(tmp_path_factory)
         return made[runtime]
 
     return folder
@@ -102,8 +93,13 @@ def test_a_guest_that_spins_runs_at_its_share(folders, tmp_path, runtime):
     assert not list(cpu.control().parent.glob(f"microapp-*{sandbox_owner(folders(runtime))}*"))
 
 
+def owners(folder: Path) -> Path:
+    ours = folder / "firecracker" / "owners"
+    return ours if ours.exists() else folder / "owners"
+
+
 def sandbox_owner(folder: Path) -> str:
-    return max((folder / "owners").iterdir(), key=lambda path: path.stat().st_mtime).name
+    return max(owners(folder).iterdir(), key=lambda path: path.stat().st_mtime).name
 
 
 def sandbox_ms(folder: Path) -> float:
@@ -203,12 +199,14 @@ def test_nothing_outlives_an_adapter_that_was_killed(folders, tmp_path, runtime)
         name = f"{sandbox_owner(folder)}-"
         started = all_running(name, runtime)
         owner.send_signal(signal.SIGKILL)
-    kept = folder / {"container": "bundles", "microvm": "running"}[runtime]
+    kept = (
+        folder / {"container": "bundles", "microvm": "running", "firecracker": "firecracker/jails/firecracker"}[runtime]
+    )
     assert [path for path in kept.iterdir() if path.name.startswith(name)]
     ADAPTERS[runtime](folder)
     gone_within(started, 20)
     assert not [path for path in kept.iterdir() if path.name.startswith(name)]
-    assert not (folder / "owners" / name.rstrip("-")).exists()
+    assert not (owners(folder) / name.rstrip("-")).exists()
     if cpu.control().parent is not None:
         assert not list(cpu.control().parent.glob(f"microapp-{name}*"))
     try:
@@ -234,7 +232,7 @@ def test_the_kernel_ends_what_a_killed_adapter_had_started(folders, tmp_path, ru
 
 def all_running(name: str, runtime: str) -> list[int]:
     """Processes of a sandbox, once the app itself is one of them."""
-    least, deadline = {"container": 4, "microvm": 1}[runtime], time.monotonic() + 60
+    least, deadline = {"container": 4, "microvm": 1, "firecracker": 1}[runtime], time.monotonic() + 60
     while len(found := processes.with_descendants(processes.named(name))) < least:
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
@@ -354,7 +352,7 @@ def test_a_newer_version_is_not_what_keeps_a_program_out(tmp_path, monkeypatch, 
 def test_a_program_that_is_not_there_is_named(tmp_path, monkeypatch, runtime):
     adapter = ADAPTERS[runtime](tmp_path / "home")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotAvailable, match="apt-get install"):
+    with pytest.raises(NotAvailable, match=r"apt-get install|there is no firecracker"):
         prepared(adapter, tmp_path, ECHO)
 
 
@@ -363,8 +361,7 @@ def test_a_program_that_was_exchanged_is_asked_again(folders, tmp_path, monkeypa
     """What is attested is the engine that starts, not the one of an hour ago."""
     adapter = ADAPTERS[runtime](folders(runtime))
     prepared(adapter, tmp_path, ECHO)
-    program = {"container": gvisor.RUNSC, "microvm": QEMU}[runtime]
-    path = tmp_path / "bin" / program
+    path = tmp_path / "bin" / PROGRAMS[runtime]
     path.parent.mkdir()
     path.write_text("#!/bin/sh\necho 'version 1.0'\n")
     path.chmod(0o755)

@@ -17,7 +17,7 @@ from runtime_adapters.wasm.adapter import WasmAdapter
 from runtime_adapters.wasm.run import LONGEST_OUTPUT
 from tests.contract import component_guests as guests
 
-CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
+CAPS = Caps(cpu=0.05, memory_mib=16, timeout_ms=2000, storage_mib=8)
 # As much fuel, and time enough to burn it on a machine that has other things to do.
 PATIENT = CAPS._replace(cpu=CAPS.cpu / 10, timeout_ms=CAPS.timeout_ms * 10)
 

@@ -15,8 +15,9 @@ from runtime_adapters.port import Artifact, BadArtifact, NotWhatWasDecided, Runt
 from runtime_adapters.wasm.adapter import WasmAdapter
 from runtime_adapters.wasm.compiling import compile_apart
 from tests.contract import guests
+from tests.contract.module_bytes import built
 
-CAPS = Caps(cpu=0.5, memory_mib=16, timeout_ms=2000, storage_mib=8)
+CAPS = Caps(cpu=0.05, memory_mib=16, timeout_ms=2000, storage_mib=8)
 # As much fuel, and time enough to burn it on a machine that has other things to do.
 PATIENT = CAPS._replace(cpu=CAPS.cpu / 10, timeout_ms=CAPS.timeout_ms * 10)
 KV_GET = '{"op":"kv.get","key":"a"}'
@@ -24,19 +25,6 @@ KV_GET = '{"op":"kv.get","key":"a"}'
 
 def words(*numbers: int) -> str:
     return " ".join(f"(i32.const {number})" for number in numbers)
-
-
-def sized(raw: bytes) -> bytes:
-    """Bytes behind their number, as a module has them (LEB128)."""
-    number, left = bytearray(), len(raw)
-    while left > 0x7F:
-        number.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*number, left]) + raw
-
-
-def section(kind: int, raw: bytes) -> bytes:
-    return bytes([kind]) + sized(raw)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +131,7 @@ def test_two_guests_at_once_each_hear_of_their_own_end(started):
 def test_nesting_deeper_than_any_program_s_does_not_end_the_compiler(started):
     deep = 50_000
     body = b"\0" + b"\x02\x40" * deep + b"\x0b" * deep + b"\x0b"
-    module = b"\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\7\x0a\1\6_start\0\0" + section(10, b"\1" + sized(body))
+    module = built(body=body)
     assert started(module).call(b"").status == "done"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -22,6 +23,7 @@ WORDS = module("(call $say (i32.const 0) (i32.const 5))", data="hello")
 WIDE = module(
     "(call $say (i32.const 0) (i32.const 14))", data="".join(f"\\{byte:02x}" for byte in '{"a":1}'.encode("utf-16-le"))
 )
+SLOW = module("(call $say (i32.const 0) (i32.const 2))", data="{}")
 MAIL = "ada@example.com"
 # To its log, in two pieces.
 FAILS = module(
@@ -43,7 +45,8 @@ class Platform:
         self.gateway_key = self.service.key("service")
         self.root = folder
         with self.service.client("platform") as client:
-            for name, wasm in {"where2eat": ECHO, "loop": LOOP, "words": WORDS, "wide": WIDE, "fails": FAILS}.items():
+            apps = {"where2eat": ECHO, "loop": LOOP, "words": WORDS, "wide": WIDE, "fails": FAILS, "slow": SLOW}
+            for name, wasm in apps.items():
                 self.deploy(client, name, wasm)
         self.socket = folder / "home" / "apps.sock"
         self.log = (folder / "host.log").open("wb")
@@ -112,6 +115,23 @@ def test_an_app_reads_who_calls_and_what_and_its_answer_goes_back(platform):
     }  # fmt: skip
     found = [record for record in platform.service.records() if record["public"].get("trace_id") == TRACE]
     assert [record["kind"] for record in found] == ["runtime_started", "deploy"]
+
+
+def test_an_app_that_takes_long_to_get_ready_keeps_no_other_waiting(platform):
+    """Its module comes out of a pipe, and nobody has written it yet."""
+    path = platform.root / "slow.wasm"
+    path.unlink()
+    os.mkfifo(path)
+    with concurrent.futures.ThreadPoolExecutor(1) as caller:
+        waiting = caller.submit(platform.call, "slow")
+        with path.open("wb") as pipe:  # opens once somebody reads: the call is being prepared
+            assert [platform.call("where2eat").status_code for _ in range(3)] == [200, 200, 200]
+            assert not waiting.done()
+            pipe.write(SLOW)
+        assert waiting.result().status_code == 200
+    path.unlink()
+    path.write_bytes(SLOW)
+    assert platform.call("slow").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`governance runtime doctor|build-image|run|serve|usage`: which boundaries this host really has, by starting something."""
+"""`governance runtime …`: which boundaries this host really has, by starting something; and what starts in them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def run(argv: Sequence[str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> i
         from governance.entrypoints.cli import runtime_usage
 
         return runtime_usage.run(options, stdout)
+    if options.command == "attestations":
+        from governance.entrypoints.cli import runtime_attestations
+
+        return runtime_attestations.run(options, stdout)
     probes = {name: adapter.probe() for name, adapter in runtimes_of(from_environment(os.environ)).items()}
     if options.format == "json":
         stdout.write(json.dumps({name: probe._asdict() for name, probe in probes.items()}, indent=2) + "\n")
@@ -88,4 +92,22 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     usage.add_argument("--until", default="", metavar="DATE", help="the last day; left out: until now")
     usage.add_argument("--by", choices=("app", "tenant", "day"), default="app", help="a row each")
     usage.add_argument("--format", choices=("text", "json"), default="text")
+    _attestations(commands)
     return parser.parse_args(argv)
+
+
+def _attestations(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The verb that reads what was started."""
+    starts = commands.add_parser("attestations", help="what was started, and whether its signatures hold")
+    starts.add_argument("--app", default="")
+    starts.add_argument("--tenant", default="")
+    starts.add_argument("--since", default="", metavar="TIME", help="RFC 3339, UTC")
+    starts.add_argument("--limit", type=int, default=50, help="the newest so many; -1 is all")
+    starts.add_argument("--file", default="", metavar="FILE", help="verify what `--format dsse` wrote, without a home")
+    starts.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        help="with --file: a verifier key that is trusted (`audit key`); repeatable",
+    )
+    starts.add_argument("--format", choices=("text", "json", "dsse"), default="text")

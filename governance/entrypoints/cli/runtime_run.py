@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from governance.broker_wiring import broker_of, runtimes_of, usage_counters_of
 from governance.documents.files import read_whole
-from governance.log_wiring import open_recorder
+from governance.log_wiring import attestor_of, open_recorder
 from governance.settings import from_environment
 from governance.wiring import active_of, directory_of, parts_for, registry_of, scan_policy_of
 
@@ -42,6 +42,7 @@ def run(options: argparse.Namespace, stdin: TextIO, stdout: TextIO, stderr: Text
 def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
     """Start the app in this process and call it."""
     from governance.pipeline import Pipeline
+    from governance.platform.broker.preparing import Preparing
     from governance.platform.broker.running import Host
     from governance.platform.broker.running import run as run_app
     from governance.platform.runtime_usage import UsageBook
@@ -58,7 +59,8 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
             book = UsageBook(usage_counters_of(settings), sys.stderr.write)
             broker, pool = broker_of(settings, line, registry), Pool(1, Share(), meter=book.meter)
             adapters = runtimes_of(settings, scan_policy_of(lambda: active))
-            host = Host(line, broker, recorder, adapters, pool, settings.home, root)
+            sign, home = attestor_of(settings), settings.home
+            host = Host(line, broker, recorder, adapters, pool, home, root, sign, Preparing())
             try:
                 return await run_app(host, name, directory_of(settings).app(name), body)
             finally:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from governance.entrypoints.http.asgi import Answer, Call, send_answer
 from governance.entrypoints.http.problems import problem
 from governance.errors import CallerError, DependencyError, Forbidden, GovernanceError, InternalError
+from governance.log_wiring import attestor_of
 from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
+from governance.platform.broker.preparing import Preparing
 from governance.platform.broker.running import Host
 from governance.platform.broker.running import run as run_app
 from runtime_adapters.fair_share import Busy
@@ -61,7 +63,10 @@ class AppHost:
     ) -> None:
         line, recorder = worker.line_of_starts()
         self._worker, self._say = worker, say
-        self._host = Host(line, worker.broker, recorder, adapters, pool, worker.settings.home, root)
+        settings = worker.settings
+        self._host = Host(
+            line, worker.broker, recorder, adapters, pool, settings.home, root, attestor_of(settings), Preparing()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -22,23 +22,28 @@ from runtime_adapters.port import Artifact, RuntimeRefusal
 from runtime_adapters.statement import check_attested, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from governance.model.decision import Decision
     from governance.model.request import Json, Request, Source
     from governance.pipeline import Pipeline, Recorder
     from governance.platform.broker.calls import Broker
+    from governance.platform.broker.preparing import Preparing
     from runtime_adapters.pool import Pool
     from runtime_adapters.port import Adapter, Attestation, Outcome
 
+    Sign = Callable[[Json], list[Json]]
 
 # Of a call that was stopped, the end of what it logged is on record.
 _LONGEST_LOG = 4000
 
 
 class Host(NamedTuple):
-    """What starting an app needs; `root` is where the paths of modules begin."""
+    """What starting an app needs; `root` is where the paths of modules begin.
+
+    `sign`: an attestation's signatures, as a DSSE envelope has them; raises DependencyError.
+    """
 
     line: Pipeline
     broker: Broker
@@ -47,6 +52,8 @@ class Host(NamedTuple):
     pool: Pool
     home: Path
     root: Path
+    sign: Sign
+    preparing: Preparing
 
 
 class Ran(NamedTuple):
@@ -77,10 +84,10 @@ async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: st
     ask = broker_for(caller, host.broker, asyncio.get_running_loop(), store, trace_id)
     try:
         artifact = Artifact(str(host.root / str(module.get("path", ""))), str(module.get("sha256", "")))
-        prepared = adapter.prepare(plan, artifact)
+        prepared = await host.preparing.prepared(adapter, plan, artifact)
         attestation = prepared.attest()
         check_attested(plan, artifact, attestation)
-        await host.recorder.aappend(_started(attestation, caller, trace_id))
+        await host.recorder.aappend(_started(attestation, host.sign, caller, trace_id))
         waiting = host.pool.call(plan.tenant, name, decision.decision_id, lambda: prepared.start(ask), body)
         outcome = await asyncio.wrap_future(waiting)
     except RuntimeRefusal as error:
@@ -97,12 +104,20 @@ def _deploy(name: str, spec: Json, source: Source) -> Request:
     return normalise_document({"kind": "deploy", "action": "update", "resource": manifest}, source)
 
 
-def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
-    """The record of a start, written before it: what this host measured, and under which decision."""
+def _started(attestation: Attestation, sign: Sign, caller: Caller, trace_id: str) -> Entry:
+    """The record of a start, written before it: what this host measured, and under which decision, signed.
+
+    Raises RuntimeRefusal where nobody can sign it.
+    """
+    told = statement(attestation)
+    try:
+        signatures = sign(told)
+    except DependencyError as error:
+        raise RuntimeRefusal(f"the start cannot be signed: {error}") from error
     public = {
         "decision_id": attestation.decision_id, "actor": caller.actor, "entry_point": "runtime", "effect": "allow",
         "app": caller.app, "tenant": caller.tenant, "rules": [], "trace_id": trace_id,
-        "digests": attestation.digests, "statement": statement(attestation),
+        "digests": attestation.digests, "statement": told, "signatures": signatures,
     }  # fmt: skip
     if attestation.why:
         public["engine_chosen"] = attestation.why

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import re
 import threading
 
 import pytest
 
+from audit.canonical import canonical
+from audit.envelopes import envelope, signatures_of
+from audit.keys import SigningKey
+from governance.broker_wiring import runtimes_of
+from governance.entrypoints.cli import audit, runtime
 from governance.entrypoints.cli.runtime_run import ran_once
 from governance.errors import GovernanceError
+from governance.log_wiring import attestor_of, open_reader
 from governance.platform.broker.doubles import Reply, hris
 from governance.platform.broker.guests import Store
+from governance.platform.broker.preparing import Preparing
+from governance.platform.broker.running import Host, run
+from governance.wiring import directory_of
+from runtime_adapters.fair_share import Share
+from runtime_adapters.pool import Pool
 from runtime_adapters.statement import PREDICATE
 from tests.contract.guests import asking, module
 from tests.unit.broker.conftest import CALL, CANARY, HOST, LUNCH, World
@@ -68,6 +81,114 @@ def test_a_guest_gets_the_masked_answer_and_its_start_is_attested(apps):
     assert {name: told["predicate"][name] for name in ("clock", "randomness", "decision_id", "boundary")} == {
         "clock": "real", "randomness": "real", "decision_id": deploy["public"]["decision_id"], "boundary": "wasm",
     }  # fmt: skip
+
+
+def test_a_start_is_signed_and_whoever_has_the_log_s_key_can_tell(apps, monkeypatch):
+    """At this home's log, and elsewhere from a file and a key; a changed word, another key and no signature are told apart."""
+    started(apps, asking(request()))
+    monkeypatch.setenv("GOVERNANCE_HOME", str(apps.folder / "home"))
+    code, said = attestations()
+    assert code == 0
+    assert "marketing/where2eat  wasm wasmtime" in said
+    assert said.splitlines()[-1] == "1 starts: 1 signed, 0 not"
+    assert attestations("--app", "nobody") == (0, "no starts\n")
+
+    code, envelope = attestations("--format", "dsse")
+    told = json.loads(envelope)
+    assert (code, told["payloadType"]) == (0, "application/vnd.in-toto+json")
+    key = log_key(apps)
+    monkeypatch.setenv("GOVERNANCE_HOME", str(apps.folder / "elsewhere"))
+    assert in_file(apps, envelope, key)[0] == 0
+    other = SigningKey("other.example.com/log", bytes(32))
+    changed = base64.b64decode(told["payload"]).replace(b'"memory_mib":', b'"memory_mib":9')
+    for wrong, trusted in (
+        (json.dumps({**told, "payload": base64.b64encode(changed).decode()}), key),
+        (json.dumps({**told, "payloadType": "application/json"}), key),
+        (json.dumps({**told, "signatures": []}), key),
+        (json.dumps({**told, "signatures": [{**told["signatures"][0], "keyid": other.verifier.key_id.hex()}]}), key),
+        (envelope, str(other.verifier)),
+        (json.dumps(signed({"_type": "x", "predicateType": "https://slsa.dev/verification_summary/v1"}, other)),
+         str(other.verifier)),
+        ("[]", key), ("{", key), ("7", key), ('{"payload": 7, "payloadType": 7, "signatures": 7}', key),
+    ):  # fmt: skip
+        code, said = in_file(apps, wrong, trusted)
+        assert code == 1, wrong
+        assert "NOT SIGNED" in said
+    assert not (apps.folder / "elsewhere").exists()
+
+
+def attestations(*options: str) -> tuple[int, str]:
+    said = io.StringIO()
+    return runtime.run(["attestations", *options], io.StringIO(), said, io.StringIO()), said.getvalue()
+
+
+def in_file(apps, line: str, key: str) -> tuple[int, str]:
+    path = apps.folder / "starts.jsonl"
+    path.write_text(line)
+    return attestations("--file", str(path), "--key", key)
+
+
+def log_key(apps) -> str:
+    reader = open_reader(apps.settings)
+    try:
+        return reader.verifier_key
+    finally:
+        reader.close()
+
+
+def signed(statement: dict, key: SigningKey) -> dict:
+    return envelope(canonical(statement), signatures_of(statement, key))
+
+
+def test_starts_of_before_a_rotation_are_trusted_through_it_and_those_of_meanwhile_have_both_signatures(
+    apps, monkeypatch
+):
+    monkeypatch.setenv("GOVERNANCE_HOME", str(apps.folder / "home"))
+    started(apps, asking(request()))
+    assert audit.run(["rotate-key"], io.StringIO(), io.StringIO(), io.StringIO()) == 0
+    ran_once(apps.settings, "where2eat", apps.folder, b"{}")
+    starts = [record["public"] for record in apps.records() if record["kind"] == "runtime_started"]
+    assert [len(start["signatures"]) for start in starts] == [1, 2]
+    assert attestations()[0] == 0
+
+
+@pytest.mark.parametrize("loss", ["gone", "read by others", "cut"])
+def test_a_start_that_cannot_be_signed_is_refused_and_recorded(apps, loss):
+    """The log itself goes on: it has its key since it was opened."""
+    wasm = asking(request())
+    path = apps.folder / "build" / "where2eat.wasm"
+    path.parent.mkdir()
+    path.write_bytes(wasm)
+    digest = hashlib.sha256(wasm).hexdigest()
+    apps.deploy(lambda text: re.sub(r"sha256: [0-9a-f]{64}", f"sha256: {digest}", text))
+    key = apps.folder / "home" / "audit" / "key"
+    kept = key.read_bytes()
+
+    sign = attestor_of(apps.settings)
+    losses = {"gone": key.unlink, "read by others": lambda: key.chmod(0o644), "cut": lambda: key.write_bytes(kept[:9])}
+
+    def robbed(told: dict) -> list[dict]:
+        losses[loss]()
+        return sign(told)
+
+    async def once() -> None:
+        pool, line = Pool(1, Share()), apps.line
+        host = Host(line, apps.broker, line._parts.recorder, runtimes_of(apps.settings), pool, apps.settings.home,
+                    apps.folder, robbed, Preparing())  # fmt: skip
+        try:
+            with pytest.raises(GovernanceError, match="cannot be signed"):
+                await run(host, "where2eat", directory_of(apps.settings).app("where2eat"), b"{}")
+        finally:
+            key.unlink(missing_ok=True)
+            key.touch(mode=0o600)
+            key.write_bytes(kept)
+            pool.close()
+
+    apps.runner.run(once())
+    kinds = [record["kind"] for record in apps.records()]
+    assert "runtime_started" not in kinds
+    assert kinds[-1] == "refused"
+    assert apps.double.asked == []
 
 
 @pytest.mark.parametrize(
