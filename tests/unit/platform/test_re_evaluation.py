@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 
 import pytest
 
@@ -30,9 +31,10 @@ FLOW = {
     },
 }  # fmt: skip
 MASKED = {**FLOW, "resource": {**FLOW["resource"], "payload": {"mail": "erika.mustermann@example.com"}}}
-WAIVER = """kind: Waiver
-metadata: {name: not-yet-deployed}
-spec: {rule: REQ-004, subject: "app:where2eat", owner: a, approver: b, reason: trial, expires: "2099-01-01T00:00:00Z"}
+SOON = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
+WAIVER = f"""kind: Waiver
+metadata: {{name: not-yet-deployed}}
+spec: {{rule: REQ-004, subject: "app:where2eat", owner: a, approver: b, reason: trial, expires: "{SOON}"}}
 """
 ORIGIN = "governance.local/audit"
 
@@ -74,7 +76,7 @@ def changed(made, tmp_path, name: str, old: bytes, new: bytes, key):
 
 def test_every_decision_comes_out_as_it_was_recorded_waived_ones_too(made):
     report = re_evaluate(str(made / "with"))
-    assert (report.equal, report.differing, report.missing) == (3, (), ())
+    assert (report.equal, report.differing, report.missing) == (4, (), ())
     assert report.not_comparable == {"masked": 1, "waiver_added (no decision)": 1}
     assert b"not-yet-deployed" in (made / "with" / "openings.jsonl").read_bytes()
 
@@ -82,9 +84,9 @@ def test_every_decision_comes_out_as_it_was_recorded_waived_ones_too(made):
 def test_without_the_policy_it_is_named_and_with_it_at_hand_decided(made):
     report = re_evaluate(str(made / "without"))
     assert (report.equal, len(report.missing)) == (0, 1)
-    assert ": 3 decisions" in report.missing[0]
+    assert ": 4 decisions" in report.missing[0]
     (policy,) = (made / "home" / "policies").iterdir()
-    assert re_evaluate(str(made / "without"), str(policy)).equal == 3
+    assert re_evaluate(str(made / "without"), str(policy)).equal == 4
 
 
 def test_a_policy_that_decides_otherwise_shows_with_what(made, tmp_path, key):
@@ -100,7 +102,7 @@ def test_openings_that_may_not_be_read_are_not_comparable(made, tmp_path):
     wanted = Wanted(Filter(), fields=["answer"])
     export(log, wanted, tmp_path / "p", created="2027-01-01T00:00:00Z", doing=Doing(beside=policies_of(settings)))
     log.close()
-    assert re_evaluate(str(tmp_path / "p")).not_comparable == {"not readable": 4, "waiver_added (no decision)": 1}
+    assert re_evaluate(str(tmp_path / "p")).not_comparable == {"not readable": 5, "waiver_added (no decision)": 1}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"format": "governance-policy/1"}', b"[" * 100_000, b"\xff"])
