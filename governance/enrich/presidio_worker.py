@@ -112,7 +112,7 @@ class DeepScanner:
             # Presidio skips a pattern that takes longer than this and says nothing: our own deadline has to come first.
             env = {**os.environ, "REGEX_TIMEOUT_SECONDS": "3600"}
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [sys.executable, "-m", self._engine],
+                [sys.executable, "-P", "-m", self._engine],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

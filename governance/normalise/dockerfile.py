@@ -7,12 +7,18 @@ linear in the size of the text. Source: docs.docker.com/reference/dockerfile.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.errors import CallerError, TooLarge
+from governance.normalise.dockerfile_words import (
+    expanded,
+    first_word,
+    flags_of,
+    json_words,
+    mount_members,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,10 +38,6 @@ _HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]+)")
 # Words as a shell has them: white space parts them, except in quotes. What is left over is a quote without an end.
 _SHELL_WORD = re.compile(r"\s*((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\])+)", re.DOTALL)
 _QUOTING = str.maketrans("", "", "\"'\\")
-_BARE_NAME = re.compile(r"([^\s=\"'\\]+)(?:\s+|$)")
-_FLAG = re.compile(r"(--(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|\\.|[^\s\"'\\])*)(?:\s+|$)", re.DOTALL)
-_PAIR = re.compile(r"([^\s=\"']+)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\])*)(?:\s+|$)", re.DOTALL)
-_REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?([-+])([^}$]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 class Logical(NamedTuple):
@@ -171,9 +173,9 @@ def _heredocs_of(text: str, where: str) -> list[tuple[bool, str]]:
 
     `<<EOF` in quotes opens none: reading one there would hide the instructions that follow from every rule.
     """
-    name, rest = _word(text)
+    name, rest = first_word(text)
     if name.upper() == "ONBUILD":
-        name, rest = _word(rest)
+        name, rest = first_word(rest)
     if name.upper() not in _WITH_HEREDOC or "<<" not in rest:
         return []
     found = []
@@ -222,32 +224,32 @@ class _Reader:
     def add(self, logical: Logical) -> None:
         """One more instruction."""
         where = f"{self._file}:{logical.line}"
-        name, rest = _word(logical.text)
+        name, rest = first_word(logical.text)
         is_trigger = name.upper() == "ONBUILD"
         if is_trigger:
-            name, rest = _word(rest)
+            name, rest = first_word(rest)
         name = name.upper()
         if name not in _NAMES or (is_trigger and name in {"ONBUILD", "FROM", "MAINTAINER"}):
             raise CallerError(f"{name[:20]!r} is no instruction", where=where)
         if not self.stages and name not in {"FROM", "ARG"}:
             raise CallerError(f"{name} stands before the first FROM", where=where)
-        flags, rest = _flags(rest, where) if name not in {"ARG", "ENV", "LABEL"} else ({}, rest)
+        flags, rest = flags_of(rest, where) if name not in {"ARG", "ENV", "LABEL"} else ({}, rest)
         if not rest and name != "HEALTHCHECK":
             raise CallerError(f"{name} says nothing", where=where)
         entry: dict[str, Json] = {"name": name, "stage": len(self.stages) - 1 + (name == "FROM"), "flags": flags}
         if name in {"ARG", "ENV"}:
-            entry["variables"] = _variables(name, rest, where)
+            entry["variables"] = variables_of(name, rest, where)
         else:
             entry["text"] = rest
         if logical.heredocs:
             entry["heredocs"] = list(logical.heredocs)
         if is_trigger:
             entry["onbuild"] = True
-        words = _json_words(rest) if name in _WITH_JSON else None
+        words = json_words(rest) if name in _WITH_JSON else None
         if words is not None:
             entry["exec"] = words
         if name in {"ADD", "COPY"}:
-            entry["sources"] = [_expanded(w, self._scope) for w in (words or rest.translate(_QUOTING).split())[:-1]]
+            entry["sources"] = [expanded(w, self._scope) for w in (words or rest.translate(_QUOTING).split())[:-1]]
         self.instructions.append(entry)
         if not is_trigger:
             self._understand(name, rest, entry, where)
@@ -260,14 +262,14 @@ class _Reader:
         elif name in {"ARG", "ENV"}:
             self._define(name, entry["variables"])
         elif name == "USER":
-            value = _expanded(rest.translate(_QUOTING), self._scope)
+            value = expanded(rest.translate(_QUOTING), self._scope)
             self.stages[-1]["user"] = {"value": value, "instruction": index}
 
     def _stage(self, rest: str, index: int, where: str) -> None:
         words = rest.split()
         if not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
             raise CallerError("FROM takes an image, and AS with a name", where=where)
-        image = _expanded(words[0], self._globals)
+        image = expanded(words[0], self._globals)
         earlier = self._named(image)
         stage: dict[str, Json] = {
             "name": words[2].lower() if len(words) == 3 else "",
@@ -291,7 +293,7 @@ class _Reader:
         scope = self._scope if self.stages else self._globals
         for key, value in variables.items():
             if value is not None:
-                scope[key] = _expanded(value, scope)
+                scope[key] = expanded(value, scope)
                 if name == "ENV":
                     self._environments[-1][key] = scope[key]
             elif name == "ARG" and self.stages and key in self._globals:
@@ -301,116 +303,10 @@ class _Reader:
         index = len(self.instructions) - 1
         named = list(entry["flags"].get("from", []))
         for mount in entry["flags"].get("mount", []):
-            pairs = [part.partition("=") for part in _mount(mount, where)]
+            pairs = [part.partition("=") for part in mount_members(mount, where)]
             named += [image for key, _, image in pairs if key.strip().lower() == "from"]
         for name in named:
-            image = _expanded(name, self._globals)
+            image = expanded(name, self._globals)
             is_stage = self._named(image) is not None or (image.isdigit() and int(image) < len(self.stages) - 1)
             if not is_stage:
                 self.images.append({"image": image, "instruction": index})
-
-
-def _word(text: str) -> tuple[str, str]:
-    parts = text.split(None, 1)
-    return (parts[0], parts[1].strip() if len(parts) > 1 else "") if parts else ("", "")
-
-
-def _flags(rest: str, where: str) -> tuple[dict[str, list[str]], str]:
-    """Flags as BuildKit takes them apart, quotes and backslashes gone wherever they stand; and what follows them.
-
-    Source: extractBuilderFlags in moby/buildkit, frontend/dockerfile/parser/line_parsers.go.
-    """
-    flags: dict[str, list[str]] = {}
-    while rest.startswith("--"):
-        found = _FLAG.match(rest)
-        if found is None:
-            raise CallerError("a flag cannot be read: its quotes do not match", where=where)
-        rest = rest[found.end() :]
-        word = _plain(found[1])
-        if word == "--":
-            break
-        name, equals, value = word[2:].partition("=")
-        flags.setdefault(name, []).append(value if equals else "true")
-    return flags, rest
-
-
-def _plain(word: str) -> str:
-    kept: list[str] = []
-    quote = ""
-    characters = iter(word)
-    for char in characters:
-        if char == "\\":
-            kept.append(next(characters, ""))
-        elif char == quote:
-            quote = ""
-        elif not quote and char in "\"'":
-            quote = char
-        else:
-            kept.append(char)
-    return "".join(kept)
-
-
-def _mount(value: str, where: str) -> list[str]:
-    """The members of a mount, which BuildKit reads as a row of CSV."""
-    try:
-        (row,) = csv.reader([value], strict=True)
-    except (csv.Error, ValueError) as error:
-        raise CallerError("a mount cannot be read: its quotes do not match", where=where) from error
-    return row
-
-
-def _json_words(rest: str) -> list[str] | None:
-    """The JSON form; anything that is not a list of texts is the shell form, as the builder has it."""
-    if not rest.startswith("["):
-        return None
-    try:
-        words = json.loads(rest)
-    except (ValueError, RecursionError):
-        return None
-    is_form = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    return words if is_form else None
-
-
-def _variables(name: str, rest: str, where: str) -> dict[str, str | None]:
-    """`ENV a=b c="d"`, the older `ENV a b c`, `ARG a b=c`; None where an ARG has no default."""
-    first, equals, _ = rest.partition("=")
-    if name == "ENV" and (not equals or any(char.isspace() for char in first)):
-        key, value = _word(rest)
-        if not value:
-            raise CallerError("ENV needs a name and a value", where=where)
-        return {key: value}
-    found: dict[str, str | None] = {}
-    at = 0
-    while at < len(rest):
-        pair = _PAIR.match(rest, at)
-        if pair is not None:
-            found[_unquoted(pair[1])] = _unquoted(pair[2])
-            at = pair.end()
-            continue
-        bare = _BARE_NAME.match(rest, at)
-        if name != "ARG" or bare is None:
-            raise CallerError(f"{name} cannot be read: quotes do not match, or a name has no value", where=where)
-        found[bare[1]] = None
-        at = bare.end()
-    return found
-
-
-def _unquoted(text: str) -> str:
-    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
-        return text[1:-1]
-    return text
-
-
-def _expanded(text: str, scope: Mapping[str, str]) -> str:
-    """Variables filled in from defaults, once; one that nothing gives a value stays as it is written."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[4]
-        if found[2] == "+":
-            return found[3] if name in scope else ""
-        known = scope.get(name)
-        if known:
-            return known
-        return found[3] if found[2] == "-" else found[0]
-
-    return _REFERENCE.sub(value, text) if "$" in text else text

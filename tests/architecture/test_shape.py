@@ -43,6 +43,19 @@ def test_imports_point_one_way():
     assert done.returncode == 0, done.stdout
 
 
+def test_no_program_of_ours_imports_from_the_folder_it_is_started_in():
+    """`check` runs in checkouts of strangers, where a `json.py` may lie."""
+    starts = {
+        f"{path}:{number}": line.strip()
+        for path in tracked()
+        if path.endswith(".py") and not path.startswith("tests/")
+        for number, line in enumerate((ROOT / path).read_text().splitlines(), 1)
+        if "sys.executable," in line
+    }
+    assert len(starts) > 5
+    assert {place: line for place, line in starts.items() if 'sys.executable, "-P"' not in line} == {}
+
+
 def test_every_room_says_what_lives_in_it():
     for room in ("governance", "rules", "connectors_registry", "audit", "runtime_adapters", "deploy", "tests"):
         assert (ROOT / room / "README.md").is_file(), room

@@ -288,7 +288,7 @@ class _Demo:
 
         root = str(Path(audit.__file__).parents[1])
         done = subprocess.run(  # noqa: S603  our own interpreter and module, arguments as a list
-            [sys.executable, "-m", "audit.verify", str(package), "--key", key],
+            [sys.executable, "-P", "-m", "audit.verify", str(package), "--key", key],
             capture_output=True, text=True, check=False, cwd=root,
         )  # fmt: skip
         for line in (done.stdout + done.stderr).strip().splitlines():

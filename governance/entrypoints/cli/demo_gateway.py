@@ -238,7 +238,7 @@ def _program(
     stack: contextlib.ExitStack, scene: Scene, environment: dict[str, str], *argv: str
 ) -> subprocess.Popen[bytes]:
     log = stack.enter_context((scene.folder / "programs.log").open("ab"))
-    process = subprocess.Popen([sys.executable, "-c", _MAIN, *argv], env=environment, stdout=log, stderr=log)  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-P", "-c", _MAIN, *argv], env=environment, stdout=log, stderr=log)  # noqa: S603
     stack.callback(_end, process)
     return process
 

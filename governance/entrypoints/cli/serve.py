@@ -250,7 +250,7 @@ class Companion:
         pause = _COMPANION_PAUSE_S
         while not self._stopping.is_set():
             started = time.monotonic()
-            self._process = subprocess.Popen([sys.executable, "-m", self._module])  # noqa: S603  a module of ours
+            self._process = subprocess.Popen([sys.executable, "-P", "-m", self._module])  # noqa: S603  a module of ours
             self._process.wait()
             # One that cannot begin says why each time: seldom enough to be read.
             pause = (
@@ -287,7 +287,7 @@ class WriterProcess:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         (self._home / "audit" / "writer.sock").unlink(missing_ok=True)
-        return subprocess.Popen([sys.executable, "-m", "governance.entrypoints.http.writer_main"])
+        return subprocess.Popen([sys.executable, "-P", "-m", "governance.entrypoints.http.writer_main"])
 
     def _keep(self) -> None:
         while not self._stopping and self._process is not None:

@@ -144,6 +144,12 @@ async def _run(worker: Worker, job: str) -> None:
     environ = {**os.environ, "GOVERNANCE_HOME": str(worker.settings.home)}
     environ.pop("GOVERNANCE_SERVE_DEV", None)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "governance.entrypoints.export_main", job, env=environ, stdin=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-P",
+        "-m",
+        "governance.entrypoints.export_main",
+        job,
+        env=environ,
+        stdin=asyncio.subprocess.DEVNULL,
     )
     await process.wait()

@@ -318,7 +318,7 @@ def build_apart(rows: Sequence[tuple[str, bool, str]], key: bytes, timeout_s: in
     wanted = json.dumps({"main": rows[0], "extras": rows[1:], "key": key.hex()})
     with tempfile.TemporaryDirectory(prefix="governance-build-") as folder:
         output = Path(folder) / "packed"
-        argv = [sys.executable, "-m", "governance.platform.bundles.build_main", str(output)]
+        argv = [sys.executable, "-P", "-m", "governance.platform.bundles.build_main", str(output)]
         try:
             done = subprocess.run(  # noqa: S603  a module of ours
                 argv, input=wanted.encode(), capture_output=True, check=False, timeout=timeout_s
