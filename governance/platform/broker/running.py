@@ -18,7 +18,7 @@ from governance.model.moment import utc_now
 from governance.normalise.requests import API_GROUP, normalise_document
 from governance.platform.broker.guests import Store, broker_for, new_trace, source_of_runtime
 from governance.platform.broker.tokens import Caller
-from runtime_adapters.port import Artifact, RuntimeRefusal
+from runtime_adapters.port import Artifact, BadArtifact, RuntimeRefusal
 from runtime_adapters.statement import check_attested, statement
 
 if TYPE_CHECKING:
@@ -71,12 +71,11 @@ async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: st
     if not decision.is_allowed:
         return Ran(decision, None)
     plan = plan_of(request, decision)
-    module = app["spec"].get("runtime", {}).get("module", {})
     adapter = host.adapters[plan.runtime_class]
     store = Store(host.home, caller, plan.caps.storage_mib << 20)
     ask = broker_for(caller, host.broker, asyncio.get_running_loop(), store, trace_id)
     try:
-        artifact = Artifact(str(host.root / str(module.get("path", ""))), str(module.get("sha256", "")))
+        artifact = Artifact(_file_of(host.root, request.app), plan.artifact.removeprefix("sha256:"))
         prepared = adapter.prepare(plan, artifact)
         attestation = prepared.attest()
         check_attested(plan, artifact, attestation)
@@ -95,6 +94,24 @@ async def run(host: Host, name: str, app: Json | None, body: bytes, trace_id: st
 def _deploy(name: str, spec: Json, source: Source) -> Request:
     manifest = {"apiVersion": f"{API_GROUP}v1alpha1", "kind": "MicroApp", "metadata": {"name": name}, "spec": spec}
     return normalise_document({"kind": "deploy", "action": "update", "resource": manifest}, source)
+
+
+def _file_of(root: Path, app: Json) -> str:
+    """Where on this host lies what the manifest names. Raises BadArtifact unless, links followed, that is inside `root`."""
+    module = app.get("runtime", {}).get("module")
+    named = module.get("path") if isinstance(module, dict) else None
+    if not isinstance(named, str) or not named:
+        raise BadArtifact(
+            "the manifest names no file to start from: runtime.module.path, an archive or an image layout"
+        )
+    try:
+        base = root.resolve()
+        path = (base / named).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
+        raise BadArtifact(f"{named[:200]!r} is no path on this host: {type(error).__name__}") from error
+    if base not in path.parents:
+        raise BadArtifact(f"{named[:200]!r} leads outside the folder that apps are started from")
+    return str(path)
 
 
 def _started(attestation: Attestation, caller: Caller, trace_id: str) -> Entry:
