@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +14,10 @@ import httpx
 import pytest
 import yaml
 
+from runtime_adapters import gvisor
 from tests.contract.guests import ECHO, module
+from tests.contract.roots import BUSYBOX, archive
+from tests.contract.roots import ECHO as ECHO_SCRIPT
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 LOOP = module("(loop $again (br $again))")
@@ -49,7 +53,7 @@ class Platform:
         )  # fmt: skip
         self.service.wait_until(lambda: self.host.poll() is None and self.socket.exists())
 
-    def deploy(self, client, name: str, wasm: bytes) -> None:
+    def deploy(self, client, name: str, wasm: bytes, **spec_of) -> None:
         (self.root / f"{name}.wasm").write_bytes(wasm)
         resource = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
         resource["metadata"]["name"] = name
@@ -57,6 +61,7 @@ class Platform:
         spec["quotas"] = {"requestsPerDay": 10, "costEurPerMonth": 50}
         spec["runtime"]["caps"]["timeoutMs"] = 1000 if name == "loop" else 20_000
         spec["runtime"]["module"] = {"path": f"{name}.wasm", "sha256": hashlib.sha256(wasm).hexdigest()}
+        spec |= spec_of
         answer = client.post("/v1/decisions", json={"kind": "deploy", "resource": resource}).json()
         assert answer["effect"] == "allow", answer
 
@@ -190,3 +195,24 @@ def test_a_header_that_stands_twice_is_refused(platform):
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(platform.socket)), timeout=60) as client:
         sent = [("x-app", "where2eat"), ("x-app", "loop"), *WHO.items()]
         assert client.post("http://apps/suggest", headers=sent).status_code == 400
+
+
+@pytest.mark.skipif(
+    shutil.which(gvisor.RUNSC) is None or BUSYBOX is None,
+    reason="needs Debian's runsc and busybox-static: apt-get install runsc busybox-static",
+)
+def test_a_container_is_called_as_a_module_is(platform):
+    """The host keeps what it writes for itself; what it unpacks, an app that is nobody has to read."""
+    raw = archive(ECHO_SCRIPT)
+    (platform.root / "box.tar").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    runtime = {
+        "class": "container", "image": f"registry.example.com/apps/box@sha256:{digest}", "module": {"path": "box.tar"},
+        "caps": {"cpu": 0.5, "memoryMiB": 128, "timeoutMs": 20_000, "storageMiB": 16},
+    }  # fmt: skip
+    data = {"classes": ["internal"], "retention": "P30D", "residency": ["eu"]}
+    with platform.service.client("platform") as client:
+        platform.deploy(client, "box", b"", runtime=runtime, data=data, connectors=[], egress=[], secrets=[])
+    answer = platform.call("box")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["body"] == {"group": "campaigns"}
