@@ -47,7 +47,7 @@ def ran_once(settings: Settings, name: str, root: Path, body: bytes) -> Ran:
 
     async def once() -> Ran:
         async with hosting(settings, root) as host:
-            return await run_app(host, name, directory_of(settings).app(name), body)
+            return await run_app(host, name, body)
 
     return asyncio.run(once())
 
@@ -70,7 +70,7 @@ async def hosting(settings: Settings, root: Path, workers: int = 1) -> AsyncIter
         broker, pool = broker_of(settings, line), Pool(workers, Share(), meter=book.meter)
         adapters = runtimes_of(settings, scan_policy_of(lambda: active))
         try:
-            yield Host(line, broker, recorder, adapters, pool, settings.home, root)
+            yield Host(line, broker, recorder, adapters, pool, settings.home, root, directory_of(settings).app)
         finally:
             await asyncio.to_thread(pool.close)
             await asyncio.to_thread(book.close)

@@ -7,6 +7,7 @@ trace of everything that happens meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,8 @@ from governance.entrypoints.http.problems import problem
 from governance.errors import CallerError, DependencyError, Forbidden, GovernanceError, InternalError
 from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
-from governance.platform.broker.running import Host
+from governance.platform.broker.running import Host, NoRoom
 from governance.platform.broker.running import run as run_app
-from runtime_adapters.fair_share import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,13 +46,6 @@ class AppTooSlow(AppStopped):
     status = 504
 
 
-class NoRoom(GovernanceError):
-    """The sandboxes are all busy."""
-
-    code = "no_room"
-    status = 429
-
-
 class AppHost:
     """ASGI 3. `root` is where the paths of modules begin; `say` hears what apps log, masked, a JSON object a call."""
 
@@ -61,7 +54,9 @@ class AppHost:
     ) -> None:
         line, recorder = worker.line_of_starts()
         self._worker, self._say = worker, say
-        self._host = Host(line, worker.broker, recorder, adapters, pool, worker.settings.home, root)
+        self._host = Host(
+            line, worker.broker, recorder, adapters, pool, worker.settings.home, root, worker.directory.app
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -70,8 +65,8 @@ class AppHost:
         call = Call(scope, receive)
         try:
             answer = await self._answered(call)
-        except Busy as busy:
-            refused = problem(NoRoom(str(busy)), call.path)
+        except NoRoom as busy:
+            refused = problem(busy, call.path)
             wait = (b"retry-after", str(max(1, round(busy.retry_after_s))).encode())
             answer = refused._replace(headers=(*refused.headers, wait))
         except DependencyError:
@@ -91,8 +86,11 @@ class AppHost:
         name = call.header(b"x-app")
         body = await call.read(self._worker.max_body, self._worker.body_timeout_s)
         asked = json.dumps(_request(call, body, self._worker.max_depth), ensure_ascii=False).encode("utf-8", "replace")
-        app = self._worker.directory.app(name)
-        ran = await run_app(self._host, name, app, asked, call.trace.trace_id)
+        gone = asyncio.ensure_future(call.gone())
+        try:
+            ran = await run_app(self._host, name, asked, call.trace.trace_id, gone)
+        finally:
+            gone.cancel()
         if ran.outcome is None:
             rules = ", ".join(sorted({violation.rule for violation in ran.decision.violations}))
             raise Forbidden(f"today's decision about this app is {ran.decision.effect} ({rules})", where=name)
