@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enforce import masked_payload
 from governance.enrich.port import Incomplete
-from governance.errors import CallerError, DependencyError, GovernanceError
+from governance.errors import CallerError, DependencyError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
@@ -23,6 +22,7 @@ from governance.normalise.documents import decoded, read_json
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.credentials import Use
 from governance.platform.broker.echoes import repeats
+from governance.platform.broker.ends import Ends
 from governance.platform.broker.limits import Call
 from governance.platform.broker.mail import deliver, is_mail, message_of
 from governance.platform.broker.outgoing import host_of, nonce_for, sent_of, without_nonce
@@ -118,6 +118,7 @@ class Broker:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._ends = Ends(parts.line)
 
     async def call(
         self,
@@ -135,13 +136,14 @@ class Broker:
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
-        decision = await self._admitted(request, caller, connector)
-        if not decision.is_allowed:
-            return Called(decision, None)
-        async with self._failures(request):
-            credential = await self._credential(request, caller)
-            received = await self._sent(request, decision, credential, deadline_s)
-            return await self._whole(request, decision, credential, received)
+        async with self._ends.given_up(request):
+            decision = await self._admitted(request, caller, connector)
+            if not decision.is_allowed:
+                return Called(decision, None)
+            async with self._ends.failed(request):
+                credential = await self._credential(request, caller)
+                received = await self._sent(request, decision, credential, deadline_s)
+                return await self._whole(request, decision, credential, received)
 
     async def stream(
         self, caller: Caller, connector: str, asked: Json, *, entry_point: str, trace_id: str
@@ -158,7 +160,7 @@ class Broker:
         if not decision.is_allowed:
             yield Called(decision, None)
             return
-        async with self._failures(request):
+        async with self._ends.given_up(request), self._ends.failed(request):
             credential = await self._credential(request, caller)
             if is_mail(self._parts.connectors[connector]):
                 received = await self._sent(request, decision, credential, None)
@@ -179,7 +181,9 @@ class Broker:
                 await opened.close()
 
     async def close(self) -> None:
-        """Close connections and the meter's file."""
+        """Close connections and the meter's file, once what must not be cut short has ended."""
+        await self._ends.written()
+        await self._parts.credentials.settled()
         await self._parts.sender.close()
         await asyncio.to_thread(self._parts.credentials.close)
         self._parts.meter.close()
@@ -281,19 +285,6 @@ class Broker:
             opened = await sender.open(sent_of(resource, decision, credential, nonce))
         opened.head = without_nonce(opened.head)
         return opened
-
-    @asynccontextmanager
-    async def _failures(self, request: Request) -> AsyncIterator[None]:
-        """Whatever goes wrong inside is on record before anybody hears of it."""
-        try:
-            yield
-        except CallerError as error:
-            failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
-            await self._parts.line.arefuse(request.source, failure, request.digest)
-            raise failure from error
-        except GovernanceError as error:
-            await self._parts.line.arefuse(request.source, error, request.digest)
-            raise
 
     async def _whole(self, request: Request, decision: Decision, credential: Credential, received: Received) -> Called:
         payload = _payload(received, credential)
