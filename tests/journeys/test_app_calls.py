@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -185,6 +189,43 @@ def test_a_module_that_was_changed_is_not_started_and_the_caller_hears_nothing_o
     assert answer.status_code == 503
     assert str(platform.root) not in answer.text
     assert "digest_mismatch" in str(next(r for r in platform.service.records() if r["kind"] == "refused"))
+
+
+def test_what_ends_the_host_ends_no_more_than_its_calls(platform):
+    """The timer around a decision, say: nobody can stop the engine otherwise."""
+
+    def hosts() -> list[int]:
+        return [int(pid) for pid in children.read_text().split()]
+
+    children = Path(f"/proc/{platform.host.pid}/task/{platform.host.pid}/children")
+    (before,) = hosts()
+    os.kill(before, signal.SIGALRM)
+    platform.service.wait_until(lambda: hosts() not in ([], [before]))
+
+    def is_back() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return platform.call("where2eat").status_code == 200
+        return False
+
+    platform.service.wait_until(is_back)
+    assert "SIGALRM ended the host" in (platform.root / "host.log").read_text()
+
+
+def test_a_guest_that_hands_over_a_megabyte_of_values_is_told_so_and_nobody_else_notices(platform):
+    call = '{"op":"connector.call","connector":"hris","method":"POST","url":"https://api.hris.example.com/","body":['
+    text = call + "1," * 500_000 + "1]}"
+    asks = f"""(i32.store (i32.const 4108)
+        (call $call (i32.const 65536) (i32.const {len(text)}) (i32.const 1500000) (i32.const 50000)))
+      (call $say (i32.const 1500000) (i32.load (i32.const 4108)))"""
+    extra = '(data (i32.const 65536) "' + text.replace('"', '\\"') + '")'
+    children = Path(f"/proc/{platform.host.pid}/task/{platform.host.pid}/children")
+    before = children.read_text()
+    with platform.service.client("platform") as client:
+        platform.deploy(client, "many", module(asks, extra=extra, memory="60"))
+    answer = platform.call("many")
+    assert answer.json()["error"]["code"] == "bad_request", answer.text
+    assert platform.call("where2eat").status_code == 200
+    assert children.read_text() == before
 
 
 def test_nobody_but_this_account_reaches_the_apps(platform):

@@ -23,7 +23,8 @@ from governance.enrich.scan import without_findings
 from governance.errors import DependencyError, GovernanceError, InternalError, NotFound
 from governance.model.moment import utc_now
 from governance.normalise.requests import API_GROUP, normalise_document
-from governance.platform.broker.guests import Store, broker_for, new_trace, source_of_runtime
+from governance.platform.broker.app_storage import Store
+from governance.platform.broker.guests import broker_for, new_trace, source_of_runtime
 from governance.platform.broker.tokens import Caller
 from runtime_adapters.fair_share import Busy
 from runtime_adapters.pool import Ready

@@ -10,7 +10,8 @@ import pytest
 
 from governance.errors import CallerError, DependencyError, GovernanceError, NotFound
 from governance.model.moment import utc_now
-from governance.platform.broker.guests import Store, broker_for
+from governance.platform.broker.app_storage import Store
+from governance.platform.broker.guests import broker_for
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
 from governance.platform.oauth.grants import ConsentEnded
