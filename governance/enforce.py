@@ -44,6 +44,7 @@ def plan_of(request: Request, decision: Decision) -> RuntimePlan:
         egress_allow=tuple(sorted(hosts)),
         clock=_one(decision, "clock"),
         randomness=_one(decision, "randomness"),
+        artifact=_artifact(decision),
     )
 
 
@@ -82,6 +83,16 @@ def _one(decision: Decision, kind: str) -> str:
     if not found:
         raise InternalError(f"decision {decision.decision_id} says nothing of the {kind}", hint=f"obligation {kind}")
     return max(found, key=lambda value: (value != "real", value != "coarse", value))
+
+
+def _artifact(decision: Decision) -> str:
+    digests = {str(o.value) for o in decision.obligations if o.type == "artifact"}
+    if len(digests) != 1:
+        raise InternalError(
+            f"decision {decision.decision_id} names {len(digests)} digests of what may run",
+            hint="the obligation artifact answers for an image that is pinned, or a module with its checksum",
+        )
+    return digests.pop()
 
 
 def _tightest(caps: Iterable[Json]) -> Caps:

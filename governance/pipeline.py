@@ -157,6 +157,11 @@ class Pipeline:
         """What is said about each rule in force, by id."""
         return self._parts.active().rules
 
+    @property
+    def revision(self) -> str:
+        """Of the bundle in force."""
+        return self._parts.active().revision
+
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted.
 

@@ -13,11 +13,18 @@ and hears `{"ok": …}` or `{"error": {"code": …, "message": …}}`. The host 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 LONGEST_REQUEST = 1 << 20
+MOST_VALUES = 10_000
+"""Each is looked at by itself, by every rule: a MiB of them would take whoever decides seconds."""
 LONGEST_ANSWER = 4 << 20
 OPS = frozenset({"connector.call", "events.publish", "kv.get", "kv.put", "log"})
+NOT_READ = f"not one JSON object with a known op, of at most {LONGEST_REQUEST} bytes and {MOST_VALUES} values, in UTF-8"
+
+# A text of JSON; one without an end goes to the end of everything, so that looking is done once.
+_TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 def refusal(code: str, message: str) -> bytes:
@@ -30,11 +37,23 @@ def checked(raw: bytes) -> dict[str, Any] | None:
     if len(raw) > LONGEST_REQUEST:
         return None
     try:
-        value = json.loads(raw)
+        text = raw.decode()
+        if _has_too_many(text):
+            return None
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
     op = value.get("op") if isinstance(value, dict) else None
     return value if isinstance(op, str) and op in OPS else None
+
+
+def _has_too_many(text: str) -> bool:
+    """Whether there are more values than are read, found out without making any of them."""
+    return _values_in(text) > MOST_VALUES and _values_in(_TEXT.sub("", text)) > MOST_VALUES
+
+
+def _values_in(text: str) -> int:
+    return 1 + sum(text.count(mark) for mark in ",[{")
 
 
 def logged(asked: dict[str, Any]) -> bytes:

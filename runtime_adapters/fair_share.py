@@ -86,8 +86,14 @@ class FairShare(Generic[Job]):
         self._running -= 1
         tenant.clock += (seconds - _GUESS_S) / tenant.share.weight
         self._last_s = 0.9 * self._last_s + 0.1 * seconds
-        if not tenant.waiting and not tenant.running and tenant.clock <= self._now():
-            del self._tenants[name]  # nothing is remembered of who is not ahead of the others
+        self._let_go(name, tenant)
+
+    def drop(self, name: str, job: Job) -> None:
+        """This job is not wanted any longer; one that was taken already is left alone."""
+        tenant = self._tenants.get(name)
+        if tenant is not None and job in tenant.waiting:
+            tenant.waiting.remove(job)
+            self._let_go(name, tenant)
 
     def drain(self) -> list[Job]:
         """Every job that waits, and none of them waits any longer."""
@@ -100,6 +106,11 @@ class FairShare(Generic[Job]):
         if not tenant.waiting or tenant.running >= tenant.share.most_running:
             return False
         return tenant.running == 0 or self._running < self._workers - 1
+
+    def _let_go(self, name: str, tenant: _Tenant[Job]) -> None:
+        """Nothing is remembered of who wants nothing and is not ahead of the others."""
+        if not tenant.waiting and not tenant.running and tenant.clock <= self._now():
+            del self._tenants[name]
 
     def _now(self) -> float:
         """The clock of the tenant that is furthest behind among those that want something."""

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from runtime_adapters.image_layers import merged
 from runtime_adapters.port import BadArtifact, NotWhatWasDecided
-from runtime_adapters.rootfs import LARGEST_ARCHIVE, LARGEST_CONTENT, regular, unpack
+from runtime_adapters.rootfs import LARGEST_ARCHIVE, LARGEST_CONTENT, is_whole, regular, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def unpacked_image(artifact: Artifact, folder: Path) -> Path:
     """The folder that holds the image's content, named by its digest. Raises NotWhatWasDecided, BadArtifact."""
     root = folder / artifact.sha256.removeprefix("sha256:")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if root.is_dir():
+    if is_whole(root):
         for blobs, layer in _checked(artifact, folder):
             blobs.copied(layer, LARGEST_ARCHIVE).close()
         return root

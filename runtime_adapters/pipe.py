@@ -80,7 +80,7 @@ class Talk:
         raw = json.dumps(message.get("call")).encode()
         asked = abi.checked(raw)
         if asked is None:
-            return json.loads(abi.refusal("bad_request", "not one JSON object with a known op"))
+            return json.loads(abi.refusal("bad_request", abi.NOT_READ))
         if asked["op"] == "log":
             self._log.write(abi.logged(asked))
             return {"ok": None}

@@ -33,3 +33,5 @@ class RuntimePlan(NamedTuple):
     """real | coarse | the one instant (RFC 3339) that a guest sees"""
     randomness: str = "real"
     """real | seeded"""
+    artifact: str = ""
+    """`sha256:` and the digest of what may run: a module's, an archive's, or that of an image's manifest or index."""

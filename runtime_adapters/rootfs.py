@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LARGEST_ARCHIVE = 2 << 30
 LARGEST_CONTENT = 4 << 30
 MOST_MEMBERS = 200_000
+# Set and not inherited: an app is nobody in its sandbox, and whoever unpacks may have a umask that shuts it out.
+_FOLDER = 0o755
 
 
 # What reading a tar archive raises that is none, packed or not.
@@ -102,7 +104,7 @@ def unpacked(artifact: Artifact, folder: Path) -> Path:
             if os.fstat(file.fileno()).st_size > LARGEST_ARCHIVE:
                 raise BadArtifact(f"{artifact.path}: larger than {LARGEST_ARCHIVE} bytes")
             root = folder / wanted
-            if root.is_dir():
+            if is_whole(root):
                 _compare(file, wanted, artifact.path)
                 return root
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,6 +115,16 @@ def unpacked(artifact: Artifact, folder: Path) -> Path:
                 return unpack(copy, root, artifact.path)
     except OSError as error:
         raise BadArtifact(f"{artifact.path}: {error.strerror or error}") from error
+
+
+def is_whole(root: Path) -> bool:
+    """Whether an unpacked root is there. One that nobody may enter, left by a host that had modes from its umask, goes."""
+    if not root.is_dir():
+        return False
+    if stat.S_IMODE(root.stat().st_mode) == _FOLDER:
+        return True
+    shutil.rmtree(root)
+    return False
 
 
 def _compare(file: IO[bytes], wanted: str, named: str) -> None:
@@ -127,8 +139,8 @@ def unpack(file: IO[bytes], root: Path, named: str) -> Path:
     """A tar archive's content in a folder that appears when it is whole. Raises BadArtifact."""
     temporary = root.with_suffix(f".{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    _make_folder(temporary)
+    temporary.mkdir(parents=True)
+    temporary.chmod(_FOLDER)
     try:
         with tar_of(file) as archive:
             _members(archive, temporary, named)
@@ -162,19 +174,22 @@ def _members(archive: tarfile.TarFile, root: Path, named: str) -> None:
         if member.islnk():
             member.linkname = member.linkname.lstrip("/")
         # The app is nobody in its sandbox: what its maker's root may read and run, it may.
-        member.mode = 0o755 if member.isdir() or (member.mode or 0) & 0o111 else 0o644
+        member.mode = _FOLDER if member.isdir() or (member.mode or 0) & 0o111 else 0o644
         if member.name not in {"", "."}:
-            for parent in reversed((root / member.name).relative_to(root).parents[:-1]):
-                if not (root / parent).exists():
-                    _make_folder(root / parent)
+            _make_folders(root, (root / member.name).parent)
             _make_room(root / member.name, root / member.linkname if member.islnk() else None, named)
             archive.extract(member, root, set_attrs=not member.issym(), numeric_owner=True)
 
 
-def _make_folder(folder: Path) -> None:
-    """One that the app, which is nobody in its sandbox, may look into, whatever the umask of who unpacks."""
-    folder.mkdir()
-    folder.chmod(0o755)
+def _make_folders(root: Path, folder: Path) -> None:
+    """The folders above a member that no member stands for; whoever makes them else has their modes from our umask."""
+    missing = []
+    while folder != root and not folder.exists() and not folder.is_symlink():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir()
+        one.chmod(_FOLDER)
 
 
 def _make_room(target: Path, linked: Path | None, named: str) -> None:

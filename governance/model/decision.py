@@ -49,7 +49,7 @@ class Obligation(NamedTuple):
 
     type: str
     """mask | drop | tokenize | egress_allow | runtime_class | caps | approval | residency | header | label |
-    operation | clock | randomness"""
+    operation | clock | randomness | artifact"""
     rule: str
     """Name of the obligation rule that asked for it."""
     value: Json

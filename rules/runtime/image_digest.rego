@@ -9,10 +9,12 @@
 #   remediation: "Use registry/name@sha256:digest from the platform's registry, as the pipeline prints it."
 package platform.rules.runtime.image_digest
 
+import data.platform.lib.artifact
+
 deny contains v if {
 	input.app.runtime.class in data.platform.runtime.from_image
-	image := object.get(input, ["app", "runtime", "image"], "")
-	not _is_pinned(image)
+	image := artifact.image
+	not artifact.is_pinned(image)
 	v := {
 		"path": ["app", "runtime", "image"],
 		"message": sprintf("The image %s is not pinned by a digest.", [json.marshal(image)]),
@@ -21,17 +23,12 @@ deny contains v if {
 
 deny contains v if {
 	input.app.runtime.class in data.platform.runtime.from_image
-	image := object.get(input, ["app", "runtime", "image"], "")
+	image := artifact.image
 	not _is_ours(image)
 	v := {
 		"path": ["app", "runtime", "image"],
 		"message": sprintf("The image %s does not come from a registry that the platform scans.", [json.marshal(image)]),
 	}
-}
-
-_is_pinned(image) if {
-	is_string(image)
-	regex.match(`^[a-z0-9._/:-]+@sha256:[0-9a-f]{64}$`, image)
 }
 
 _is_ours(image) if {

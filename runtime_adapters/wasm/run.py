@@ -102,7 +102,7 @@ class Run:
             return abi.refusal("timeout", "no time is left")
         asked = abi.checked(raw)
         if asked is None:
-            return abi.refusal("bad_request", "not one JSON object with a known op")
+            return abi.refusal("bad_request", abi.NOT_READ)
         if asked["op"] == "log":
             self.write_log(abi.logged(asked))
             return b'{"ok":null}'

@@ -209,6 +209,24 @@ def test_a_member_in_the_place_of_a_link_changes_nothing_behind_the_link(tmp_pat
     assert is_folder or target.read_bytes() == b"of the host"
 
 
+def test_modes_are_set_whoever_unpacks(tmp_path):
+    """Also of folders that no member stands for, and of a root that was unpacked by an older host."""
+    raw = archive("true", [{"name": "deep/down/file", "content": b"x", "mode": 0o600}])
+    (tmp_path / "r.tar").write_bytes(raw)
+    artifact = Artifact(str(tmp_path / "r.tar"), hashlib.sha256(raw).hexdigest())
+    before = os.umask(0o077)
+    try:
+        root = unpacked(artifact, tmp_path / "roots")
+        places = [root, root / "app" / "run", root / "deep", root / "deep" / "down", root / "deep" / "down" / "file"]
+        modes = [place.stat().st_mode & 0o777 for place in places]
+        root.chmod(0o700)
+        again = unpacked(artifact, tmp_path / "roots").stat().st_mode & 0o777
+    finally:
+        os.umask(before)
+    assert modes == [0o755, 0o755, 0o755, 0o755, 0o644]
+    assert again == 0o755
+
+
 @pytest.mark.parametrize("raw", [b"", b"not a tar", archive("true")[:20_000]])
 def test_what_is_no_whole_archive_is_refused_or_empty(tmp_path, raw):
     (tmp_path / "r.tar").write_bytes(raw)

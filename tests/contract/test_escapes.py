@@ -14,7 +14,8 @@ import threading
 import pytest
 import wasmtime
 
-from governance.platform.broker.guests import Store, broker_for
+from governance.platform.broker.app_storage import Store
+from governance.platform.broker.guests import broker_for
 from governance.platform.broker.tokens import Caller
 from runtime_adapters import gvisor
 from runtime_adapters.container import ContainerAdapter

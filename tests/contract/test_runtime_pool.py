@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime_adapters.fair_share import Busy, FairShare, Share
-from runtime_adapters.pool import MOST_WARM, Pool
+from runtime_adapters.pool import MOST_WARM, Pool, Ready
 from runtime_adapters.port import Outcome, RuntimeRefusal, Usage
 
 
@@ -114,8 +116,8 @@ def test_a_tenant_that_keeps_every_place_of_its_queue_full_holds_up_no_other():
 class Guest:
     """An instance that does what it is told by its request."""
 
-    def __init__(self, log: list[str], name: str) -> None:
-        self._log, self._name = log, name
+    def __init__(self, log: list[str], name: str, door=lambda _raw, _left: b"") -> None:
+        self._log, self._name, self._door = log, name, door
         self._calls = 0
         log.append(f"start {name}")
 
@@ -123,6 +125,8 @@ class Guest:
         self._calls += 1
         if request == b"crash":
             raise ValueError("x")
+        if request == b"ask":
+            return Outcome("done", self._door(b"{}", 1.0), "", "")
         return Outcome("trap" if request == b"trap" else "done", request, "", "")
 
     def observe(self) -> Usage:
@@ -157,6 +161,117 @@ def test_a_new_decision_ends_what_the_old_one_permitted(pool):
     ask(pool, log)
     ask(pool, log, generation="d2")
     assert log == ["start lunch/d1", "stop lunch/d1", "start lunch/d2"]
+
+
+def until(holds) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_stop_that_fails_costs_neither_the_call_nor_the_worker(pool, capsys):
+    class Stuck(Guest):
+        def stop(self) -> None:
+            super().stop()
+            raise OSError(24, "Too many open files")
+
+    log: list[str] = []
+    assert pool.call("t", "a", "d1", lambda: Stuck(log, "a"), b"trap").result(30).status == "trap"
+    with pytest.raises(RuntimeRefusal, match="ValueError"):
+        pool.call("t", "a", "d1", lambda: Stuck(log, "b"), b"crash").result(30)
+    assert pool.call("t", "a", "d1", lambda: Stuck(log, "c"), b"x").result(30).status == "done"
+    assert pool.call("t", "a", "d2", lambda: Guest(log, "d"), b"x").result(30).status == "done"
+    assert log == [
+        "start a",
+        "stop a",
+        "stop a",
+        "start b",
+        "stop b",
+        "stop b",
+        "start c",
+        "stop c",
+        "stop c",
+        "start d",
+    ]
+    assert capsys.readouterr().err.count("could not be stopped") == 3
+
+
+def test_a_meter_that_fails_costs_no_worker():
+    def meter(*_: object) -> None:
+        raise ValueError("x")
+
+    made, log = Pool(1, Share(), meter=meter), []
+    for _ in range(2):
+        with pytest.raises(RuntimeRefusal, match="ValueError"):
+            ask(made, log)
+    made.close()
+
+
+def test_what_nobody_calls_does_not_stay():
+    made, log = Pool(2, Share(), idle_s=0.02), []
+    ask(made, log)
+    until(lambda: log == ["start lunch/d1", "stop lunch/d1"])
+    assert ask(made, log).status == "done"
+    made.close()
+
+
+def test_what_was_forgotten_ends_at_every_worker_and_what_runs_after_its_call():
+    made, held, log = Pool(4, Share()), threading.Event(), []
+
+    class Waits(Guest):
+        def call(self, request: bytes) -> Outcome:
+            held.wait(60)
+            return super().call(request)
+
+    waiting = [made.call("marketing", "lunch", "d1", lambda: Waits(log, "lunch"), b"x") for _ in range(2)]
+    until(lambda: len(log) == 2)
+    made.forget("lunch")
+    ask(made, log, app="other")
+    assert "stop lunch" not in log
+    held.set()
+    assert [one.result(60).status for one in waiting] == ["done", "done"]
+    until(lambda: log.count("stop lunch") == 2)
+    assert "stop other/d1" not in log
+    made.close()
+
+
+def test_a_call_s_way_out_is_its_own_though_the_instance_is_another_s(pool):
+    log: list[str] = []
+    doors = []
+
+    def start(door):
+        doors.append(door)
+        return Guest(log, "lunch", door)
+
+    def called(name: bytes) -> bytes:
+        return pool.queue("t", "lunch", lambda: Ready("d1", start, lambda *_: name), b"ask").result(30).output
+
+    assert [called(b"one"), called(b"two")] == [b"one", b"two"]
+    assert len(doors) == 1
+    assert json.loads(doors[0](b"{}", 1.0))["error"]["code"] == "not_available"
+
+
+def test_a_call_that_is_given_up_is_not_run_and_takes_no_place():
+    made, held, log = Pool(1, Share(most_waiting=1)), threading.Event(), []
+
+    class Waits(Guest):
+        def call(self, request: bytes) -> Outcome:
+            held.wait(60)
+            return super().call(request)
+
+    running = made.call("marketing", "lunch", "d1", lambda: Waits(log, "lunch"), b"x")
+    until(lambda: log)
+    given_up = made.call("marketing", "lunch", "d1", lambda: Guest(log, "never"), b"x")
+    with pytest.raises(Busy):
+        made.call("marketing", "lunch", "d1", lambda: Guest(log, "never"), b"x")
+    assert given_up.cancel()
+    after = made.call("marketing", "lunch", "d1", lambda: Guest(log, "never"), b"after")
+    held.set()
+    assert running.result(60).status == "done"
+    assert after.result(60).output == b"after"
+    made.close()
+    assert log == ["start lunch", "stop lunch"]
 
 
 def test_only_so_many_are_kept_warm(pool):

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
+from runtime_adapters import gvisor
 from tests.contract.guests import ECHO, module
+from tests.contract.roots import BUSYBOX, archive
+from tests.contract.roots import ECHO as ECHO_SCRIPT
 from tests.journeys.service import EXAMPLES, MAIN, ROOT, Service, environment
 
 LOOP = module("(loop $again (br $again))")
@@ -56,7 +63,7 @@ class Platform:
         )  # fmt: skip
         self.service.wait_until(lambda: self.host.poll() is None and self.socket.exists())
 
-    def deploy(self, client, name: str, wasm: bytes) -> None:
+    def deploy(self, client, name: str, wasm: bytes, **spec_of) -> None:
         (self.root / f"{name}.wasm").write_bytes(wasm)
         resource = yaml.safe_load((EXAMPLES / "app-fixed.yaml").read_text())
         resource["metadata"]["name"] = name
@@ -64,6 +71,7 @@ class Platform:
         spec["quotas"] = {"requestsPerDay": 10, "costEurPerMonth": 50}
         spec["runtime"]["caps"]["timeoutMs"] = 1000 if name == "loop" else 20_000
         spec["runtime"]["module"] = {"path": f"{name}.wasm", "sha256": hashlib.sha256(wasm).hexdigest()}
+        spec |= spec_of
         answer = client.post("/v1/decisions", json={"kind": "deploy", "resource": resource}).json()
         assert answer["effect"] == "allow", answer
 
@@ -207,6 +215,43 @@ def test_a_module_that_was_changed_is_not_started_and_the_caller_hears_nothing_o
     assert "digest_mismatch" in str(next(r for r in platform.service.records() if r["kind"] == "refused"))
 
 
+def test_what_ends_the_host_ends_no_more_than_its_calls(platform):
+    """The timer around a decision, say: nobody can stop the engine otherwise."""
+
+    def hosts() -> list[int]:
+        return [int(pid) for pid in children.read_text().split()]
+
+    children = Path(f"/proc/{platform.host.pid}/task/{platform.host.pid}/children")
+    (before,) = hosts()
+    os.kill(before, signal.SIGALRM)
+    platform.service.wait_until(lambda: hosts() not in ([], [before]))
+
+    def is_back() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return platform.call("where2eat").status_code == 200
+        return False
+
+    platform.service.wait_until(is_back)
+    assert "SIGALRM ended the host" in (platform.root / "host.log").read_text()
+
+
+def test_a_guest_that_hands_over_a_megabyte_of_values_is_told_so_and_nobody_else_notices(platform):
+    call = '{"op":"connector.call","connector":"hris","method":"POST","url":"https://api.hris.example.com/","body":['
+    text = call + "1," * 500_000 + "1]}"
+    asks = f"""(i32.store (i32.const 4108)
+        (call $call (i32.const 65536) (i32.const {len(text)}) (i32.const 1500000) (i32.const 50000)))
+      (call $say (i32.const 1500000) (i32.load (i32.const 4108)))"""
+    extra = '(data (i32.const 65536) "' + text.replace('"', '\\"') + '")'
+    children = Path(f"/proc/{platform.host.pid}/task/{platform.host.pid}/children")
+    before = children.read_text()
+    with platform.service.client("platform") as client:
+        platform.deploy(client, "many", module(asks, extra=extra, memory="60"))
+    answer = platform.call("many")
+    assert answer.json()["error"]["code"] == "bad_request", answer.text
+    assert platform.call("where2eat").status_code == 200
+    assert children.read_text() == before
+
+
 def test_nobody_but_this_account_reaches_the_apps(platform):
     assert stat.S_IMODE(platform.socket.stat().st_mode) & 0o077 == 0
 
@@ -215,3 +260,24 @@ def test_a_header_that_stands_twice_is_refused(platform):
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(platform.socket)), timeout=60) as client:
         sent = [("x-app", "where2eat"), ("x-app", "loop"), *WHO.items()]
         assert client.post("http://apps/suggest", headers=sent).status_code == 400
+
+
+@pytest.mark.skipif(
+    shutil.which(gvisor.RUNSC) is None or BUSYBOX is None,
+    reason="needs Debian's runsc and busybox-static: apt-get install runsc busybox-static",
+)
+def test_a_container_is_called_as_a_module_is(platform):
+    """The host keeps what it writes for itself; what it unpacks, an app that is nobody has to read."""
+    raw = archive(ECHO_SCRIPT)
+    (platform.root / "box.tar").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    runtime = {
+        "class": "container", "image": f"registry.example.com/apps/box@sha256:{digest}", "module": {"path": "box.tar"},
+        "caps": {"cpu": 0.5, "memoryMiB": 128, "timeoutMs": 20_000, "storageMiB": 16},
+    }  # fmt: skip
+    data = {"classes": ["internal"], "retention": "P30D", "residency": ["eu"]}
+    with platform.service.client("platform") as client:
+        platform.deploy(client, "box", b"", runtime=runtime, data=data, connectors=[], egress=[], secrets=[])
+    answer = platform.call("box")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["body"] == {"group": "campaigns"}

@@ -10,7 +10,8 @@ from governance.model.request import Request, Source
 CAPS = {"cpu": 0.5, "memoryMiB": 64, "timeoutMs": 1000, "storageMiB": 16}
 
 
-SENSES = (Obligation("clock", "k", "real"), Obligation("randomness", "n", "real"))
+DIGEST = Obligation("artifact", "a", f"sha256:{'ab' * 32}")
+SENSES = (Obligation("clock", "k", "real"), Obligation("randomness", "n", "real"), DIGEST)
 
 
 def decision(effect=ALLOW, obligations=(), error=None):
@@ -70,16 +71,23 @@ def test_an_adapter_never_gets_a_plan_without_one_class_and_caps(obligations):
 def test_of_several_clocks_the_one_that_shows_least_counts(clocks, seen):
     asked = [Obligation("clock", "k", clock) for clock in clocks]
     randomness = [Obligation("randomness", "n", source) for source in ("seeded", "real")]
-    obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *asked, *randomness]
+    obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *asked, *randomness, DIGEST]
     plan = plan_of(request(), decision(obligations=obliged))
     assert (plan.clock, plan.randomness) == (seen, "seeded")
 
 
-@pytest.mark.parametrize("missing", ["clock", "randomness"])
-def test_a_clock_and_randomness_are_the_policy_s_to_name(missing):
+@pytest.mark.parametrize("missing", ["clock", "randomness", "artifact"])
+def test_a_clock_randomness_and_what_may_run_are_the_policy_s_to_name(missing):
     obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *SENSES]
     with pytest.raises(InternalError, match=missing):
         plan_of(request(), decision(obligations=[one for one in obliged if one.type != missing]))
+
+
+def test_of_two_digests_neither_runs():
+    obliged = [Obligation("runtime_class", "r", "wasm"), Obligation("caps", "c", CAPS), *SENSES]
+    assert plan_of(request(), decision(obligations=obliged)).artifact == DIGEST.value
+    with pytest.raises(InternalError, match="2 digests"):
+        plan_of(request(), decision(obligations=[*obliged, DIGEST._replace(value=f"sha256:{'cd' * 32}")]))
 
 
 @pytest.mark.parametrize("effect", [DENY, REQUIRE_APPROVAL])

@@ -7,6 +7,7 @@ check digit also needs the grouping in which such a number is written, or a word
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,24 +88,32 @@ def numbers(surface: Surface) -> Iterator[Hit]:
 
 
 def _taken(surface: Surface, run: Run, windows: list[_Window]) -> list[Hit]:
-    taken: list[Hit] = []
+    taken, places = list[Hit](), list[tuple[int, int]]()
     ids = _ids(surface, run, windows)
     if ids and ids[0].score < _SURE_ID and telephones.is_said(surface, run.start):
         surface.work.spend(100)
         called = telephones.telephone(surface, run)
         ids = ids if called is None else [called]
     for hit in sorted((*_cards(surface, windows), *ids), key=lambda hit: -hit.score):
-        if not any(hit.start < other.end and other.start < hit.end for other in taken):
+        if not _meets(places, hit.start, hit.end):
             taken.append(hit)
+            insort(places, (hit.start, hit.end))
     return taken
+
+
+def _meets(places: list[tuple[int, int]], start: int, end: int) -> bool:
+    """Whether one of the places, which are in order and apart from each other, has something of this one."""
+    at = bisect_left(places, (end,))
+    return at > 0 and places[at - 1][1] > start
 
 
 def _lines(surface: Surface, run: Run, taken: list[Hit]) -> Iterator[Run]:
     """What is left of a run beside what was found in it, line by line: a list of numbers to call is one run of digits."""
     group: list[tuple[int, int]] = []
+    places = sorted((hit.start, hit.end) for hit in taken)
     for start, end in run.groups:
         is_apart = group and any(char in b"\n\r\t|" for char in surface.data[group[-1][1] : start])
-        is_taken = any(hit.start < end and start < hit.end for hit in taken)
+        is_taken = _meets(places, start, end)
         if group and (is_apart or is_taken):
             yield Run(group[0][0], group[-1][1], tuple(group))
             group = []

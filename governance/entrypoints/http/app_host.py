@@ -7,6 +7,7 @@ trace of everything that happens meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,8 @@ from governance.log_wiring import attestor_of
 from governance.model.moment import utc_now
 from governance.normalise.documents import decoded, read_json
 from governance.platform.broker.preparing import Preparing
-from governance.platform.broker.running import Host
+from governance.platform.broker.running import Host, NoRoom
 from governance.platform.broker.running import run as run_app
-from runtime_adapters.fair_share import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,13 +48,6 @@ class AppTooSlow(AppStopped):
     status = 504
 
 
-class NoRoom(GovernanceError):
-    """The sandboxes are all busy."""
-
-    code = "no_room"
-    status = 429
-
-
 class AppHost:
     """ASGI 3. `root` is where the paths of modules begin; `say` hears what apps log, masked, a JSON object a call."""
 
@@ -63,10 +56,9 @@ class AppHost:
     ) -> None:
         line, recorder = worker.line_of_starts()
         self._worker, self._say = worker, say
-        settings = worker.settings
-        self._host = Host(
-            line, worker.broker, recorder, adapters, pool, settings.home, root, attestor_of(settings), Preparing()
-        )
+        home, app_of = worker.settings.home, worker.directory.app
+        sign = attestor_of(worker.settings)
+        self._host = Host(line, worker.broker, recorder, adapters, pool, home, root, sign, Preparing(), app_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,8 +67,8 @@ class AppHost:
         call = Call(scope, receive)
         try:
             answer = await self._answered(call)
-        except Busy as busy:
-            refused = problem(NoRoom(str(busy)), call.path)
+        except NoRoom as busy:
+            refused = problem(busy, call.path)
             wait = (b"retry-after", str(max(1, round(busy.retry_after_s))).encode())
             answer = refused._replace(headers=(*refused.headers, wait))
         except DependencyError:
@@ -96,8 +88,11 @@ class AppHost:
         name = call.header(b"x-app")
         body = await call.read(self._worker.max_body, self._worker.body_timeout_s)
         asked = json.dumps(_request(call, body, self._worker.max_depth), ensure_ascii=False).encode("utf-8", "replace")
-        app = self._worker.directory.app(name)
-        ran = await run_app(self._host, name, app, asked, call.trace.trace_id)
+        gone = asyncio.ensure_future(call.gone())
+        try:
+            ran = await run_app(self._host, name, asked, call.trace.trace_id, gone)
+        finally:
+            gone.cancel()
         if ran.outcome is None:
             rules = ", ".join(sorted({violation.rule for violation in ran.decision.violations}))
             raise Forbidden(f"today's decision about this app is {ran.decision.effect} ({rules})", where=name)

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from governance.enforce import masked_payload
 from governance.enrich.port import Incomplete
-from governance.enrich.scan import without_findings
-from governance.errors import CallerError, DependencyError, GovernanceError
+from governance.errors import CallerError, DependencyError
 from governance.model.answer import decision_json
 from governance.model.moment import utc_now
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.platform.broker.answers import check_hidden, form_of, payload_of
 from governance.platform.broker.credentials import Use
-from governance.platform.broker.echoes import Echoes, repeats
+from governance.platform.broker.echoes import Echoes
+from governance.platform.broker.ends import Ends
 from governance.platform.broker.limits import Call
 from governance.platform.broker.mail import deliver, is_mail, message_of
 from governance.platform.broker.outgoing import host_of, nonce_for, sent_of, without_nonce
 from governance.platform.broker.records import cutter
-from governance.platform.broker.sending import SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -122,6 +120,7 @@ class Broker:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._ends = Ends(parts.line)
 
     async def call(
         self,
@@ -139,14 +138,15 @@ class Broker:
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
-        decision = await self._admitted(request, caller, connector)
-        if not decision.is_allowed:
-            return Called(decision, None)
-        async with self._failures(request) as hidden:
-            credential = await self._credential(request, caller)
-            hidden.extend(credential.hidden)
-            received = await self._sent(request, decision, credential, deadline_s)
-            return await self._whole(request, decision, credential, received)
+        async with self._ends.given_up(request):
+            decision = await self._admitted(request, caller, connector)
+            if not decision.is_allowed:
+                return Called(decision, None)
+            async with self._ends.failed(request) as hidden:
+                credential = await self._credential(request, caller)
+                hidden.extend(credential.hidden)
+                received = await self._sent(request, decision, credential, deadline_s)
+                return await self._whole(request, decision, credential, received)
 
     async def stream(
         self, caller: Caller, connector: str, asked: Json, *, entry_point: str, trace_id: str
@@ -163,7 +163,7 @@ class Broker:
         if not decision.is_allowed:
             yield Called(decision, None)
             return
-        async with self._failures(request) as hidden:
+        async with self._ends.given_up(request), self._ends.failed(request) as hidden:
             credential = await self._credential(request, caller)
             hidden.extend(credential.hidden)
             if is_mail(self._parts.connectors[connector]):
@@ -187,7 +187,9 @@ class Broker:
                 await opened.close()
 
     async def close(self) -> None:
-        """Close connections and the meter's file."""
+        """Close connections and the meter's file, once what must not be cut short has ended."""
+        await self._ends.written()
+        await self._parts.credentials.settled()
         await self._parts.sender.close()
         await asyncio.to_thread(self._parts.credentials.close)
         self._parts.meter.close()
@@ -296,24 +298,6 @@ class Broker:
             opened = await sender.open(sent_of(resource, decision, credential, nonce))
         opened.head = without_nonce(opened.head)
         return opened
-
-    @asynccontextmanager
-    async def _failures(self, request: Request) -> AsyncIterator[list[str]]:
-        """Whatever goes wrong inside is on record before anybody hears of it. Gives the list of what no reason may repeat."""
-        hidden: list[str] = []
-        try:
-            yield hidden
-        except CallerError as error:
-            failure = SendFailed(f"the call could not be made: {error.message}", hint=error.hint)
-            await self._parts.line.arefuse(request.source, failure, request.digest)
-            raise failure from error
-        except GovernanceError as error:
-            # A reason names what a vendor sent: a host that it sends on to, an encoding. It may have put anything there.
-            if repeats([error.message, error.where, error.hint], hidden):
-                error.message, error.where, error.hint = "the vendor repeats the credential where it should not", "", ""
-            error.message = without_findings(error.message)
-            await self._parts.line.arefuse(request.source, error, request.digest)
-            raise
 
     async def _whole(self, request: Request, decision: Decision, credential: Credential, received: Received) -> Called:
         payload = payload_of(received, credential)

@@ -106,6 +106,10 @@ class Credentials:
         """Give back what the store of secrets only lent."""
         self._secrets.close()
 
+    async def settled(self) -> None:
+        """Return once no token is being renewed any longer."""
+        await self._issuers.grants.settled()
+
     async def of(self, use: Use) -> Credential:
         """The credential for one call. Raises NotFound, DependencyError or SendFailed."""
         certificate = await certificate_of(self._secrets, use.caller.tenant, use.connector)

@@ -75,6 +75,7 @@ class Grants:
         self.consents = consents
         self._secrets = secrets
         self._vendor = vendor
+        self._renewing: set[asyncio.Task[Held | None]] = set()
 
     async def ask(self, consent: Consent, connector: Json, session: Session, redirect_uri: str) -> str:
         """Keep an asked consent; gives the address at the vendor that the person's browser goes to next."""
@@ -172,13 +173,19 @@ class Grants:
                 raise SendFailed(
                     "the token is over, and the vendor gave none to renew it with", hint="ask the person again"
                 )
-            if await asyncio.to_thread(self.consents.lease, consent_id, _LEASE_S):
-                try:
-                    return await self._renewed(consent, connector)
-                finally:
-                    await asyncio.to_thread(self.consents.release, consent_id)
+            # A vendor that rotates has ended the old token by the time it answers: whoever asked may give up, a renewal never.
+            renewing = asyncio.ensure_future(self._renewed_alone(consent, connector))
+            self._renewing.add(renewing)
+            renewing.add_done_callback(self._renewing.discard)
+            renewed = await asyncio.shield(renewing)
+            if renewed is not None:
+                return renewed
             # Two that renew at once look like theft to a vendor that rotates, and it would end the whole grant.
             await asyncio.sleep(_PAUSE_S)
+
+    async def settled(self) -> None:
+        """Return once no token is being renewed any longer; the vendor's deadline bounds it."""
+        await asyncio.gather(*self._renewing, return_exceptions=True)
 
     async def withdrawn(self, consent: Consent, connector: Json | None) -> bool | None:
         """Forget the tokens of a consent that has ended, and have the vendor do the same.
@@ -202,6 +209,15 @@ class Grants:
         asked = [(tokens.refresh, "refresh_token")] if tokens.refresh else []
         done = [await self._vendor.revoke(url, client, *one) for one in [*asked, (tokens.access, "access_token")]]
         return all(done)
+
+    async def _renewed_alone(self, consent: Consent, connector: Json) -> Held | None:
+        """The renewed tokens; None while somebody else renews them."""
+        if not await asyncio.to_thread(self.consents.lease, consent.id, _LEASE_S):
+            return None
+        try:
+            return await self._renewed(consent, connector)
+        finally:
+            await asyncio.to_thread(self.consents.release, consent.id)
 
     async def _renewed(self, consent: Consent, connector: Json) -> Held:
         held = Held.read((await asyncio.to_thread(self._secrets.get, consent.handle)).reveal())

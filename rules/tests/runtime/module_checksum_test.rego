@@ -56,3 +56,38 @@ test_a_class_that_starts_from_an_image_is_judged_elsewhere if {
 test_facts_change_nothing_about_a_checksum if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+_pinned := "registry.example.com/apps/payroll@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+_of_image(module) := requests.extended(
+	requests.extended(requests.changed(requests.deploy, "/app/runtime/class", "container"), "/app/runtime/image", _pinned),
+	"/app/runtime/module",
+	module,
+)
+
+test_a_file_that_an_image_comes_in_has_the_image_s_digest if {
+	_places(_of_image({"path": "images/payroll", "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"})) == set()
+	_places(_of_image({"path": "images/payroll.tar"})) == set()
+}
+
+test_another_checksum_than_the_image_s_digest_is_refused if {
+	_places(_of_image({"path": "images/payroll", "sha256": "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"})) == {["app", "runtime", "module", "sha256"]}
+	_places(_of_image({"path": "images/payroll", "sha256": 7})) == {["app", "runtime", "module", "sha256"]}
+}
+
+test_a_file_outside_the_repository_is_refused_for_every_class if {
+	every class in data.platform.runtime.preference {
+		every path in ["/tmp/other/theirs.tar", "../other/theirs.tar", 7, ""] {
+			_places(requests.changed(_of_image({"path": path, "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}), "/app/runtime/class", class)) == {["app", "runtime", "module", "path"]}
+		}
+	}
+}
+
+test_a_checksum_beside_an_image_that_is_not_pinned_is_refused if {
+	request := requests.changed(_of_image({"path": "images/payroll", "sha256": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}), "/app/runtime/image", "registry.example.com/apps/payroll:latest")
+	_places(request) == {["app", "runtime", "module", "sha256"]}
+}
+
+test_a_module_that_is_no_object_is_refused if {
+	["app", "runtime", "module"] in _places(_of_image("images/payroll.tar"))
+}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 import json
 import re
 import threading
+import time
 
 import pytest
 
@@ -20,15 +22,15 @@ from governance.entrypoints.cli.runtime_run import ran_once
 from governance.errors import GovernanceError
 from governance.log_wiring import attestor_of, open_reader
 from governance.platform.broker.doubles import Reply, hris
-from governance.platform.broker.guests import Store
 from governance.platform.broker.preparing import Preparing
 from governance.platform.broker.running import Host, run
 from governance.wiring import directory_of
+from runtime_adapters.abi import checked
 from runtime_adapters.fair_share import Share
 from runtime_adapters.pool import Pool
 from runtime_adapters.statement import PREDICATE
 from tests.contract.guests import asking, module
-from tests.unit.broker.conftest import CALL, CANARY, HOST, LUNCH, World
+from tests.unit.broker.conftest import CALL, CANARY, HOST, World
 
 
 @pytest.fixture
@@ -174,15 +176,15 @@ def test_a_start_that_cannot_be_signed_is_refused_and_recorded(apps, loss):
     async def once() -> None:
         pool, line = Pool(1, Share()), apps.line
         host = Host(line, apps.broker, line._parts.recorder, runtimes_of(apps.settings), pool, apps.settings.home,
-                    apps.folder, robbed, Preparing())  # fmt: skip
+                    apps.folder, robbed, Preparing(), directory_of(apps.settings).app)  # fmt: skip
         try:
             with pytest.raises(GovernanceError, match="cannot be signed"):
-                await run(host, "where2eat", directory_of(apps.settings).app("where2eat"), b"{}")
+                await run(host, "where2eat", b"{}")
         finally:
             key.unlink(missing_ok=True)
             key.touch(mode=0o600)
             key.write_bytes(kept)
-            pool.close()
+            await asyncio.to_thread(pool.close)
 
     apps.runner.run(once())
     kinds = [record["kind"] for record in apps.records()]
@@ -269,14 +271,28 @@ def test_a_start_is_decided_anew(apps):
     assert "OAUTH-002" in {violation.rule for violation in ran.decision.violations}
 
 
-def test_what_an_app_keeps_is_its_own_and_bounded(tmp_path):
-    store = Store(tmp_path, LUNCH, 100)
-    other = Store(tmp_path, LUNCH._replace(tenant="hr"), 100)
-    assert store.put("a", {"n": 1})
-    assert (store.get("a"), other.get("a"), store.get("b")) == ({"n": 1}, None, None)
-    assert not store.put("b", "x" * 100)
-    assert store.put("a", "y" * 90)
-    assert not store.put("b", "x" * 20)
+@pytest.mark.parametrize(
+    ("body", "is_read"),
+    [("[" + "1," * 9_000 + "1]", True), ("[" + "1," * 500_000 + "1]", False), ('"' + "," * 900_000 + '"', True)],
+)
+def test_more_values_than_anybody_decides_on_are_refused_before_they_are_read(body, is_read):
+    """A text may hold as many commas as it likes."""
+    raw = f'{{"op": "connector.call", "body": {body}}}'.encode()
+    begun = time.process_time()
+    assert (checked(raw) is not None) is is_read
+    assert checked(raw.replace(b'"body"', b'"bo\\"dy"')) is not None or not is_read
+    assert checked(raw.decode().encode("utf-16")) is None
+    assert checked(b'{"op": "' + b'\\"' * 500_000) is None
+    assert time.process_time() - begun < 5
+
+
+def test_a_guest_hears_what_it_may_hand_over(apps):
+    text = json.dumps(
+        {"op": "connector.call", "connector": "hris", **CALL, "body": [1] * 15_000}, separators=(",", ":")
+    )
+    answer = heard(started(apps, asking(text)))["error"]
+    assert (answer["code"], "10000 values" in answer["message"]) == ("bad_request", True)
+    assert apps.double.asked == []
 
 
 def test_a_guest_keeps_and_finds_again(apps):

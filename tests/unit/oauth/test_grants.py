@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import threading
 import time
 from urllib.parse import parse_qsl
 
@@ -12,7 +13,9 @@ import pytest
 
 from governance.errors import CallerError, DependencyError, GovernanceError, NotFound
 from governance.model.moment import utc_now
+from governance.platform.broker.app_storage import Store
 from governance.platform.broker.doubles import Reply
+from governance.platform.broker.guests import broker_for
 from governance.platform.broker.sending import SendFailed
 from governance.platform.oauth.consents import SqliteConsents
 from governance.platform.oauth.grants import ConsentEnded, _check_id_token
@@ -497,3 +500,30 @@ def test_a_secret_store_that_does_not_open_refuses(world):
     with pytest.raises(DependencyError):
         world.call(consent)
     assert world.records()[-1]["kind"] == "refused"
+
+
+def test_a_guest_whose_time_is_over_ends_no_consent(world, tmp_path):
+    """The vendor rotated and answers late: the new token is stored, whatever became of the call."""
+    consent, late, answer = world.consent(), threading.Event(), world.vendor.double._answer
+
+    def slow(asked):
+        answered = answer(asked)
+        late.wait(30)
+        return answered
+
+    async def guest() -> bytes:
+        store = Store(tmp_path, DATES, 1000)
+        ask = broker_for(DATES, world.broker, asyncio.get_running_loop(), store, "cd" * 16)
+        call = {"op": "connector.call", "connector": "calendar", **CALL, "consent": consent.id}
+        heard = await asyncio.to_thread(ask, json.dumps(call).encode(), 0.5)
+        late.set()
+        return heard
+
+    before, world.late, world.vendor.double._answer = stored(world, consent), 3580, slow
+    heard = world.runner.run(guest())
+    world.runner.run(world.grants.settled())
+    assert json.loads(heard)["error"]["code"] == "timeout"
+    assert stored(world, consent) != before
+    assert world.call(consent).refusal is None
+    told = [(r["kind"], r["public"].get("error")) for r in world.records() if r["public"].get("trace_id") == "cd" * 16]
+    assert told == [("connector_call", None), ("refused", "given_up")]
