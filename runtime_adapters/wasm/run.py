@@ -21,6 +21,8 @@ FUEL_PER_CORE_SECOND = 1_000_000_000
 LONGEST_OUTPUT = 4 << 20
 # Looking at the fuel costs as much as a host call.
 _SETTLED_AT = 1_000_000
+# Of the time that is left; the rest is for the guest to say what it heard.
+_OF_WHAT_IS_LEFT = 0.9
 
 
 class Parts(NamedTuple):
@@ -95,7 +97,7 @@ class Run:
             self.owed = max(0, self.owed - left)
 
     def ask(self, raw: bytes) -> bytes:
-        """One call out: to the broker with the time that is left; what is no request of ours does not get there."""
+        """One call out: to the broker with most of the time that is left; what is no request of ours does not get there."""
         self.owed += ASKED_FUEL * len(raw)
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -109,7 +111,7 @@ class Run:
         self.egress_calls += 1
         self.egress_bytes += len(raw)
         try:
-            answer = self._broker(raw, left)
+            answer = self._broker(raw, left * _OF_WHAT_IS_LEFT)
         except Exception as error:  # noqa: BLE001  whatever went wrong out there, the guest hears a no and nothing else
             return abi.refusal("broker_failed", type(error).__name__)
         if len(answer) > abi.LONGEST_ANSWER:

@@ -237,7 +237,7 @@ def test_a_slow_vendor_costs_the_guest_its_own_time_and_no_more(apps):
 
     apps.vendor = slow
     try:
-        error = heard(started(apps, asking(request()), timeout_ms=1500))["error"]
+        error = heard(started(apps, asking(request()), timeout_ms=4000))["error"]
     finally:
         answers.set()
     assert error["code"] in {"deadline", "timeout"}
