@@ -85,6 +85,7 @@ refusals contains field if {
 _is_there(pointer) if {
 	payload := object.get(input, ["resource", "payload"], {})
 	is_object(payload)
+	is_string(pointer[0])
 	lower(pointer[0]) in {lower(name) | some name, _ in payload}
 }
 
