@@ -1,6 +1,6 @@
 # METADATA
 # title: Connectors are looked at again
-# description: A connector that is to be reviewed soon is a finding where somebody begins to use it, and one whose day is over wherever it is used.
+# description: A connector of one's own that is to be reviewed soon is a finding where somebody begins to use it, and one whose day is over wherever it is used.
 # custom:
 #   id: CONN-018
 #   severity: low
@@ -10,13 +10,16 @@
 #   remediation: "Its owner reads the vendor's documentation again and sets review_by to a new day; then owner and compliance approve the document."
 package platform.rules.connectors.review_due
 
+import data.platform.lib.agreement
 import data.platform.lib.registry
 import data.platform.lib.review
 
+# Documents that come with the program are looked at again with a release of it; `connector list` names what is overdue.
 deny contains v if {
 	input.kind in {"template", "deploy", "consent"}
 	some c in registry.entries
 	c.name in review.due
+	not c.name in agreement.shipped
 	some used in registry.requested
 	used.name == c.name
 	v := {
@@ -28,6 +31,7 @@ deny contains v if {
 deny contains v if {
 	some c in registry.entries
 	c.name in review.overdue
+	not c.name in agreement.shipped
 	some used in registry.requested
 	used.name == c.name
 	v := {

@@ -56,3 +56,10 @@ test_without_a_clock_every_day_is_over if {
 test_no_facts_are_another_rules_matter if {
 	_places(requests.without(requests.deploy, "/facts")) == set()
 }
+
+test_what_comes_with_the_program_is_reviewed_with_its_releases if {
+	every day in ["2026-12-01", "2026-11-23"] {
+		_places(requests.changed(_by(requests.deploy, day), "/facts/connectors/0/digest", data.platform.connectors.shipped.hris)) == set()
+		_places(requests.changed(_by(requests.deploy, day), "/facts/connectors/0/digest", data.platform.connectors.shipped.slack)) == {_hris}
+	}
+}

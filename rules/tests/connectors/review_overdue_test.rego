@@ -28,7 +28,7 @@ test_a_day_that_nobody_can_read_is_over if {
 	_places(requests.without(requests.deploy, "/facts/connectors/0/review_by")) == {_hris}
 }
 
-test_what_comes_with_the_program_stays_a_finding if {
+test_what_comes_with_the_program_is_reviewed_with_its_releases if {
 	late := _by(requests.deploy, "2026-11-23")
 	_places(requests.changed(late, "/facts/connectors/0/digest", data.platform.connectors.shipped.hris)) == set()
 	_places(requests.changed(late, "/facts/connectors/0/digest", data.platform.connectors.shipped.slack)) == {_hris}
