@@ -91,7 +91,7 @@ async def _serve(options: argparse.Namespace, stderr: TextIO) -> None:
     from runtime_adapters.pool import Pool
 
     settings = from_environment(os.environ)
-    worker = Worker(settings, is_dev=False)
+    worker = Worker(settings, is_dev=False, beside=options.threads)
     book = UsageBook(usage_counters_of(settings), stderr.write)
     pool = Pool(options.threads, Share(), meter=book.meter)
     path = Path(options.socket) if options.socket else settings.home / "apps.sock"

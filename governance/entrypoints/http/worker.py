@@ -63,7 +63,8 @@ _LONGEST_NAME = 200
 class Worker:
     """Everything the routes need. Made inside the event loop's thread, which is the engine's thread as well."""
 
-    def __init__(self, settings: Settings, *, is_dev: bool) -> None:
+    def __init__(self, settings: Settings, *, is_dev: bool, beside: int = 0) -> None:
+        """`beside`: how many threads of this process burn processor time while something is decided on."""
         self.settings = settings
         self.is_dev = is_dev
         self.max_body = settings.number("max_body_bytes")
@@ -85,6 +86,7 @@ class Worker:
             tracer_of(settings.text("otlp_endpoint")), folder=settings.home / "metrics", name=str(os.getpid())
         )
         self._budget_s = settings.number("budget_ms") / 1000
+        self._threads = 1 + beside
         self.serving = serving_of(settings)
         self.excuses = Excuses(self.state, settings.home, settings.text("waivers"))
         self.refresh()
@@ -280,7 +282,7 @@ class Worker:
         await self.client.close()
 
     def _watch(self, request: Request) -> _Watched:
-        return _Watched(self.client, request, self._budget_s)
+        return _Watched(self.client, request, self._budget_s, self._threads)
 
 
 class _Recorder:
@@ -320,10 +322,11 @@ class _Watched:
     did nothing wrong, and be busier for starting others; the clock bounds what no processor time bounds.
     """
 
-    __slots__ = ("_budget_s", "_client", "_request")
+    __slots__ = ("_budget_s", "_client", "_request", "_threads")
 
-    def __init__(self, client: Client, request: Request, budget_s: float) -> None:
-        self._client, self._request, self._budget_s = client, request, budget_s
+    def __init__(self, client: Client, request: Request, budget_s: float, threads: int) -> None:
+        """`threads`: how many the timer of processor time may count at once, this one and those beside it."""
+        self._client, self._request, self._budget_s, self._threads = client, request, budget_s, threads
 
     def __enter__(self) -> None:
         request = self._request
@@ -340,7 +343,7 @@ class _Watched:
         }
         self._client.flight.take_off(public, utc_now())
         signal.setitimer(signal.ITIMER_REAL, self._budget_s * _CLOCK)
-        signal.setitimer(signal.ITIMER_PROF, self._budget_s)
+        signal.setitimer(signal.ITIMER_PROF, min(self._budget_s * self._threads, self._budget_s * _CLOCK))
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)

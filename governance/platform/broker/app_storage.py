@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS kept (tenant TEXT, app TEXT, key TEXT, value TEXT, PRIMARY KEY (tenant, app, key));
 CREATE TABLE IF NOT EXISTS taken (tenant TEXT, app TEXT, bytes INTEGER, keys INTEGER, PRIMARY KEY (tenant, app));
 """
+
+
+# SQLite lets those who wait try again by chance; calls of this process have turns.
+_WRITING = threading.Lock()
 
 
 class Store:
@@ -48,7 +53,7 @@ class Store:
         text = json.dumps(value)
         if len(text) > LONGEST_VALUE:
             return False
-        with closing(self._open()) as database:
+        with _WRITING, closing(self._open()) as database:
             database.execute("BEGIN IMMEDIATE")
             taken, keys = self._taken(database)
             before = self._value(database, key)

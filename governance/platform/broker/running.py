@@ -95,6 +95,8 @@ class Host(NamedTuple):
     """An app's last allowed deploy, as `AppDirectory.app` gives it."""
     longest_wait_s: float = 10.0
     """A call that no worker took up by then is refused."""
+    longest_ready_s: float = 60.0
+    """And one whose app could not be got ready."""
     fresh_s: float = 0.25
     """A call that waited longer than this is decided on again when a worker takes it up."""
 
@@ -146,6 +148,8 @@ class _Call:
         self._request: Request | None = None
         self._decision: Decision | None = None
         self._permit: _Permit | None = None
+        self._tenant = ""
+        """Whose turn in the pool this call waits for."""
         self._error: Exception | None = None
 
     async def ran(self, body: bytes) -> Ran:
@@ -153,7 +157,8 @@ class _Call:
         outcome = None
         self._permit = await self._permitted()
         if self._permit is not None:
-            waiting = self._host.pool.queue(self._permit.plan.tenant, self._name, self._ready, body)
+            self._tenant = self._permit.plan.tenant
+            waiting = self._host.pool.queue(self._tenant, self._name, self._ready, body)
             try:
                 outcome = await self._outcome(waiting)
             finally:
@@ -176,6 +181,7 @@ class _Call:
         """What today's decision permits; None for a no, which ends what runs of the app as well."""
         host, app = self._host, self._host.app_of(self._name)
         if app is None:
+            host.pool.forget(self._name)
             raise NotFound(f"no app {self._name[:63]!r} was deployed")
         basis = self._basis(app)
         self._caller = self._caller._replace(tenant=str(app["spec"].get("tenant", "")))
@@ -187,10 +193,25 @@ class _Call:
         decided_at, plan = time.monotonic(), plan_of(request, decision)
         adapter = host.adapters[plan.runtime_class]
         artifact = Artifact(_file_of(host.root, request.app), plan.artifact.removeprefix("sha256:"))
-        prepared = await host.preparing.prepared(adapter, plan, artifact)
+        prepared = await self._prepared(adapter, plan, artifact)
         attestation = prepared.attest()
         check_attested(plan, artifact, attestation)
         return _Permit(plan, prepared, attestation, _generation(basis, decision, plan), basis, decided_at)
+
+    async def _prepared(self, adapter: Adapter, plan: RuntimePlan, artifact: Artifact) -> Prepared:
+        """What is being got ready goes on being so, for the next call, when this one does not wait any longer."""
+        getting = asyncio.ensure_future(self._host.preparing.prepared(adapter, plan, artifact))
+        await self._wait(getting, self._host.longest_ready_s)
+        if not getting.done():
+            getting.cancel()
+            self._check_caller()
+            raise NoRoom(f"the app was not ready within {self._host.longest_ready_s:g} s", 10.0)
+        return getting.result()
+
+    async def _wait(self, work: asyncio.Future[Any], seconds: float) -> None:
+        """Until it is done, the time is over, or the caller is gone."""
+        watched: set[asyncio.Future[Any]] = {work} if self._gone is None else {work, self._gone}
+        await asyncio.wait(watched, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def _basis(self, app: Json) -> tuple[object, ...]:
         """What a decision rests on that others change while a call waits."""
@@ -199,8 +220,7 @@ class _Call:
     async def _outcome(self, waiting: Future[Outcome]) -> Outcome | None:
         """What the app answered; None where it was refused when a worker took the call up."""
         running = asyncio.wrap_future(waiting)
-        watched: set[asyncio.Future[Any]] = {running} if self._gone is None else {running, self._gone}
-        await asyncio.wait(watched, timeout=self._host.longest_wait_s, return_when=asyncio.FIRST_COMPLETED)
+        await self._wait(running, self._host.longest_wait_s)
         if not running.done() and waiting.cancel():
             self._check_caller()
             raise NoRoom(f"no worker was free for {self._host.longest_wait_s:g} s", 1.0)
@@ -231,6 +251,7 @@ class _Call:
             permit = self._permit
             if permit is None or time.monotonic() - permit.decided_at > self._host.fresh_s or self._is_outdated(permit):
                 permit = self._permit = await self._permitted()
+                self._check_fresh(permit)
         except Exception as error:  # noqa: BLE001  whatever it was, `_outcome` raises it
             self._error = error
             return None
@@ -239,6 +260,12 @@ class _Call:
         store = Store(self._host.home, self._caller, permit.plan.caps.storage_mib << 20)
         ask = broker_for(self._caller, self._host.broker, self._loop, store, self._trace_id)
         return Ready(permit.generation, lambda door: self._start(permit, door), ask)
+
+    def _check_fresh(self, permit: _Permit | None) -> None:
+        """Raise NoRoom where what a second decision rests on changed while its app was got ready: there is no third."""
+        is_other = permit is not None and (permit.plan.tenant != self._tenant or self._is_outdated(permit))
+        if is_other:
+            raise NoRoom("the app or the rules changed while it was got ready", 1.0)
 
     def _is_outdated(self, permit: _Permit) -> bool:
         app = self._host.app_of(self._name)

@@ -21,6 +21,7 @@ from governance.entrypoints.cli import audit, runtime
 from governance.entrypoints.cli.runtime_run import ran_once
 from governance.errors import GovernanceError
 from governance.log_wiring import attestor_of, open_reader
+from governance.pipeline import Pipeline
 from governance.platform.broker.doubles import Reply, hris
 from governance.platform.broker.preparing import Preparing
 from governance.platform.broker.running import Host, run
@@ -174,7 +175,8 @@ def test_a_start_that_cannot_be_signed_is_refused_and_recorded(apps, loss):
         return sign(told)
 
     async def once() -> None:
-        pool, line = Pool(1, Share()), apps.line
+        # Starting what was deployed is no deploy of its own.
+        pool, line = Pool(1, Share()), Pipeline(apps.line._parts._replace(enforcement=None))
         host = Host(line, apps.broker, line._parts.recorder, runtimes_of(apps.settings), pool, apps.settings.home,
                     apps.folder, robbed, Preparing(), directory_of(apps.settings).app)  # fmt: skip
         try:

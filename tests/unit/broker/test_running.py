@@ -19,6 +19,7 @@ from governance.errors import DependencyError, GovernanceError
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
 from governance.pipeline import Pipeline
+from governance.platform.broker.preparing import Preparing
 from governance.platform.broker.running import CallerGone, NoRoom, run
 from governance.wiring import active_of, parts_for
 from runtime_adapters import gvisor
@@ -141,11 +142,65 @@ async def until(holds) -> None:
         await asyncio.sleep(0.005)
 
 
+class Delayed(Preparing):
+    """Something happens before an app is got ready for the second time."""
+
+    def __init__(self, happens) -> None:
+        super().__init__()
+        self._happens, self._times = happens, 0
+
+    async def prepared(self, *what):
+        self._times += 1
+        if self._times == 2:
+            await self._happens()
+        return await super().prepared(*what)
+
+
 @pytest.fixture
 def apps(tmp_path):
     made = Hosted(tmp_path)
     yield made
     made.close()
+
+
+def test_what_was_deployed_while_an_app_was_got_ready_again_ends_the_call_that_waited_for_it(apps):
+    apps.module("lunch", OLD)
+
+    async def redeployed() -> None:
+        (apps.root / "new.wasm").write_bytes(NEW)
+        digest = hashlib.sha256(NEW).hexdigest()
+        assert apps.deploy("lunch", {"path": "new.wasm", "sha256": digest}).is_allowed
+
+    host = apps.host._replace(fresh_s=0.0, preparing=Delayed(redeployed))
+    with pytest.raises(NoRoom, match="changed while"):
+        apps.runner.run(run(host, "lunch", b"{}"))
+    assert STARTED not in apps.kinds("lunch")
+    assert apps.kinds("lunch")[-1] == ("refused", "no_room")
+    assert apps.call("lunch").outcome.output == b"new"
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_nobody_waits_without_end_for_an_app_to_be_got_ready(apps, is_gone):
+    apps.module("lunch", OLD)
+    apps.call("lunch")
+
+    async def once():
+        gone, over = asyncio.get_running_loop().create_future(), asyncio.Event()
+        preparing = Delayed(over.wait)
+        preparing._times = 1
+        host = apps.host._replace(longest_ready_s=60.0 if is_gone else 0.05, preparing=preparing)
+        waiting = asyncio.ensure_future(run(host, "lunch", b"{}", gone=gone))
+        if is_gone:
+            await until(lambda: preparing._times == 2)
+            gone.set_result(None)
+        try:
+            with pytest.raises(CallerGone if is_gone else NoRoom):
+                await waiting
+        finally:
+            over.set()
+
+    apps.runner.run(once())
+    assert apps.kinds("lunch")[-1] == ("refused", "caller_gone" if is_gone else "no_room")
 
 
 @pytest.mark.parametrize("path", ["{root}/../other/theirs.tar", "../other/theirs.tar"])
