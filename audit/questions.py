@@ -34,11 +34,20 @@ def who_allowed(log: LogReader, *, decision_id: str = "", app: str = "", tenant:
         each = [wanted._replace(kind=kind, effect=effect) for kind in _MAKE_AN_APP for effect in _YES]
         yeses = (index for one in each for index in log.search(one, limit=_MOST_ANSWERS))
         found = sorted(yeses, reverse=True)[:_MOST_ANSWERS]
-    records = (log.record(index) for index in found)
-    return [_allowed(record) for record in records if tenant in {"", record["public"].get("tenant")}]
+    records = [log.record(index) for index in found]
+    corrected = _corrected(log, {str(record["public"].get("app", "")) for record in records})
+    return [_allowed(record, corrected) for record in records if tenant in {"", record["public"].get("tenant")}]
 
 
-def _allowed(record: dict[str, Any]) -> dict[str, Any]:
+def _corrected(log: LogReader, apps: set[str]) -> set[str]:
+    """Ids of decisions about these apps that are a yes on record, and took no effect."""
+    found = (
+        index for app in apps for index in log.search(Filter(app=app, kind="not_carried_out"), limit=_MOST_LOOKED_AT)
+    )
+    return {str(log.record(index)["public"].get("corrects")) for index in found}
+
+
+def _allowed(record: dict[str, Any], corrected: set[str]) -> dict[str, Any]:
     public = {**record["public"], "kind": record["kind"]}
     answer = record["opened"].get("answer", {})
     asked = record["opened"].get("input", {})
@@ -46,7 +55,8 @@ def _allowed(record: dict[str, Any]) -> dict[str, Any]:
         "decision_id": public.get("decision_id"),
         "record": record["index"],
         "time": record["time"],
-        "was_allowed": public.get("effect") in _YES,
+        "was_allowed": public.get("effect") in _YES and public.get("decision_id") not in corrected,
+        **({"was_carried_out": False} if public.get("decision_id") in corrected else {}),
         **{name: public[name] for name in _SAID if public.get(name) not in (None, "", [])},
         "asked_for": asked.get("subject") if isinstance(asked, dict) else None,
         "reason": answer.get("reason", ""),

@@ -165,7 +165,8 @@ class Pipeline:
     def decide(self, request: Request) -> Decision:
         """Decide, record, enforce. Raises RecordNotDurable without a durable record: then nothing is permitted.
 
-        A yes that another decision overtook is a no, with a record of its own that names the one it corrects.
+        A yes that another decision overtook, or that could not be carried out (DependencyError), has a second record, a no that
+        names the one it corrects.
         """
         assessed = self.assess(request)
         entry = self._entry(request, assessed)
@@ -173,9 +174,11 @@ class Pipeline:
             self._keep(assessed.active)
             self._append(entry)
         self._parts.follow(request, assessed.facts, assessed.decision)
-        decision = self._enforce(request, assessed)
+        decision, failure = self._enforce(request, assessed)
         if decision is not assessed.decision:
             self._append(entry_of_correction(entry, decision))
+        if failure is not None:
+            raise failure
         return decision
 
     async def adecide(self, request: Request) -> Decision:
@@ -186,9 +189,11 @@ class Pipeline:
             self._keep(assessed.active)
             await self._aappend(entry)
         self._parts.follow(request, assessed.facts, assessed.decision)
-        decision = self._enforce(request, assessed)
+        decision, failure = self._enforce(request, assessed)
         if decision is not assessed.decision:
             await self._aappend(entry_of_correction(entry, decision))
+        if failure is not None:
+            raise failure
         return decision
 
     def assess(self, request: Request, *, is_proving: bool = True) -> Assessed:
@@ -315,23 +320,29 @@ class Pipeline:
             raise RecordNotDurable("this line has no audit log", hint="only advice (`assess`) can be had from it")
         return self._parts.recorder
 
-    def _enforce(self, request: Request, assessed: Assessed) -> Decision:
-        """The decision that was carried out; another one, a no, where what it was made on has changed since."""
+    def _enforce(self, request: Request, assessed: Assessed) -> tuple[Decision, DependencyError | None]:
+        """The decision that was carried out; another one, a no, where it was not, and the error that kept it from being."""
         parts, decision = self._parts, assessed.decision
         if parts.enforcement is None or not decision.is_allowed or request.dry_run:
-            return decision
+            return decision, None
         try:
             with parts.stage("enforce"):
                 parts.enforcement.carry_out(request, assessed.facts, decision)
         except Overtaken as error:
-            moment = Moment(parts.clock(), parts.new_id(), decision.trace_id)
-            return refusal(decision.revision, request, assessed.facts, moment, error)
+            return self._instead_of(request, assessed, error), None
         except (OSError, DependencyError) as error:
-            raise DependencyError(
+            failure = DependencyError(
                 f"decision {decision.decision_id} was recorded but could not be carried out: {error}",
                 hint="nothing was permitted; mend that and ask again",
-            ) from error
-        return decision
+            )
+            failure.__cause__ = error
+            return self._instead_of(request, assessed, failure), failure
+        return decision, None
+
+    def _instead_of(self, request: Request, assessed: Assessed, error: GovernanceError) -> Decision:
+        parts, decision = self._parts, assessed.decision
+        moment = Moment(parts.clock(), parts.new_id(), decision.trace_id)
+        return refusal(decision.revision, request, assessed.facts, moment, error)
 
 
 def _not_durable(error: Exception) -> RecordNotDurable:

@@ -85,7 +85,7 @@ class AppChanges:
         if known["known"] and known["spec"] == template["spec"]:
             return
         owner = known["publisher"]
-        seen = (_stored(known), _stored(owner) if "decision_id" in owner else None)
+        seen = (_stored(owner) if "decision_id" in owner else None, _stored(known))
         raw = json.dumps(template).encode()
         whose = None if owner["known"] else json.dumps(publisher).encode()
 
@@ -94,9 +94,10 @@ class AppChanges:
                 raise Overtaken(
                     "another decision published the template meanwhile", where="/resource", hint="ask again"
                 )
-            return raw, whose or held[1]
+            return whose or held[0], raw
 
-        names = version_of(known["name"], known["version"]), publisher_of(known["name"])
+        # The publisher first: a version of which nobody knows whose it is could never have a second one.
+        names = publisher_of(known["name"]), version_of(known["name"], known["version"])
         self._state.change_together(names, published)
 
 

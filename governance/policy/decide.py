@@ -117,8 +117,8 @@ def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], fou
     request, facts, moment = question
     if not isinstance(found["violations"], list) or not isinstance(found["obligations"], list):
         raise TypeError("violations and obligations have to be lists")
-    app = _excusable_app(request, facts)
-    judged = [_judge(active, request, moment, waivers, app, raw) for raw in found["violations"]]
+    whose = _excusable(request, facts)
+    judged = [_judge(active, request, moment, waivers, whose, raw) for raw in found["violations"]]
     judged.sort(key=lambda pair: (pair[0].rule, pair[0].path, pair[0].message))
     violations = tuple(violation for violation, _ in judged)
     obligations = sorted(
@@ -146,26 +146,44 @@ def _combine(active: Active, question: _Question, waivers: Sequence[Waiver], fou
     return Verdict(decision, tuple((i, patch) for i, (_, patch) in enumerate(judged) if patch))
 
 
-def _excusable_app(request: Request, facts: Facts) -> str:
-    """The app whose waivers count here; empty for a template of that name, and for whoever only bears another tenant's name."""
+def _excusable(request: Request, facts: Facts) -> tuple[str, str]:
+    """(app, tenant) whose waivers and modes count here; each empty where that is only said, and by whoever wrote a label."""
     known = facts.values.get("app")
     spec = known.get("spec") if isinstance(known, dict) and known.get("known") else None
-    is_foreign = isinstance(spec, dict) and spec.get("tenant") != request.tenant
+    tenant = request.tenant if _is_from_home(request, facts) else ""
+    is_foreign = isinstance(spec, dict) and spec.get("tenant") != tenant
     # A label anybody writes; until an app of that name was deployed it is nobody's.
     is_only_said = request.kind == "workload" and not isinstance(spec, dict)
-    return "" if request.kind == "template" or is_foreign or is_only_said else str(request.app.get("name", ""))
+    no_app = request.kind == "template" or is_foreign or is_only_said
+    return "" if no_app else str(request.app.get("name", "")), tenant
+
+
+def _is_from_home(request: Request, facts: Facts) -> bool:
+    """Whether an object of a cluster is in a namespace of the tenant whose label it has; a file may have yet to go to one."""
+    namespace = request.context.get("namespace") if request.kind == "workload" else ""
+    if not namespace:
+        return True
+    tenant = facts.values.get("tenant")
+    theirs = tenant.get("namespaces") if isinstance(tenant, dict) and tenant.get("known") else None
+    return isinstance(theirs, list) and namespace in theirs
 
 
 def _judge(
-    active: Active, request: Request, moment: Moment, waivers: Sequence[Waiver], app: str, raw: Mapping[str, Json]
+    active: Active,
+    request: Request,
+    moment: Moment,
+    waivers: Sequence[Waiver],
+    whose: tuple[str, str],
+    raw: Mapping[str, Json],
 ) -> tuple[Violation, Json]:
     """One raw violation with its rule's metadata, mode and waiver; and the fix that the rule proposes."""
     found = raw["found"]
     meta: RuleMeta | None = active.rules.get(raw["rule"])
     if meta is None:
         raise InternalError(f"rule {raw['rule']!r} answered but has no metadata in bundle {active.revision}")
-    mode = effective_mode(meta.id, request.tenant, moment.now, active.modes)
-    waiver = find_waiver(waivers, meta.id, app=app, tenant=request.tenant, now=moment.now)
+    app, tenant = whose
+    mode = effective_mode(meta.id, tenant, moment.now, active.modes)
+    waiver = find_waiver(waivers, meta.id, app=app, tenant=tenant, now=moment.now)
     violation = Violation(
         rule=meta.id,
         title=meta.title,

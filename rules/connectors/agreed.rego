@@ -31,7 +31,8 @@ _used contains used if some used in registry.requested
 # A source goes by a connector's document without the flow asking for it.
 _used contains {"name": input.resource.source, "path": ["resource", "source"]} if {
 	input.kind == "data_flow"
-	input.resource.source in registry.usable
+	some known in lists.at(["facts", "connectors"])
+	lists.text_of(known, "name") == input.resource.source
 }
 
 _as_it_was(known) := " any longer" if object.get(known, "withdrawn", []) != []

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from audit.errors import AuditError
+from audit.questions import who_allowed
 from audit.record import Entry
-from governance.errors import RecordNotDurable
+from governance.errors import DependencyError, RecordNotDurable
 from governance.log_wiring import open_custody, open_reader, open_recorder
 from governance.model.request import Source
 from governance.normalise.requests import normalise_document
@@ -86,6 +87,27 @@ def records(settings) -> list[dict]:
         return [reader.record(index) for index in range(reader.size())]
     finally:
         reader.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_yes_that_cannot_be_carried_out_is_an_error_and_on_record_as_a_no(settings, recorder, line, is_async):
+    def spoil() -> None:
+        (settings.home / "apps").mkdir()
+        (settings.home / "apps" / "kept").write_text("where a folder should be")
+
+    spoiled, asked = beside(line, Meanwhile(recorder, spoil)), deploy("hr", "HR-10")
+    with pytest.raises(DependencyError, match="could not be carried out"):
+        asyncio.run(spoiled.adecide(asked)) if is_async else spoiled.decide(asked)
+    recorded, correction = records(settings)
+    assert (recorded["kind"], recorded["public"]["effect"]) == ("deploy", "allow")
+    assert (correction["kind"], correction["public"]["effect"]) == ("not_carried_out", "deny")
+    assert correction["public"]["corrects"] == recorded["public"]["decision_id"]
+    reader = open_reader(settings)
+    try:
+        (told,) = who_allowed(reader, app="where2eat")
+    finally:
+        reader.close()
+    assert (told["was_allowed"], told["was_carried_out"]) == (False, False)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

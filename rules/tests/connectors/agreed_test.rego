@@ -128,3 +128,10 @@ test_data_goes_to_no_address_of_it if {
 test_nothing_is_taken_for_its_data if {
 	_places(requests.without(requests.flow_to_url, "/facts/connectors/0/approvals")) == {["resource", "source"]}
 }
+
+test_nothing_is_taken_for_its_data_that_was_never_or_is_no_longer_agreed_on if {
+	proposed := requests.changed(requests.flow_to_url, "/facts/connectors/0/state", "proposed")
+	_places(proposed) == set()
+	_places(requests.without(proposed, "/facts/connectors/0/approvals")) == {["resource", "source"]}
+	_places(requests.extended(requests.without(proposed, "/facts/connectors/0/approvals"), "/facts/connectors/0/withdrawn", [{"as": "owner"}])) == {["resource", "source"]}
+}

@@ -407,3 +407,20 @@ def test_a_label_that_names_an_app_nobody_deployed_excuses_nothing(active, verdi
         assert verdict(policy, request_for(colour="red"), [waiver()], facts=facts).decision.effect == "allow", (
             "a first deploy"
         )
+
+
+def test_a_label_that_names_a_tenant_excuses_nothing_outside_of_its_namespaces(active, verdict, request_for):
+    policy = active({"app/owner.rego": FILES["app/owner.rego"].replace("[deploy]", "[deploy, workload]")})
+    values = {
+        "app": {"known": True, "spec": {"tenant": "hr"}},
+        "tenant": {"known": True, "name": "hr", "namespaces": ["hr-space"]},
+    }
+    facts = Facts(values, "facts", json.dumps(values))
+    waivers = [waiver(subject="tenant:hr"), waiver(subject="app:lunch")]
+    for namespace, effect in (("hr-space", "allow"), ("", "allow"), ("sales-space", "deny")):
+        labelled = request_for(colour="red")._replace(kind="workload", context={"namespace": namespace})
+        for one in waivers:
+            assert verdict(policy, labelled, [one], facts=facts).decision.effect == effect
+    elsewhere = request_for(colour="red")._replace(kind="workload", context={"namespace": "hr-space"})
+    unknown = knowing(tenant="hr")
+    assert verdict(policy, elsewhere, waivers, facts=unknown).decision.effect == "deny"
