@@ -144,6 +144,7 @@ class Excuses:
         """The policy refused it, and that is on record: it does not count, and is not asked about again as it is."""
         if change.found is not None:
             self._refused[change.label] = change.found
+            self._gone.add(change.label)  # what it was before, if that was ever in force, ends
 
     def settled(self, change: Change) -> None:
         """The change is on record: it counts."""

@@ -177,6 +177,10 @@ def test_what_the_rules_refuse_excuses_nothing_by_whatever_door_it_comes(service
     assert {row["public"]["entry_point"] for row in decided} == {"http.waivers", "cli.waiver", "waivers.file"}
     path.write_text(as_file("too-much"))
     service.wait_until(lambda: all(waived(asks) == "too-much" for _ in range(8)), 20)
+    ended = len(service.records(kind="waiver_revoked"))
+    path.write_text(as_file("too-much", **changed))
+    service.wait_until(lambda: len(service.records(kind="waiver_revoked")) == ended + 1, 20)
+    assert service.records(kind="waiver_revoked")[0]["public"]["file"] == "home/too-much.yaml"
     path.unlink()
     service.wait_until(lambda: all(waived(asks) is None for _ in range(8)), 20)
 
