@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_VISITS = 10_000
 """Of one place of a value."""
+MOST_WORK = 5_000_000
+"""Visits of all places of one value: two seconds of a slow machine."""
 # No body that is read is nested deeper.
 _DEEPEST = 64
 _HERE_LISTS = ("allOf", "anyOf", "oneOf")
