@@ -1,7 +1,8 @@
 """Fact `api`: which of the calls that an app declares would accept the query and body that somebody sends, or its answer.
 
 Every declared call that could be meant is looked at, and which one counts is a rule's to say. The schemas are the app's own
-(`api_schemas`): a pattern that backtracks too long accepts nothing, and a schema that is none accepts nothing either.
+(`api_schemas`): a pattern that backtracks too long accepts nothing, and neither does a schema that is none, or one that
+looks too often at each place of so large a value.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.api_schemas import BadSchema, compiled
+from governance.enrich.schema_work import MOST_WORK, places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from governance.model.request import Json, Request
 
     _Place = tuple[int | str, ...]
+    # None for a schema that is none; else with how often it looks at one place, at most.
+    _Validator = tuple[Any, int] | None
 
 _PARTS = ("query", "body")
 _ANSWERS = "answers"
@@ -30,7 +34,7 @@ class ApiFacts:
 
     def __init__(self, directory: AppDirectory) -> None:
         self._directory = directory
-        self._compiled: dict[str, tuple[Json, dict[_Place, Any]]] = {}
+        self._compiled: dict[str, tuple[Json, dict[_Place, _Validator]]] = {}
 
     def facts(self, request: Request) -> dict[str, Json]:
         """`{digest, accepted[{index, part, status?}]}`: of the deploy with this digest; nothing for other requests.
@@ -62,7 +66,7 @@ class ApiFacts:
             ]
         return {"api": {"digest": known.get("digest", ""), "accepted": accepted}}
 
-    def _schemas(self, name: str, spec: Json) -> dict[_Place, Any]:
+    def _schemas(self, name: str, spec: Json) -> dict[_Place, _Validator]:
         """Compiled when they are first asked, for as long as the directory has the same spec."""
         cached = self._compiled.get(name)
         if cached is None or cached[0] is not spec:
@@ -96,14 +100,17 @@ def _declared(call: dict[str, Json], asked: Mapping[str, Json]) -> list[tuple[st
     return [(name, answers[name]) for name in names if isinstance(answers.get(name), dict)]
 
 
-def _accepts(schemas: dict[_Place, Any], place: _Place, schema: Json, value: Json) -> bool:
+def _accepts(schemas: dict[_Place, _Validator], place: _Place, schema: Json, value: Json) -> bool:
     if place not in schemas:
         schemas[place] = _validator(schema)
-    validator = schemas[place]
-    return validator is not None and bool(validator.is_valid(value))
+    found = schemas[place]
+    if found is None:
+        return False
+    validator, of_one_place = found
+    return of_one_place * places(value) <= MOST_WORK and bool(validator.is_valid(value))
 
 
-def _validator(schema: Json) -> Any:
+def _validator(schema: Json) -> _Validator:
     """None for what is no schema, or refers to another document."""
     try:
         return compiled(schema)

@@ -33,16 +33,19 @@ class BadSchema(Exception):
         self.path = path
 
 
-def compiled(schema: Json) -> Any:
-    """A validator. Raises BadSchema for what is no schema, refers to another document, or could keep its reader for good."""
+def compiled(schema: Json) -> tuple[Any, int]:
+    """A validator, and how often it looks at one place, at most.
+
+    Raises BadSchema for what is no schema, refers to another document, or could keep its reader for good.
+    """
     import jsonschema_rs  # slow to load, and needed by manifests that declare their calls alone
 
     options = jsonschema_rs.FancyRegexOptions(
         backtrack_limit=_MOST_BACKTRACKING, size_limit=_MOST_BYTES, dfa_size_limit=_MOST_BYTES
     )
     try:
-        visits(schema)
-        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options)
+        of_one_place = visits(schema)
+        return jsonschema_rs.validator_for(schema, offline=True, pattern_options=options), of_one_place
     except jsonschema_rs.ValidationError as error:
         raise BadSchema(str(error.message)[:_LONGEST], tuple(error.instance_path)) from error
     except (TooMuchWork, jsonschema_rs.ReferencingError, ValueError) as error:

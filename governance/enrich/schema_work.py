@@ -4,10 +4,14 @@ Schemas that refer to one another double with each step: forty short definitions
 million million visits of one value. Counted is how often, at most, one place of the value is looked at: what applies to a place
 itself (`allOf`, `anyOf`, `$ref` …) adds up, of the members of an object only one is the place (`properties`), and a schema that
 refers to itself goes as deep as a value may be.
+
+Followed are references within one document. A part with an `$id` of its own would be another one, in which `#` and every path
+and name mean something else; there is no such part.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from governance.errors import CallerError
@@ -19,12 +23,25 @@ if TYPE_CHECKING:
 
 MOST_VISITS = 10_000
 """Of one place of a value."""
+MOST_WORK = 5_000_000
+"""Visits of all places of one value: two seconds of a slow machine."""
 # No body that is read is nested deeper.
 _DEEPEST = 64
 _HERE_LISTS = ("allOf", "anyOf", "oneOf")
 _HERE = ("not", "if", "then", "else")
 _HERE_MAPS = ("dependentSchemas", "dependencies")
-_NAMES = ("$anchor", "$dynamicAnchor", "$id")
+_BELOW_MAPS = ("properties", "patternProperties")
+_BELOW = (
+    "additionalProperties", "unevaluatedProperties", "propertyNames",
+    "prefixItems", "items", "additionalItems", "unevaluatedItems", "contains",
+)  # fmt: skip
+_KEPT_MAPS = ("$defs", "definitions")
+_KEPT = ("contentSchema",)
+# Draft 4 says `id`; up to draft 7 both are anchors where they begin with `#`.
+_IDS = ("$id", "id")
+_NAMES = ("$anchor", "$dynamicAnchor", *_IDS)
+_INDEX = re.compile(r"[0-9]{1,9}")
+_NAME = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -62,11 +79,13 @@ class _Counted:
         self._known: dict[tuple[int, int], int] = {}
         self._open: set[tuple[int, int]] = set()
         self._find_names(root)
+        self._find_documents(root)
 
     def at(self, schema: Json, deep: int) -> int:
         """Visits below one visit by this schema, with so many levels of the value to go."""
         if not isinstance(schema, dict) or deep == 0:
             return 1
+        self._same_document(schema)
         key = id(schema), deep
         if key in self._open:
             raise TooMuchWork(
@@ -111,7 +130,8 @@ class _Counted:
             return [self._root]
         if text.startswith("#/"):
             return [self._by_path(text[2:].split("/"))]
-        found = self._named.get(text.removeprefix("#"))
+        name = text.removeprefix("#")
+        found = self._named.get(name) if name != text and _NAME.fullmatch(name) else None
         if not found:
             raise TooMuchWork("a reference cannot be followed", hint="refer by #, #/$defs/name, or an anchor's name")
         return found
@@ -122,12 +142,14 @@ class _Counted:
         node = self._root
         for step in steps:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(node, list) and name.isdigit() and int(name) < len(node):
+            if isinstance(node, list) and _INDEX.fullmatch(name) and int(name) < len(node):
                 node = node[int(name)]
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             else:
                 raise TooMuchWork("a reference leads nowhere")
+            # On the way, too: what reads a path is in another document from there.
+            self._same_document(node)
         return node
 
     def _find_names(self, root: Json) -> None:
@@ -137,10 +159,35 @@ class _Counted:
             if isinstance(node, dict):
                 for name in _NAMES:
                     if isinstance(node.get(name), str):
-                        self._named.setdefault(node[name], []).append(node)
+                        self._named.setdefault(node[name].removeprefix("#"), []).append(node)
                 todo.extend(node.values())
             elif isinstance(node, list):
                 todo.extend(node)
+
+    def _find_documents(self, root: Json) -> None:
+        """Also where nothing refers to: one that has the root's own `$id` would be read in its stead."""
+        todo = [root]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, dict):
+                self._same_document(node)
+                todo.extend(_parts(node))
+
+    def _same_document(self, node: Json) -> None:
+        if node is self._root or not isinstance(node, dict):
+            return
+        if any(isinstance(node.get(name), str) and not node[name].startswith("#") for name in _IDS):
+            raise TooMuchWork(
+                "a part of a schema has an $id of its own", hint="leave it out, and refer to the part by #/$defs/name"
+            )
+
+
+def _parts(schema: dict[str, Json]) -> Iterator[Json]:
+    """The schemas right below one, by any draft; what is a value (`default`, `const` …) holds none."""
+    for name in (*_HERE_LISTS, *_HERE, *_BELOW, *_KEPT):
+        yield from _one_or_list(schema, name)
+    for name in (*_HERE_MAPS, *_BELOW_MAPS, *_KEPT_MAPS):
+        yield from _map(schema, name)
 
 
 def _list(schema: Json, name: str) -> list[Json]:

@@ -25,6 +25,9 @@ oblige contains field if {
 	not field["class"] in data.platform.classes.refused
 }
 
+# Also what it would be refused for under its own name: as a whole field, nothing of it is left.
+oblige contains field if some field in protection.disguised
+
 oblige contains value if {
 	some c in _answering
 	some field in c.fields

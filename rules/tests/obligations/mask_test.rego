@@ -1,6 +1,7 @@
 package tests.obligations.mask_test
 
 import data.platform.obligations.mask
+import data.platform.obligations.refuse
 import data.tests.lib.requests
 
 _values(request) := values if {
@@ -85,6 +86,40 @@ test_a_field_that_the_source_calls_sensitive_is_masked_unless_cleared if {
 	request := requests.changed(requests.data_flow, "/resource/payload", _answer)
 	_values(request) == {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal"}}
 	_values(requests.changed(request, "/facts/connectors/1/data_classes", ["personal"])) == set()
+}
+
+test_a_field_under_a_name_that_is_written_in_another_way_is_masked if {
+	masked := {{"pointer": ["Resources", "*", "emails"], "class": "personal"}, {"pointer": ["Resources", "*", "dietaryPreference"], "class": "personal"}}
+	every name in {"RESOURCES", "Resources ", " Resources", "\tresources", "Resources\u001f", "Res\u0000ources", "\uff32esources", "Re\u200bsources", "Re\u017fources", "\u00a0Resources"} {
+		_values(requests.changed(requests.data_flow, "/resource/payload", {name: [{"emails": []}]})) == masked
+	}
+	every name in {"Other", "Re sources", "", "Re-sources", "[Resources]"} {
+		_values(requests.changed(requests.data_flow, "/resource/payload", {name: [{"emails": []}]})) == set()
+	}
+}
+
+test_a_field_whose_own_name_is_written_in_another_way_is_masked if {
+	field := {"pointer": ["\uff32esources "], "class": "personal"}
+	listed := requests.changed(requests.data_flow, "/facts/connectors/0/fields", [field])
+	_values(requests.changed(listed, "/resource/payload", _answer)) == {field}
+	_values(requests.changed(listed, "/resource/payload", [])) == set()
+}
+
+test_a_name_in_other_signs_hides_no_more_than_a_field_of_that_place if {
+	every pointer in {[], ["*"], [0]} {
+		listed := requests.changed(requests.data_flow, "/facts/connectors/0/fields", [{"pointer": pointer, "class": "personal"}])
+		_values(requests.changed(listed, "/resource/payload", {"caf\u00e9": 1})) == set()
+	}
+}
+
+test_a_disguised_field_that_may_not_leave_is_masked_and_one_in_plain_sight_refused if {
+	field := {"pointer": ["Salary"], "class": "restricted"}
+	listed := requests.changed(requests.data_flow, "/facts/connectors/0/fields", [field])
+	hidden := requests.changed(listed, "/resource/payload", {"\uff33alary": 1})
+	_values(hidden) == {field}
+	refuse.oblige == set() with input as hidden
+	plain := requests.changed(listed, "/resource/payload", {"SALARY ": 1})
+	refuse.oblige == {field} with input as plain
 }
 
 test_a_field_of_the_source_without_a_class_is_masked if {

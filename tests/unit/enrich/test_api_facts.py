@@ -163,6 +163,17 @@ def test_a_schema_that_doubles_with_each_step_accepts_nothing_and_stalls_nobody(
     assert time.process_time() - begun < 5
 
 
+def test_what_a_schema_would_look_at_too_often_is_not_accepted(app):
+    twice = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 9)}
+    numbers = {"$defs": {"d0": {"type": "number"}, **twice}, "additionalProperties": {"items": {"$ref": "#/$defs/d8"}}}
+    app.deploy({**SUGGEST, "body": numbers, "query": numbers, "answers": {"default": numbers}})
+    few, many = {"all": [1] * 1000}, {"all": [1] * 50_000}
+    assert app.accepted(body=few, query=few) == [(0, "query"), (0, "body")]
+    assert app.accepted(body=many, query=few) == [(0, "query")]
+    assert app.answer(200, few) == [(0, "default")]
+    assert app.answer(200, many) == []
+
+
 def test_an_app_that_nobody_deployed_accepts_nothing(app):
     assert app.accepted(body={"group": "a"}) == []
     assert app.fact["digest"] == ""

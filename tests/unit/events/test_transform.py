@@ -149,6 +149,59 @@ def test_a_schema_that_refers_to_itself_and_comes_to_an_end_is_taken(schema):
     assert schemas.errors_of(schema, {"x": 1, "left": {"right": {}}}) is not None
 
 
+DRAFT_4, DRAFT_7 = ({"$schema": f"http://json-schema.org/draft-0{n}/schema#"} for n in (4, 7))
+# As many definitions of the same names, that cost nothing: what is counted if `#` is taken for the whole.
+CHEAP = {f"d{n}": {} for n in range(22)}
+
+
+def _another(**names: str) -> dict:
+    """A part in which `#` is the part itself."""
+    doubling = _doubling(22)
+    return {"$defs": doubling["$defs"], "allOf": [{"$ref": doubling["$ref"]}], **names}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": CHEAP, "allOf": [_another(**{"$id": "https://example.com/a"})]},
+        {"$defs": CHEAP, "properties": {"a": {"items": _another(**{"$id": "a"})}}},
+        {"$defs": CHEAP, "not": _another(**{"$id": "a#b"})},
+        {"$defs": CHEAP, "allOf": [_another(**{"$id": ""})]},
+        {**DRAFT_4, "$defs": CHEAP, "allOf": [_another(id="https://example.com/a")]},
+        {**DRAFT_7, "$defs": CHEAP, "allOf": [_another(**{"$id": "a"})]},
+        {"$defs": CHEAP, "allOf": [_another(**DRAFT_4, id="https://example.com/a")]},
+        # Reached by a path, by a path through it, by its address, and not at all.
+        {"$defs": CHEAP, "x-own": _another(**{"$id": "a"}), "$ref": "#/x-own"},
+        {"$defs": CHEAP, "x-own": {"$id": "a", "x": _another()}, "$ref": "#/x-own/x"},
+        {"$id": "https://example.com/a", "$defs": {**CHEAP, "x": _another(**{"$id": "a"})}, "$ref": "#/$defs/d0"},
+        {"default": {"$anchor": "b"}, "$defs": {**CHEAP, "x": _another(**{"$id": "b"})}, "$ref": "b"},
+        # The one name is not read by this draft, and the other is.
+        {**DRAFT_7, "$defs": {"a": {"$anchor": "a"}, "b": {"$id": "#a", "allOf": _another()["allOf"]}, **_another()["$defs"]},
+         "allOf": [{"$ref": "#a"}]},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema", "default": {"$id": "https://json-schema.org/draft/2020-12/schema"}},
+        {"allOf": [{}], "$ref": "#/allOf/\N{SUPERSCRIPT ZERO}"}, {"allOf": [{}], "$ref": "#/allOf/" + "0" * 5000},
+    ],
+)  # fmt: skip
+def test_a_part_that_is_a_document_of_its_own_is_not_taken(schema):
+    with pytest.raises(schemas.BadEventSchema):
+        schemas.check(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$id": "https://example.com/a", "$defs": {"a": {"type": "object"}}, "$ref": "#/$defs/a"},
+        {**DRAFT_4, "id": "https://example.com/a", "properties": {"a": {"$ref": "#"}}},
+        {"properties": {"$id": {"type": "string"}, "id": {"type": "string"}}, "required": ["id"]},
+        {"default": {"id": "a"}, "examples": [{"$id": "a"}], "not": {"enum": [{"id": "a"}]}},
+        {**DRAFT_7, "definitions": {"a": {"$id": "#a", "type": "object"}}, "allOf": [{"$ref": "#a"}]},
+    ],
+)
+def test_an_id_of_the_whole_a_member_s_name_and_a_value_are_none(schema):
+    schemas.check(schema)
+    assert schemas.errors_of(schema, {"id": "x"}) == []
+
+
 def test_an_event_is_not_held_against_more_than_it_is_worth():
     schema = {"items": {"allOf": [{"type": "object"}] * 900}}
     assert schemas.errors_of(schema, [{}] * 10) == []
