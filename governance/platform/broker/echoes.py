@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _SHORTEST = 8
 # Of fewer letters another text may consist as well, once everything between them is left out.
 _SHORTEST_APART = 12
-_ESCAPE = re.compile(r"\\+(?:u00|x)([0-9A-Fa-f]{2})")
+# Looked for once a run of backslashes, and none of it given back: a vendor may send a million of them.
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u00|x)([0-9A-Fa-f]{2})")
 _LINE_END = re.compile(r"(?:\\r)?\\n")
 _BETWEEN = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -73,3 +74,11 @@ def test_wherever_a_stream_cuts_it_the_last_part_is_refused(lengths):
 def test_a_short_credential_is_not_looked_for_in_letters_of_other_words():
     assert not repeats({"a": "pass", "b": "word1 of"}, ["password1"])
     assert repeats({"a": "password1"}, ["password1"])
+
+
+@pytest.mark.parametrize("sign", ["\\", "\\x", "&", "&#", "&#x", "%", "\n", "\r", "&#0", "\\u00"])
+def test_a_run_of_one_sign_holds_up_no_other_call(sign):
+    """Processor time, not the clock's: it took five seconds where the time grew with the square of the length."""
+    begun = time.process_time()
+    assert not repeats({"x": sign * 20_000}, [CANARY])
+    assert time.process_time() - begun < 1.0
