@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from governance.enrich.scan import without_findings
-from governance.errors import CallerError, GovernanceError
+from governance.errors import CallerError, GovernanceError, InternalError
 from governance.platform.broker.echoes import repeats
 from governance.platform.broker.sending import SendFailed
 
@@ -48,6 +48,11 @@ class Ends:
             error.message = without_findings(error.message)
             await self._line.arefuse(request.source, error, request.digest)
             raise
+        except Exception as error:  # noqa: BLE001  whatever it was, whoever asked hears no, and the record says so
+            # What it says may hold anything that the vendor sent; nor is it shown as the cause of this one.
+            fault = InternalError(f"the call failed: {type(error).__name__}")
+            await self._line.arefuse(request.source, fault, request.digest)
+            raise fault from None
 
     @asynccontextmanager
     async def given_up(self, request: Request) -> AsyncIterator[None]:
