@@ -522,18 +522,23 @@ def test_a_secret_store_that_does_not_open_refuses(world):
 
 def test_a_guest_whose_time_is_over_ends_no_consent(world, tmp_path):
     """The vendor rotated and answers late: the new token is stored, whatever became of the call."""
-    consent, late, answer = world.consent(), threading.Event(), world.vendor.double._answer
+    consent, reached, late, answer = world.consent(), threading.Event(), threading.Event(), world.vendor.double._answer
 
     def slow(asked):
         answered = answer(asked)
-        late.wait(30)
+        reached.set()
+        late.wait(60)
         return answered
 
     async def guest() -> bytes:
         store = Store(tmp_path, DATES, 1000)
         ask = broker_for(DATES, world.broker, asyncio.get_running_loop(), store, "cd" * 16)
         call = {"op": "connector.call", "connector": "calendar", **CALL, "consent": consent.id}
-        heard = await asyncio.to_thread(ask, json.dumps(call).encode(), 0.5)
+        # A busy host may need longer to come as far as the vendor, who holds its answer back until the time is over.
+        for seconds in (0.5, 4, 30):
+            heard = await asyncio.to_thread(ask, json.dumps(call).encode(), seconds)
+            if reached.is_set():
+                break
         late.set()
         return heard
 
@@ -544,4 +549,4 @@ def test_a_guest_whose_time_is_over_ends_no_consent(world, tmp_path):
     assert stored(world, consent) != before
     assert world.call(consent).refusal is None
     told = [(r["kind"], r["public"].get("error")) for r in world.records() if r["public"].get("trace_id") == "cd" * 16]
-    assert told == [("connector_call", None), ("refused", "given_up")]
+    assert told[-2:] == [("connector_call", None), ("refused", "given_up")]
