@@ -85,7 +85,7 @@ def broker_of(settings: Settings, line: Pipeline, registry: Registry | None = No
 
     registry = registry or registry_of(settings)
     sender, secrets = sender_of(settings), secrets_of(settings)
-    issuers = Issuers(grants_of(settings, sender, secrets), app_tokens_of(settings))
+    issuers = Issuers(grants_of(settings, sender, secrets, line), app_tokens_of(settings))
     return Broker(
         BrokerParts(
             line=line,
@@ -163,12 +163,12 @@ def move_people(here: Settings, there: Settings) -> tuple[int, int]:
     return len(consents), moved
 
 
-def grants_of(settings: Settings, sender: Sender, secrets: Secrets) -> Grants:
-    """Consents carried out at vendors, through `sender`."""
+def grants_of(settings: Settings, sender: Sender, secrets: Secrets, line: Pipeline | None = None) -> Grants:
+    """Consents carried out at vendors, through `sender`; whoever renews tokens gives the `line`."""
     from governance.platform.oauth.grants import Grants
     from governance.platform.oauth.vendor import Vendor
 
-    return Grants(consents_of(settings), secrets, Vendor(sender))
+    return Grants(consents_of(settings), secrets, Vendor(sender), line)
 
 
 def app_calls_of(settings: Settings, line: Pipeline, active: Callable[[], Active]) -> AppCalls:

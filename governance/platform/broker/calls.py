@@ -155,36 +155,43 @@ class Broker:
 
         The first says what became of the call; each following one has records in `answer`. The registry says whose records
         stand alone; an answer that is not of that form comes whole, in the first. A part that is refused, or an error, is on
-        record and the last. Raises as `call` does.
+        record and the last. Whoever goes away before closes it (`aclose`), and that is on record. Raises as `call` does.
         """
         source = Source(entry_point, caller.actor, ("app",), "", trace_id)
         request = self._request(caller, connector, asked, source)
-        decision = await self._admitted(request, caller, connector)
-        if not decision.is_allowed:
-            yield Called(decision, None)
-            return
-        async with self._ends.given_up(request), self._ends.failed(request) as hidden:
-            credential = await self._credential(request, caller)
-            hidden.extend(credential.hidden)
-            if is_mail(self._parts.connectors[connector]):
-                received = await self._sent(request, decision, credential, None)
-                yield await self._whole(request, decision, credential, received)
+        async with self._ends.given_up(request) as progress:
+            decision = await self._admitted(request, caller, connector)
+            if not decision.is_allowed:
+                progress.is_over = True
+                yield Called(decision, None)
                 return
-            opened = await self._opened(request, decision, credential)
-            try:
-                form = form_of(decision, opened)
-                if not form:
-                    yield await self._whole(request, decision, credential, await opened.whole())
+            async with self._ends.failed(request) as hidden:
+                credential = await self._credential(request, caller)
+                hidden.extend(credential.hidden)
+                if is_mail(self._parts.connectors[connector]):
+                    received = await self._sent(request, decision, credential, None)
+                    whole = await self._whole(request, decision, credential, received)
+                    progress.is_over = True
+                    yield whole
                     return
-                # Its headers would pass before anything of the answer was decided on.
-                opened.head = opened.head._replace(headers={})
-                yield Called(decision, None, opened.head.status)
-                async for part in self._parted(request, decision, credential, opened, form):
-                    yield part
-                    if part.refusal is not None:
+                opened = await self._opened(request, decision, credential)
+                try:
+                    form = form_of(decision, opened)
+                    if not form:
+                        whole = await self._whole(request, decision, credential, await opened.whole())
+                        progress.is_over = True
+                        yield whole
                         return
-            finally:
-                await opened.close()
+                    # Its headers would pass before anything of the answer was decided on.
+                    opened.head = opened.head._replace(headers={})
+                    yield Called(decision, None, opened.head.status)
+                    async for part in self._parted(request, decision, credential, opened, form):
+                        progress.is_over = part.refusal is not None
+                        yield part
+                        if progress.is_over:
+                            return
+                finally:
+                    await opened.close()
 
     async def close(self) -> None:
         """Close connections and the meter's file, once what must not be cut short has ended."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 _SHORTEST = 8
 # Of fewer letters another text may consist as well, once everything between them is left out.
 _SHORTEST_APART = 12
-_ESCAPE = re.compile(r"\\+(?:u00|x)([0-9A-Fa-f]{2})")
+# Looked for once a run of backslashes, and none of it given back: a vendor may send a million of them.
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u00|x)([0-9A-Fa-f]{2})")
+# A number that a letter has is shorter, but for zeros before it; thousands of digits are an error to who reads them.
+_LONG_NUMBER = re.compile(r"&#([xX][0-9A-Fa-f]{8,}|[0-9]{8,})")
 _LINE_END = re.compile(r"(?:\\r)?\\n")
 _BETWEEN = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"))
 
@@ -76,8 +79,15 @@ def _unescaped(shown: str) -> str:
     if "%" in shown:
         shown = unquote(shown, errors="replace")
     if "&" in shown:
-        shown = html.unescape(shown)
+        shown = html.unescape(_LONG_NUMBER.sub(_without_zeros, shown))
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), shown) if "\\" in shown else shown
+
+
+def _without_zeros(found: re.Match[str]) -> str:
+    """A reference by number that stands for the same letter; nothing where no letter has that number."""
+    mark = found[1][:1] if found[1][0] in "xX" else ""
+    digits = found[1][len(mark) :].lstrip("0")
+    return f"&#{mark}{digits}" if 0 < len(digits) < 8 else ""
 
 
 def _letters(text: str) -> bytes:

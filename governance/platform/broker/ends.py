@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from governance.enrich.scan import without_findings
-from governance.errors import CallerError, GovernanceError
+from governance.errors import CallerError, GovernanceError, InternalError
 from governance.platform.broker.echoes import repeats
 from governance.platform.broker.sending import SendFailed
 
@@ -22,6 +22,13 @@ class GivenUp(SendFailed):
     """Whoever asked did not wait for the end; nobody knows what the vendor did."""
 
     code = "given_up"
+
+
+class Progress:
+    """How far a call has come."""
+
+    is_over = False
+    """Whether all that there is to be decided and recorded was: who goes away now gives nothing up."""
 
 
 class Ends:
@@ -48,21 +55,34 @@ class Ends:
             error.message = without_findings(error.message)
             await self._line.arefuse(request.source, error, request.digest)
             raise
+        except Exception as error:  # noqa: BLE001  whatever it was, whoever asked hears no, and the record says so
+            # What it says may hold anything that the vendor sent; nor is it shown as the cause of this one.
+            fault = InternalError(f"the call failed: {type(error).__name__}")
+            await self._line.arefuse(request.source, fault, request.digest)
+            raise fault from None
 
     @asynccontextmanager
-    async def given_up(self, request: Request) -> AsyncIterator[None]:
-        """A call that is cancelled inside says so on record, whatever becomes of who cancelled it."""
+    async def given_up(self, request: Request) -> AsyncIterator[Progress]:
+        """A call that is cancelled inside, or whose parts nobody fetches any longer, says so on record.
+
+        Whatever becomes of who did that. Gives what is told that no more is coming.
+        """
+        progress = Progress()
         try:
-            yield
-        except asyncio.CancelledError:
-            error = GivenUp(
-                "the call was given up before its answer was decided on; the vendor may have carried it out"
-            )
-            writing = asyncio.ensure_future(self._line.arefuse(request.source, error, request.digest))
-            self._writing.add(writing)
-            writing.add_done_callback(self._writing.discard)
-            await asyncio.shield(writing)
+            yield progress
+        except (asyncio.CancelledError, GeneratorExit):
+            if not progress.is_over:
+                await self._write_given_up(request)
             raise
+
+    async def _write_given_up(self, request: Request) -> None:
+        error = GivenUp(
+            "the call was given up before all of its answer was decided on; the vendor may have carried it out"
+        )
+        writing = asyncio.ensure_future(self._line.arefuse(request.source, error, request.digest))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        await asyncio.shield(writing)
 
     async def written(self) -> None:
         """Return once nothing is being written any longer."""

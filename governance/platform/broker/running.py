@@ -24,6 +24,7 @@ from governance.errors import DependencyError, GovernanceError, InternalError, N
 from governance.model.moment import utc_now
 from governance.normalise.requests import API_GROUP, normalise_document
 from governance.platform.broker.app_storage import Store
+from governance.platform.broker.ends import GivenUp
 from governance.platform.broker.guests import broker_for, new_trace, source_of_runtime
 from governance.platform.broker.tokens import Caller
 from runtime_adapters.fair_share import Busy
@@ -112,11 +113,17 @@ async def run(host: Host, name: str, body: bytes, trace_id: str = "", gone: asyn
     """Call the app `name` with `body`; `gone` is done once whoever asked has hung up.
 
     Raises NotFound for an app nobody deployed, DependencyError where the boundary or the artifact is not what was decided on,
-    NoRoom where no worker is free, CallerGone. Whatever ended it is on record, under `trace_id`; empty: one of its own.
+    NoRoom where no worker is free, CallerGone. Whatever ended it, being cancelled as well, is on record, under `trace_id`;
+    empty: one of its own.
     """
     call = _Call(host, name, trace_id or new_trace(), gone)
     try:
         return await call.ran(body)
+    except asyncio.CancelledError:
+        given_up = GivenUp("the run was given up before its end; what it had begun by then may have been carried out")
+        with contextlib.suppress(GovernanceError):
+            await asyncio.shield(call.refused(given_up))
+        raise
     except Exception as error:
         told = _as_told(error)
         # A record that fails says no as well, and there is no more to be said than what went wrong first.

@@ -15,10 +15,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-from governance.errors import CallerError, Forbidden, NotFound
+from governance.errors import CallerError, Forbidden, GovernanceError, NotFound
 from governance.model.moment import utc_now
+from governance.model.request import Source
 from governance.platform.broker.client_certificates import certificate_of
 from governance.platform.broker.sending import SendFailed
+from governance.platform.oauth.asking import handing_back
 from governance.platform.oauth.dpop import ProofKey
 from governance.platform.oauth.vendor import Client, TokenRefused, Tokens
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from governance.model.request import Json
+    from governance.pipeline import Pipeline
     from governance.platform.broker.secrets import Secrets
     from governance.platform.oauth.consents import Consent, Consents
     from governance.platform.oauth.sessions import Session
@@ -71,10 +74,12 @@ class Held(NamedTuple):
 class Grants:
     """Consents of people carried out at vendors; belongs to one event loop, like the sender below it."""
 
-    def __init__(self, consents: Consents, secrets: Secrets, vendor: Vendor) -> None:
+    def __init__(self, consents: Consents, secrets: Secrets, vendor: Vendor, line: Pipeline | None = None) -> None:
+        """`line`: decides whether a token that comes too late is handed back; None: it never is."""
         self.consents = consents
         self._secrets = secrets
         self._vendor = vendor
+        self._line = line
         self._renewing: set[asyncio.Task[Held | None]] = set()
 
     async def ask(self, consent: Consent, connector: Json, session: Session, redirect_uri: str) -> str:
@@ -237,9 +242,21 @@ class Grants:
         try:
             await asyncio.to_thread(self._secrets.rotate, consent.handle, bought._replace(tokens=tokens).text())
         except NotFound:
-            await self._taken_back(consent, connector, tokens)
+            # Withdrawn meanwhile: nothing is kept, and whether the vendor is told is a question of its own.
+            if await self._may_be_told(consent):
+                await self._taken_back(consent, connector, tokens)
             raise
         return bought._replace(tokens=tokens)
+
+    async def _may_be_told(self, consent: Consent) -> bool:
+        """What cannot be decided or recorded may not leave."""
+        if self._line is None:
+            return False
+        try:
+            decision = await self._line.adecide(handing_back(consent, Source("broker", f"app:{consent.app}", ("app",))))
+        except GovernanceError:
+            return False
+        return decision.is_allowed
 
     async def _is_good(self, held: Held, consent: Consent, connector: Json) -> bool:
         """Whether a token lives long enough yet, on the connections that are made now."""

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from governance.errors import GovernanceError
+from governance.errors import GovernanceError, InternalError
 from governance.platform.broker.doubles import Reply, hris
 from governance.platform.broker.limits import Call
 from tests.unit.broker.conftest import CANARY, HOST
@@ -374,3 +374,29 @@ def test_an_error_of_the_vendor_is_an_answer_like_any_other(world):
 def test_a_question_that_is_none_is_refused_by_place(world):
     with pytest.raises(GovernanceError, match="'tenant' is not a member"):
         world.call(tenant="hr")
+
+
+@pytest.mark.parametrize("body", [{"Resources": [{"note": "&#" + "9" * 5000}]}, "&#" + "0" * 5000])
+def test_a_number_too_long_for_a_letter_is_an_answer_like_any_other(world, body):
+    world.answers(body)
+    called = world.call()
+    assert called.answer_decision is not None
+    assert world.records()[-1]["public"]["decision_id"] == called.answer_decision.decision_id
+
+
+def broken_with(said):
+    def spec_of(app):
+        raise ValueError(said)
+
+    return spec_of
+
+
+def test_a_fault_of_our_own_is_on_record_without_what_it_says(world):
+    world.answers({"Resources": []})
+    world.broker._parts = world.broker._parts._replace(spec_of=broken_with(f"{CANARY} of ada@example.com"))
+    with pytest.raises(InternalError, match="the call failed: ValueError") as caught:
+        world.call()
+    assert caught.value.__suppress_context__
+    last = world.records()[-1]
+    assert (last["kind"], last["public"]["error"]) == ("refused", caught.value.code)
+    assert not any(word in json.dumps(last) for word in (CANARY, "ada@"))

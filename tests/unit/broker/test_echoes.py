@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -50,6 +51,10 @@ def test_what_does_not_hold_it_passes(secret, value):
         CANARY.upper(),
         "".join(f"&#{ord(sign)};" for sign in CANARY),
         "".join(f"&#x{ord(sign):x};" for sign in CANARY),
+        "".join(f"&#{ord(sign):0>20};" for sign in CANARY),
+        "".join(f"&#X{ord(sign):0>5000x};" for sign in CANARY),
+        "&#" + "9" * 5000 + ";" + "".join(f"&#{ord(sign):0>5000}" for sign in CANARY),
+        "&#x" + "0" * 5000 + "".join(f";&#{ord(sign)}" for sign in CANARY),
         "".join(f"\\u{ord(sign):04x}" for sign in CANARY),
         "".join(f"\\x{ord(sign):02x}" for sign in CANARY),
         "".join(f"%{ord(sign):02x}" for sign in CANARY),
@@ -73,3 +78,17 @@ def test_wherever_a_stream_cuts_it_the_last_part_is_refused(lengths):
 def test_a_short_credential_is_not_looked_for_in_letters_of_other_words():
     assert not repeats({"a": "pass", "b": "word1 of"}, ["password1"])
     assert repeats({"a": "password1"}, ["password1"])
+
+
+@pytest.mark.parametrize("sign", ["\\", "\\x", "&", "&#", "&#x", "%", "\n", "\r", "&#0", "\\u00"])
+def test_a_run_of_one_sign_holds_up_no_other_call(sign):
+    """Processor time, not the clock's: it took five seconds where the time grew with the square of the length."""
+    begun = time.process_time()
+    assert not repeats({"x": sign * 20_000}, [CANARY])
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("digits", ["9" * 4301, "0" * 4301, "1" * 100_000, "x" + "f" * 100_000])
+def test_a_number_that_no_letter_has_is_no_error(digits):
+    assert not repeats({"x": f"&#{digits};"}, [CANARY])
+    assert repeats({"x": f"&#{digits};{CANARY}"}, [CANARY])

@@ -328,6 +328,23 @@ def test_a_call_that_is_refused_when_its_turn_comes_is_not_run(apps):
     assert STARTED not in apps.kinds("words")
 
 
+def test_a_call_that_is_cancelled_says_so(apps):
+    apps.module("words", PUTS)
+
+    async def once() -> None:
+        with apps.busy():
+            waiting = asyncio.ensure_future(run(apps.host, "words", b"{}", TRACE))
+            await until(lambda: apps.kinds("words").count(("deploy", "allow")) == 2)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+
+    apps.runner.run(once())
+    assert apps.kinds("words")[-1] == ("refused", "given_up")
+    assert apps.world.records()[-1]["public"]["trace_id"] == TRACE
+    assert not (apps.settings.home / "app-storage.db").exists()
+
+
 def test_a_call_whose_caller_hung_up_is_dropped_and_says_so(apps):
     apps.module("words", PUTS)
     gone = apps.runner.get_loop().create_future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 
@@ -243,3 +244,46 @@ def test_a_record_without_end_is_refused_before_it_is_kept(form, part):
     assert reader.feed(part) == []
     with pytest.raises(AnswerTooLarge):
         reader.feed(part.replace(b'"', b""))
+
+
+def left_after(world, count: int, asked=EXPORT) -> list[str]:
+    """What was recorded of a call whose caller goes away after so many parts: kinds, and errors of refusals."""
+
+    async def leave() -> None:
+        parts = world.broker.stream(LUNCH, "hris", asked, entry_point="test", trace_id="ef" * 16)
+        for _ in range(count):
+            await anext(parts)
+        await parts.aclose()
+
+    world.runner.run(leave())
+    told = [record for record in world.records() if record["public"].get("trace_id") == "ef" * 16]
+    return [record["public"].get("error") or record["kind"] for record in told]
+
+
+def test_a_caller_who_goes_away_between_parts_is_on_record(world):
+    world.vendor = lambda asked: Reply(b"", "application/x-ndjson", pieces=iter([line(ADA), line(BEN)]))
+    assert left_after(world, 0) == []
+    assert left_after(world, 1) == ["connector_call", "given_up"]
+
+
+def test_who_goes_away_after_the_last_word_gives_nothing_up(world):
+    world.vendor = lambda asked: Reply(json.dumps([ADA]).encode())
+    assert left_after(world, 1) == ["connector_call", "data_flow"]
+    world.vendor = lambda asked: Reply(b"", "application/x-ndjson", pieces=iter([line({"note": "ghp_" + "a" * 36})]))
+    assert left_after(world, 2)[2:] == ["connector_call", "data_flow"]
+    assert left_after(world, 1, {**EXPORT, "scopes": ["employees:write"]})[4:] == ["connector_call"]
+
+
+def test_a_stream_that_is_given_up_before_its_decision_is_on_record(world):
+    async def leave() -> None:
+        parts = world.broker.stream(LUNCH, "hris", EXPORT, entry_point="test", trace_id="ef" * 16)
+        first = asyncio.ensure_future(anext(parts))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await world.broker._ends.written()
+
+    world.runner.run(leave())
+    assert world.records()[-1]["public"]["error"] == "given_up"
+    assert world.double.asked == []
