@@ -13,6 +13,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from governance.documents.references import without_references
 from governance.enrich.pii.matching import matcher
 
 if TYPE_CHECKING:
@@ -182,9 +183,7 @@ def _decoded(text: str) -> Iterator[str]:
 
 def _readings(text: str) -> Iterator[str]:
     if "&" in text and ";" in text:
-        import html
-
-        yield from _changed(text, html.unescape(text))
+        yield from _changed(text, without_references(text))
     if "%" in text:
         from urllib.parse import unquote
 

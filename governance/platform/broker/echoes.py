@@ -9,11 +9,12 @@ it had the credential anyway.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from governance.documents.references import without_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +26,6 @@ _SHORTEST = 8
 _SHORTEST_APART = 12
 # Looked for once a run of backslashes, and none of it given back: a vendor may send a million of them.
 _ESCAPE = re.compile(r"(?<!\\)\\++(?:u00|x)([0-9A-Fa-f]{2})")
-# A number that a letter has is shorter, but for zeros before it; thousands of digits are an error to who reads them.
-_LONG_NUMBER = re.compile(r"&#([xX][0-9A-Fa-f]{8,}|[0-9]{8,})")
 _LINE_END = re.compile(r"(?:\\r)?\\n")
 _BETWEEN = bytes(set(range(256)) - set(b"abcdefghijklmnopqrstuvwxyz0123456789"))
 
@@ -79,15 +78,8 @@ def _unescaped(shown: str) -> str:
     if "%" in shown:
         shown = unquote(shown, errors="replace")
     if "&" in shown:
-        shown = html.unescape(_LONG_NUMBER.sub(_without_zeros, shown))
+        shown = without_references(shown)
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), shown) if "\\" in shown else shown
-
-
-def _without_zeros(found: re.Match[str]) -> str:
-    """A reference by number that stands for the same letter; nothing where no letter has that number."""
-    mark = found[1][:1] if found[1][0] in "xX" else ""
-    digits = found[1][len(mark) :].lstrip("0")
-    return f"&#{mark}{digits}" if 0 < len(digits) < 8 else ""
 
 
 def _letters(text: str) -> bytes:
