@@ -227,6 +227,13 @@ local function sort_of(content_type)
   return nil
 end
 
+-- Whether a reader may take it for UTF-16 or UTF-32, whatever its type says: a mark of their order at the beginning goes before a
+-- charset (WHATWG Encoding, 6; RFC 4627, 3 for JSON without one), and every letter that a mask looks for has a NUL beside it.
+local function is_wide(text)
+  local mark = text:sub(1, 2)
+  return mark == "\254\255" or mark == "\255\254" or text:find("\0", 1, true) ~= nil
+end
+
 -- Which no app writes: Envoy does, or the decision service. The last one only an answer of an app has.
 local FROM_APP = "x-envoy-upstream-service-time"
 local NOT_THE_APP_S = {[":status"] = true, ["x-decision-id"] = true, [FROM_APP] = true}
@@ -308,6 +315,7 @@ local function looked_into(text, kinds, headers)
   local sort = headers:getNumValues("content-type") == 1 and sort_of(headers:get("content-type"))
   if not sort then return nil, "answer_not_readable" end
   if sort == "opaque" then return text end
+  if is_wide(text) then return nil, "answer_not_readable" end
   return sort == "json" and masked_json(text, kinds) or masked(text, kinds)
 end
 

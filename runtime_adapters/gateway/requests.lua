@@ -19,6 +19,7 @@ end
 local function masked_body(handle, headers, text, kinds)
   local encoding = headers:get("content-encoding")
   if (encoding ~= nil and encoding:lower() ~= "identity") or headers:getNumValues("content-type") ~= 1 then return nil end
+  if is_wide(text) then return nil end
   local content_type = headers:get("content-type")
   -- The whole of the type: `application/xml +json` is JSON to one reader and XML to another.
   local kind = (content_type:lower() .. ";"):match("^%s*([^;]-)%s*;")

@@ -23,7 +23,7 @@ from runtime_adapters.gateway.state import (
     Listener,
     RateLimit,
 )
-from tests.contract.gateways import HOST, SECRETS, Running, Upstream, key, presented, running_in
+from tests.contract.gateways import HOST, SECRETS, WIDE, Running, Upstream, key, presented, running_in
 from tests.ports import free_port
 
 
@@ -545,13 +545,26 @@ class TestAnswers:
         assert answer.status_code == 502
         assert "bob" not in answer.text
 
+    @pytest.mark.parametrize("content_type", ["application/json", "text/csv", "application/xml"])
+    @pytest.mark.parametrize("code", WIDE)
+    def test_what_has_more_than_a_byte_a_letter_does_not_leave_whatever_its_type_says(
+        self, gateway, content_type, code
+    ):
+        answer = self.answer(gateway, '{"a": "bob@example.com"}'.encode(code), content_type)
+        assert (answer.status_code, answer.json()["code"]) == (502, "answer_not_readable")
+
+    def test_a_mark_of_utf_8_and_letters_of_latin_1_are_no_such_thing(self, gateway):
+        assert self.answer(gateway, b'\xef\xbb\xbf{"a": "bob@example.com"}').content == b'\xef\xbb\xbf{"a": "[email]"}'
+        for harmless in (b"caf\xe9", b"\xef\xbb\xbfa", b"a \xff\xfe", b"\xfe"):
+            assert self.answer(gateway, harmless, "text/plain").content == harmless
+
     def test_parts_and_encodings_are_not_asked_for(self, gateway):
         heard = gateway.get(range="bytes=0-3", accept_encoding="gzip").json()["headers"]
         assert not {"range", "accept-encoding"} & set(heard)
 
     def test_broken_json_is_looked_into_as_text(self, gateway):
         assert "bob" not in self.answer(gateway, b'{"a": "x \\" bob@example.com').text
-        assert "bob" not in self.answer(gateway, b"\xff\xfe \x00 bob@example.com").text
+        assert "bob" not in self.answer(gateway, b"\xff \xfe bob@example.com").text
 
     @pytest.mark.parametrize("unit", [b"a.", b"1 ", b"@", b"a@", b"DE89", b"+1 ", b'"\\', b"%40", b"4111-", b"\\u00"])
     def test_no_answer_takes_the_gateway_s_time(self, gateway, unit):
