@@ -108,9 +108,10 @@ end
 
 local function phones(text)
   return (text:gsub("%+%d[%d ()./-]*", function(run)
-    local digits, tail = run:gsub("%D", ""), run:match("%D*$")
+    local digits = run:gsub("%D", "")
     if #digits < 8 or #digits > 15 then return nil end
-    return "[phone]" .. tail
+    -- Up to the last digit in one go: what is tried from every place, to find the end, goes over all blanks each time.
+    return "[phone]" .. run:sub(#run:match("^.*%d") + 1)
   end))
 end
 

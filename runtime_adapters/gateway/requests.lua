@@ -22,7 +22,8 @@ local function masked_body(handle, headers, text, kinds)
   if is_wide(text) then return nil end
   local content_type = headers:get("content-type")
   -- The whole of the type: `application/xml +json` is JSON to one reader and XML to another.
-  local kind = (content_type:lower() .. ";"):match("^%s*([^;]-)%s*;")
+  local kind = content_type:lower():match("^%s*([^;]*)")
+  kind = kind:match("^.*%S") or ""
   if kind:find("[%s,]") then return nil end
   if kind == "application/x-www-form-urlencoded" then return masked_pieces(text, "&=;", kinds) end
   local sort = sort_of(content_type)

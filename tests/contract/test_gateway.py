@@ -572,6 +572,12 @@ class TestAnswers:
         small, large = (self.seconds(gateway, unit * (size // len(unit))) for size in (100_000, 1_000_000))
         assert large < 60 * max(small, 0.02)
 
+    @pytest.mark.parametrize("shape", [(b"+1", b" ", b"1"), (b"a@", b"b.", b"-"), (b"1", b" ", b"1")])
+    def test_no_one_long_value_takes_it_either(self, gateway, shape):
+        """What a pattern goes over again from each of its bytes takes minutes at this length."""
+        first, unit, last = shape
+        assert self.seconds(gateway, first + unit * (400_000 // len(unit)) + last) < 20
+
     def seconds(self, gateway, body: bytes) -> float:
         begun = time.monotonic()
         assert self.answer(gateway, body).status_code == 200
