@@ -114,6 +114,11 @@ class TestRequests:
         body = self.sent(gateway, b'{"a": "bob\\u0040example.com"}', content_type)["body"]
         assert json.loads(body) == {"a": "[email]"}
 
+    @pytest.mark.parametrize("content_type", ["text/plain", "text/json", "application/json"])
+    def test_a_mark_of_utf_8_hides_no_json(self, gateway, content_type):
+        body = self.sent(gateway, b'\xef\xbb\xbf {"a": "bob\\u0040example.com"}', content_type)["body"]
+        assert body == '\xef\xbb\xbf {"a": "[email]"}'
+
     def test_chunks_are_one_body(self, gateway):
         pieces = iter([b'{"a": "bob@exam', b'ple.com"', b"}"])
         read = self.sent(gateway, pieces)
