@@ -108,9 +108,10 @@ end
 
 local function phones(text)
   return (text:gsub("%+%d[%d ()./-]*", function(run)
-    local digits, tail = run:gsub("%D", ""), run:match("%D*$")
+    local digits = run:gsub("%D", "")
     if #digits < 8 or #digits > 15 then return nil end
-    return "[phone]" .. tail
+    -- Up to the last digit in one go: what is tried from every place, to find the end, goes over all blanks each time.
+    return "[phone]" .. run:sub(#run:match("^.*%d") + 1)
   end))
 end
 
@@ -162,14 +163,29 @@ local function utf8(code)
   return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
 end
 
--- The characters of a JSON string as themselves, where they may stand so; the other escapes stay.
-local function plain_string(text)
+-- The characters of a JSON string as themselves, where they may stand so; the other escapes stay, as do angle brackets: in no
+-- value, and what may be escaped to keep a browser from reading it as a tag. In a script or a page (`is_guarded`), more could
+-- end a string or begin something.
+local function plain_string(text, is_guarded)
   return (text:gsub("\\(.)(%x?%x?%x?%x?)", function(sort, hex)
-    if sort == "/" then return "/" .. hex end
+    if sort == "/" and not is_guarded then return "/" .. hex end
     if sort ~= "u" or #hex ~= 4 then return nil end
     local code = tonumber(hex, 16)
-    if code < 0x20 or code == 0x22 or code == 0x5C or (code >= 0xD800 and code <= 0xDFFF) then return nil end
-    return utf8(code)
+    if code < 0x20 or (code >= 0xD800 and code <= 0xDFFF) then return nil end
+    local char = utf8(code)
+    if char:find('["\\<>]') or (is_guarded and char:find("['`&$]")) then return nil end
+    return char
+  end))
+end
+
+-- The stretches of a text between quotes, brackets and ends of lines, each without its escapes where those hid a value.
+local function masked_escapes(text, kinds)
+  if not text:find("\\u", 1, true) then return text end
+  return (text:gsub("[^\"'`<>\n]+", function(piece)
+    if not piece:find("\\u", 1, true) then return nil end
+    local plain = plain_string(piece, true)
+    local clean = masked(plain, kinds)
+    if clean ~= plain then return clean end
   end))
 end
 
@@ -202,16 +218,25 @@ local function masked_json(text, kinds)
     local open = text:find('"', at, true)
     local between = text:sub(at, open and open - 1)
     -- Valid JSON has nothing but numbers here; what is not valid is looked into all the same.
-    out[#out + 1] = masked(between, kinds, '"[card]"')
+    out[#out + 1] = masked(masked_escapes(between, kinds), kinds, '"[card]"')
     if open == nil then return table.concat(out) end
     local close = string_end(text, open + 1)
     if close == nil then
-      out[#out + 1] = masked(text:sub(open), kinds)
+      out[#out + 1] = masked(masked_escapes(text:sub(open), kinds), kinds)
       return table.concat(out)
     end
     out[#out + 1] = '"' .. masked_string(text:sub(open + 1, close - 1), kinds) .. '"'
     at = close + 1
   end
+end
+
+-- Whoever reads JSON or a script whatever it is called has its escapes. Where they hide nothing, they stay.
+local function masked_text(text, kinds)
+  if text:gsub("^\239\187\191", ""):find("^%s*[%[{]") then
+    local clean = masked_json(text, kinds)
+    if clean ~= masked_json(text, {}) then text = clean end
+  end
+  return masked(masked_escapes(text, kinds), kinds)
 end
 
 -- Text is looked into; pictures, sound and fonts pass as they are; anything else could hold what we do not see.
@@ -220,11 +245,20 @@ local function sort_of(content_type)
   local kind = content_type:lower():match("^%s*([^;%s]*)")
   local charset = content_type:lower():match('charset%s*=%s*"?([^;%s"]*)')
   if charset and charset ~= "utf-8" and charset ~= "us-ascii" and charset ~= "iso-8859-1" then return nil end
-  if kind == "application/json" or kind:find("%+json$") or kind == "application/x-ndjson" then return "json" end
+  if kind == "application/json" or kind == "text/json" or kind:find("%+json$") or kind == "application/x-ndjson" then
+    return "json"
+  end
   if kind:find("^text/") or kind:find("%+xml$") or kind == "application/xml" or kind == "application/javascript"
     or kind == "application/x-www-form-urlencoded" then return "text" end
   if (kind:find("^image/") or kind:find("^font/") or kind:find("^audio/") or kind:find("^video/")) then return "opaque" end
   return nil
+end
+
+-- Whether a reader may take it for UTF-16 or UTF-32, whatever its type says: a mark of their order at the beginning goes before a
+-- charset (WHATWG Encoding, 6; RFC 4627, 3 for JSON without one), and every letter that a mask looks for has a NUL beside it.
+local function is_wide(text)
+  local mark = text:sub(1, 2)
+  return mark == "\254\255" or mark == "\255\254" or text:find("\0", 1, true) ~= nil
 end
 
 -- Which no app writes: Envoy does, or the decision service. The last one only an answer of an app has.
@@ -308,7 +342,8 @@ local function looked_into(text, kinds, headers)
   local sort = headers:getNumValues("content-type") == 1 and sort_of(headers:get("content-type"))
   if not sort then return nil, "answer_not_readable" end
   if sort == "opaque" then return text end
-  return sort == "json" and masked_json(text, kinds) or masked(text, kinds)
+  if is_wide(text) then return nil, "answer_not_readable" end
+  return sort == "json" and masked_json(text, kinds) or masked_text(text, kinds)
 end
 
 -- Nil where the answer may leave as it is now, or why it may not.

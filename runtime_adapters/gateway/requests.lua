@@ -19,9 +19,11 @@ end
 local function masked_body(handle, headers, text, kinds)
   local encoding = headers:get("content-encoding")
   if (encoding ~= nil and encoding:lower() ~= "identity") or headers:getNumValues("content-type") ~= 1 then return nil end
+  if is_wide(text) then return nil end
   local content_type = headers:get("content-type")
   -- The whole of the type: `application/xml +json` is JSON to one reader and XML to another.
-  local kind = (content_type:lower() .. ";"):match("^%s*([^;]-)%s*;")
+  local kind = content_type:lower():match("^%s*([^;]*)")
+  kind = kind:match("^.*%S") or ""
   if kind:find("[%s,]") then return nil end
   if kind == "application/x-www-form-urlencoded" then return masked_pieces(text, "&=;", kinds) end
   local sort = sort_of(content_type)
@@ -29,9 +31,7 @@ local function masked_body(handle, headers, text, kinds)
   if sort ~= "text" then return nil end
   -- A reference, a comment or a section writes a value as no mask knows it.
   if kind:find("xml$") and (text:find("&", 1, true) or text:find("<!", 1, true)) then return nil end
-  -- Whoever reads JSON whatever it is called has its escapes.
-  if text:find("^%s*[%[{]") then text = masked_json(text, kinds) end
-  return masked(text, kinds)
+  return masked_text(text, kinds)
 end
 
 -- Nil where all was cut out, or a status and a code.

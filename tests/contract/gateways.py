@@ -29,6 +29,8 @@ from tests.serving import serve
 
 SECRETS = {"ab": "1" * 64, "cd": "2" * 64, "ef": "3" * 64}
 HOST = "lunch.example.com"
+# Encodings of more than a byte a letter; the ones without an order begin with a mark of it.
+WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 
 
 def presented(key_id: str) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from runtime_adapters.gateway.checks import check
 from runtime_adapters.gateway.configuration import ANSWERING
 from runtime_adapters.gateway.state import Backend, DecisionService, Endpoint, GatewayRefusal, Limits
-from tests.contract.gateways import HOST, Upstream, presented, running_in
+from tests.contract.gateways import HOST, WIDE, Upstream, presented, running_in
 from tests.ports import free_port
 
 SERVICE_KEY = 'gk_77_"]]\\secret'
@@ -41,6 +43,12 @@ def _plain(gateway):
 def serve(gateway, endpoint: Endpoint | None = None, timeout_ms: int = 2000, **app) -> None:
     service = DecisionService(endpoint or gateway.service.endpoint, SERVICE_KEY, timeout_ms=timeout_ms)
     gateway.apply(gateway.app(asks=True, **app), service=service)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time (proc_pid_stat(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 class TestRequests:
@@ -106,6 +114,11 @@ class TestRequests:
         body = self.sent(gateway, b'{"a": "bob\\u0040example.com"}', content_type)["body"]
         assert json.loads(body) == {"a": "[email]"}
 
+    @pytest.mark.parametrize("content_type", ["text/plain", "text/json", "application/json"])
+    def test_a_mark_of_utf_8_hides_no_json(self, gateway, content_type):
+        body = self.sent(gateway, b'\xef\xbb\xbf {"a": "bob\\u0040example.com"}', content_type)["body"]
+        assert body == '\xef\xbb\xbf {"a": "[email]"}'
+
     def test_chunks_are_one_body(self, gateway):
         pieces = iter([b'{"a": "bob@exam', b'ple.com"', b"}"])
         read = self.sent(gateway, pieces)
@@ -134,6 +147,10 @@ class TestRequests:
             (b'{"a": "bob\\u0040example.com"}', "text/plain, application/json", {}),
             (b"<a>bob&#64;example.com</a>", "application/xml", {}),
             (b"<a>bob@ex<!-- -->ample.com</a>", "application/soap+xml", {}),
+            *[('{"a": "bob@example.com"}'.encode(code), "application/json", {}) for code in WIDE],
+            *[("bob@example.com".encode(code), "text/csv", {}) for code in WIDE],
+            ("mail=bob@example.com".encode("utf-16-le"), "application/x-www-form-urlencoded", {}),
+            (b"\xff\xfe bob@example.com", "application/json", {}),
         ],
     )
     def test_what_cannot_be_looked_into_does_not_arrive(self, gateway, body, content_type, headers):
@@ -142,7 +159,7 @@ class TestRequests:
     @pytest.mark.parametrize(
         "body",
         [
-            b'{"a": "1", "a": "bob@example.com"}', b'{"a": "bob@example.com', b"\xff\xfe bob@example.com \x00",
+            b'{"a": "1", "a": "bob@example.com"}', b'{"a": "bob@example.com', b"\xff bob@example.com \xfe",
             b"[" * 5000 + b'"bob@example.com"',
             b'{"a": "bob\\u0040example.com"}',
         ],
@@ -152,6 +169,13 @@ class TestRequests:
         read = self.sent(gateway, body)
         assert "bob" not in read["body"]
         assert "[email]" in read["body"]
+
+    def test_no_type_takes_the_gateway_s_time(self, gateway):
+        """As long as a header may be; going over the blanks again from each of them costs more than a second a call."""
+        before = cpu_seconds(gateway.envoy.pid)
+        for _ in range(3):
+            assert self.sent(gateway, b"x", "text/plain" + " " * 30_000 + "x") == (415, "request_not_readable")
+        assert cpu_seconds(gateway.envoy.pid) - before < 1
 
     def test_a_kind_that_the_gateway_cannot_cut_out_stops_the_request(self, gateway):
         gateway.service.says = (200, {"x-governance-redact": "email,passport"}, b"")
