@@ -199,7 +199,8 @@ def test_compilers_are_few_and_who_finds_none_hears_when_to_come_again(tmp_path,
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted("try again" in words for words in said) == [False, False, True]
+    # The other two were compiled, or ran out of their time.
+    assert ["try again" in words for words in said].count(True) == 1
 
 
 @pytest.mark.slow
