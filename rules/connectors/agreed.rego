@@ -16,6 +16,7 @@ import data.platform.lib.registry
 deny contains v if {
 	some used in _used
 	some known in lists.at(["facts", "connectors"])
+	is_object(known)
 	lists.text_of(known, "name") == used.name
 	lists.text_of(known, "state") != "unknown"
 	not used.name in agreement.agreed
@@ -35,9 +36,9 @@ _used contains {"name": input.resource.source, "path": ["resource", "source"]} i
 	lists.text_of(known, "name") == input.resource.source
 }
 
-_as_it_was(known) := " any longer" if object.get(known, "withdrawn", []) != []
+_as_it_was(known) := " any longer" if object.get(lists.as_object(known), "withdrawn", []) != []
 
-else := " in its present form" if object.get(known, "approved_before", false) == true
+else := " in its present form" if object.get(lists.as_object(known), "approved_before", false) == true
 
 else := ""
 

@@ -8,7 +8,7 @@ agreed contains name if {
 	some name in shipped
 	some known in lists.at(["facts", "connectors"])
 	lists.text_of(known, "name") == name
-	object.get(known, "withdrawn", []) == []
+	object.get(lists.as_object(known), "withdrawn", []) == []
 }
 
 agreed contains name if {

@@ -135,3 +135,10 @@ test_nothing_is_taken_for_its_data_that_was_never_or_is_no_longer_agreed_on if {
 	_places(requests.without(proposed, "/facts/connectors/0/approvals")) == {["resource", "source"]}
 	_places(requests.extended(requests.without(proposed, "/facts/connectors/0/approvals"), "/facts/connectors/0/withdrawn", [{"as": "owner"}])) == {["resource", "source"]}
 }
+
+test_an_entry_that_is_none_is_passed_by if {
+	request := requests.changed(requests.connector_call, "/resource/connector", "")
+	every entry in [null, 5, [], "x"] {
+		_places(requests.changed(request, "/facts/connectors", [entry])) == set()
+	}
+}
