@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ _MAKE_AN_APP = ("template", "deploy", "publish", "lifecycle")
 _MOST_ANSWERS = 50
 # Records are opened one after the other; of more than that, the newest.
 _MOST_LOOKED_AT = 20_000
+_BATCH = 500
 _YES = frozenset({"allow", "warn"})
 _SAID = ("kind", "action", "effect", "actor", "entry_point", "app", "tenant", "rules", "waivers", "revision", "error")
 
@@ -35,19 +37,20 @@ def who_allowed(log: LogReader, *, decision_id: str = "", app: str = "", tenant:
         yeses = (index for one in each for index in log.search(one, limit=_MOST_ANSWERS))
         found = sorted(yeses, reverse=True)[:_MOST_ANSWERS]
     records = [log.record(index) for index in found]
-    corrected = _corrected(log, {str(record["public"].get("app", "")) for record in records})
+    apps = {str(record["public"].get("app", "")) for record in records}
+    corrected = frozenset[str]().union(*(not_carried_out(log, Filter(app=app)) for app in apps))
     return [_allowed(record, corrected) for record in records if tenant in {"", record["public"].get("tenant")}]
 
 
-def _corrected(log: LogReader, apps: set[str]) -> set[str]:
-    """Ids of decisions about these apps that are a yes on record, and took no effect."""
-    found = (
-        index for app in apps for index in log.search(Filter(app=app, kind="not_carried_out"), limit=_MOST_LOOKED_AT)
-    )
-    return {str(log.record(index)["public"].get("corrects")) for index in found}
+def not_carried_out(log: LogReader, wanted: Filter) -> frozenset[str]:
+    """Ids of the decisions that `wanted` names which are a yes on record, and took no effect."""
+    indexes = log.indexes(wanted._replace(kind="not_carried_out"))
+    starts = range(0, len(indexes), _BATCH)
+    rows = (json.loads(raw) for start in starts for _, raw, _ in log.batch(indexes[start : start + _BATCH]))
+    return frozenset(str(leaf["public"].get("corrects")) for leaf in rows)
 
 
-def _allowed(record: dict[str, Any], corrected: set[str]) -> dict[str, Any]:
+def _allowed(record: dict[str, Any], corrected: frozenset[str]) -> dict[str, Any]:
     public = {**record["public"], "kind": record["kind"]}
     answer = record["opened"].get("answer", {})
     asked = record["opened"].get("input", {})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from governance.enrich.api_schemas import BadSchema, compiled
-from governance.enrich.schema_work import MOST_WORK, places
+from governance.enrich.schema_work import is_affordable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ def _accepts(schemas: dict[_Place, _Validator], place: _Place, schema: Json, val
     if found is None:
         return False
     validator, of_one_place = found
-    return of_one_place * places(value) <= MOST_WORK and bool(validator.is_valid(value))
+    return is_affordable(of_one_place, value) and bool(validator.is_valid(value))
 
 
 def _validator(schema: Json) -> _Validator:

@@ -72,6 +72,11 @@ def places(value: Json) -> int:
     return found
 
 
+def is_affordable(of_one_place: int, value: Json) -> bool:
+    """Whether a value may be held against a schema that looks at one place so often (`visits`)."""
+    return of_one_place * places(value) <= MOST_WORK
+
+
 class _Counted:
     def __init__(self, root: Json) -> None:
         self._root = root

@@ -48,14 +48,6 @@ def decisions(log: LogReader, wanted: Filter, *, inputs_of: str = "") -> Iterato
                 yield _recorded(index, leaf, text, reads_input=leaf["kind"] == inputs_of)
 
 
-def not_carried_out(log: LogReader, wanted: Filter) -> frozenset[str]:
-    """Ids of the decisions among those that were a yes on record, and took no effect: another one came first."""
-    indexes = log.indexes(wanted._replace(kind="not_carried_out"))
-    starts = range(0, len(indexes), _BATCH)
-    rows = (json.loads(raw) for start in starts for _, raw, _ in log.batch(indexes[start : start + _BATCH]))
-    return frozenset(str(leaf["public"].get("corrects")) for leaf in rows)
-
-
 def _recorded(index: int, leaf: Json, text: bytes, *, reads_input: bool) -> Recorded:
     public = leaf["public"]
     named = tuple(map(str, public.get("rules") or ()))

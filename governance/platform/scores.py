@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from audit.questions import not_carried_out
 from audit.store import Filter
 from governance.errors import CallerError
-from governance.platform.evidence import Recorded, decisions, not_carried_out
+from governance.platform.evidence import Recorded, decisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

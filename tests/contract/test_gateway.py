@@ -23,7 +23,7 @@ from runtime_adapters.gateway.state import (
     Listener,
     RateLimit,
 )
-from tests.contract.gateways import HOST, SECRETS, WIDE, Running, Upstream, key, presented, running_in
+from tests.contract.gateways import HOST, SECRETS, WIDE, Running, Upstream, key, presented
 from tests.ports import free_port
 
 
@@ -36,12 +36,6 @@ class _Waiting:
     def __iter__(self):
         self._gate.wait(30)
         return iter((200, {"content-type": "text/plain"}, b"late"))
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with running_in(tmp_path_factory.mktemp("gateway") / "xds") as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -27,14 +27,8 @@ from runtime_adapters.gateway.state import (
     RateLimit,
     Tls,
 )
-from tests.contract.gateways import HOST, Upstream, key, presented, running_in
+from tests.contract.gateways import HOST, Upstream, key, presented
 from tests.ports import free_port
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with running_in(tmp_path_factory.mktemp("gateway") / "xds") as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -11,19 +11,13 @@ from hypothesis import strategies as st
 
 from runtime_adapters.gateway.checks import check
 from runtime_adapters.gateway.state import DecisionService, GatewayRefusal, Limits, Listener
-from tests.contract.gateways import HOST, Upstream, presented, running_in
+from tests.contract.gateways import HOST, Upstream, presented
 from tests.contract.test_gateway import FOUND, Issuer
 
 KINDS = ("email", "iban", "card", "ssn", "phone")
 VALUES = [(kind, value) for kind, values in FOUND.items() for value in values]
 # No end of a text around a value that could be its beginning or more of it.
 AROUND = st.text('abc .,;:!?\n"\\{}[]é€', max_size=40)
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with running_in(tmp_path_factory.mktemp("gateway") / "xds") as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

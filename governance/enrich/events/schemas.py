@@ -10,7 +10,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from governance.enrich.schema_work import MOST_WORK, TooMuchWork, places, visits
+from governance.enrich.schema_work import TooMuchWork, is_affordable, visits
 from governance.errors import CallerError
 from governance.model.pointer import to_pointer
 
@@ -36,7 +36,7 @@ def errors_of(schema: Json, data: Json) -> list[dict[str, str]]:
     """`[{pointer, message}]`, at most ten. Raises BadEventSchema, also for an event that takes too much work."""
     found: list[dict[str, str]] = []
     validator, of_one_place = _validator(_text(schema))
-    if of_one_place * places(data) > MOST_WORK:
+    if not is_affordable(of_one_place, data):
         raise BadEventSchema("the event is too large for its schema, which looks at each of its places too often")
     for error in validator.iter_errors(data):
         found.append({"pointer": to_pointer(list(error.instance_path)), "message": str(error.message)[:200]})

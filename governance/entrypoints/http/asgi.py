@@ -106,8 +106,9 @@ class Call:
         """Path and query as they were sent, undecoded."""
         headers = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(headers)
+        self.said_twice = ""
         if len(headers) != len(self.headers):
-            self.headers = _joined(headers)
+            self.headers, self.said_twice = _joined(headers), _said_twice(headers)
         self._receive = receive
         self.body = b""
         self.is_read = False
@@ -115,7 +116,6 @@ class Call:
         self.params: tuple[str, ...] = ()
         """Parts of the path that the route left open."""
         self.trace = trace_of(self.headers.get(b"traceparent"))
-        self.said_twice = "" if len(headers) == len(self.headers) else _said_twice(headers)
 
     def header(self, name: bytes) -> str:
         """A header's value, latin-1 as HTTP has it; empty where it is missing."""

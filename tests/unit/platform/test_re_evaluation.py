@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from governance.platform.re_evaluation import re_evaluate
 from governance.policy.kept import active_from, document_of, file_name, kept
 from governance.settings import from_environment
 from governance.wiring import active_of, for_cli, policies_of
+from tests.journeys.service import soon
 from tests.unit.audit.packages_made import signed_again
 
 FLOW = {
@@ -31,10 +31,9 @@ FLOW = {
     },
 }  # fmt: skip
 MASKED = {**FLOW, "resource": {**FLOW["resource"], "payload": {"mail": "erika.mustermann@example.com"}}}
-SOON = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
 WAIVER = f"""kind: Waiver
 metadata: {{name: not-yet-deployed}}
-spec: {{rule: REQ-004, subject: "app:where2eat", owner: a, approver: b, reason: trial, expires: "{SOON}"}}
+spec: {{rule: REQ-004, subject: "app:where2eat", owner: a, approver: b, reason: trial, expires: "{soon(86_400)}"}}
 """
 ORIGIN = "governance.local/audit"
 
